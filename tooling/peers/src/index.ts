@@ -1,0 +1,2 @@
+export { debianPackage } from './debian-package.ts';
+export { type StreamFormat, verifyStream } from './verify-stream.ts';
