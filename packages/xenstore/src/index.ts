@@ -1,1 +1,23 @@
-export {};
+export type { Account } from './accounts.ts';
+export type { Outlet } from './connection.ts';
+export type { MappedRing } from './domain-table.ts';
+export { bytesOf, latin1, payloadOf, stringsOf } from './latin1.ts';
+export { OutgoingQueue } from './outgoing-queue.ts';
+export {
+  type Access,
+  type Permission,
+  type Permissions,
+  parsePermission,
+  permissionText,
+} from './permissions.ts';
+export { DEFAULT_QUOTAS, type Quotas } from './quotas.ts';
+export { StoreClient } from './store-client.ts';
+export { encodeMessage, HEADER_SIZE, type Message, MessageDecoder } from './wire.ts';
+export { type ErrorName, XenstoreError } from './xenstore-error.ts';
+export {
+  type Counters,
+  type DumpedNode,
+  type ServedConnection,
+  Xenstored,
+  type XenstoredOptions,
+} from './xenstored.ts';

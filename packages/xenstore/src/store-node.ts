@@ -1,0 +1,127 @@
+/*
+ * A node is never changed: a change makes a new node, and new nodes for all its ancestors up to a new root, which
+ * share everything else with the old. So the old root is a snapshot, and whether a subtree changed between two
+ * roots is one comparison of references.
+ *
+ *     generation       drawn anew whenever value or permissions change or the node is made; no two are equal
+ *     childGeneration  drawn anew whenever a child's name comes or goes
+ */
+import { Children } from './children.ts';
+import type { Permission, Permissions } from './permissions.ts';
+
+/** What xenstored's node record takes besides value, permissions and names of children, in bytes. */
+const RECORD_HEADER = 24;
+const RECORD_PERMISSION = 8;
+
+/** One node of the store, immutable. */
+export class StoreNode {
+  readonly value: Uint8Array;
+  readonly permissions: Permissions;
+  readonly children: Children;
+  readonly generation: number;
+  readonly childGeneration: number;
+
+  constructor(
+    value: Uint8Array,
+    permissions: Permissions,
+    children: Children,
+    generation: number,
+    childGeneration: number,
+  ) {
+    this.value = value;
+    this.permissions = permissions;
+    this.children = children;
+    this.generation = generation;
+    this.childGeneration = childGeneration;
+  }
+
+  /** A node without children. */
+  static leaf(value: Uint8Array, permissions: Permissions, generation: number): StoreNode {
+    return new StoreNode(value, permissions, Children.none, generation, 0);
+  }
+
+  get owner(): number {
+    return (this.permissions[0] as Permission).domid;
+  }
+
+  /** Bytes of the record that C xenstored would keep of this node: what the node size quota limits. */
+  get recordSize(): number {
+    return (
+      RECORD_HEADER +
+      RECORD_PERMISSION * this.permissions.length +
+      this.value.length +
+      this.children.listingLength
+    );
+  }
+
+  /** A number that is another after any change to the node or to the list of its children. */
+  get version(): number {
+    return Math.max(this.generation, this.childGeneration);
+  }
+
+  withValue(value: Uint8Array, generation: number): StoreNode {
+    return new StoreNode(value, this.permissions, this.children, generation, this.childGeneration);
+  }
+
+  withPermissions(permissions: Permissions, generation: number): StoreNode {
+    return new StoreNode(this.value, permissions, this.children, generation, this.childGeneration);
+  }
+
+  /** With other children; `childGeneration` stays when only a child's content is another. */
+  withChildren(children: Children, childGeneration: number): StoreNode {
+    return new StoreNode(this.value, this.permissions, children, this.generation, childGeneration);
+  }
+}
+
+/** The node that `names` lead to from `root`. */
+export const nodeAt = (root: StoreNode, names: readonly string[]): StoreNode | undefined => {
+  let node: StoreNode | undefined = root;
+  for (let i = 0; i < names.length && node !== undefined; i++) {
+    node = node.children.get(names[i] as string);
+  }
+  return node;
+};
+
+/**
+ * `root` with `node` at `names`, whose parent is there; a new name draws `generation` for its parent.
+ */
+export const withNodeAt = (
+  root: StoreNode,
+  names: readonly string[],
+  node: StoreNode,
+  generation: number,
+  depth = 0,
+): StoreNode => {
+  if (depth === names.length) return node;
+  const name = names[depth] as string;
+  const child = root.children.get(name);
+  if (child === undefined) return root.withChildren(root.children.with(name, node), generation);
+  const inner = withNodeAt(child, names, node, generation, depth + 1);
+  return root.withChildren(root.children.with(name, inner), root.childGeneration);
+};
+
+/** `root` without the node at `names`, which is there and is not the root. */
+export const withoutNodeAt = (
+  root: StoreNode,
+  names: readonly string[],
+  generation: number,
+  depth = 0,
+): StoreNode => {
+  const name = names[depth] as string;
+  if (depth === names.length - 1) return root.withChildren(root.children.without(name), generation);
+  const child = root.children.get(name) as StoreNode;
+  const inner = withoutNodeAt(child, names, generation, depth + 1);
+  return root.withChildren(root.children.with(name, inner), root.childGeneration);
+};
+
+/** Calls `visit` with every node of the subtree, parents first, children in order. */
+export const walk = (
+  node: StoreNode,
+  path: string,
+  visit: (node: StoreNode, path: string) => void,
+): void => {
+  visit(node, path);
+  if (node.children.size === 0) return;
+  const prefix = path === '/' ? '/' : `${path}/`;
+  for (const { name, node: child } of node.children.entries()) walk(child, prefix + name, visit);
+};
