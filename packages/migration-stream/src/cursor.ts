@@ -1,0 +1,111 @@
+/*
+ * A place in a file that is read once, front to back: the bytes consumed so far, the record that is being
+ * read, and the errors that name both.
+ *
+ * It asks the source for exactly the bytes that it needs and never for more, so that what follows a stream
+ * (libxl's own records after libxc's, a migration's handshake after the whole image) is left for others.
+ * Memory is never taken on a length's word: a body grows as its bytes arrive.
+ */
+import { BytesMemory } from '@port-xen/layout';
+import { StreamError } from './stream-error.ts';
+
+/** Where a save file comes from: a file, a socket, bytes in memory. */
+export interface Source {
+  /**
+   * Reads the next bytes into `into`, fewer than it holds if need be.
+   *
+   * @returns how many; 0 only at the end
+   */
+  read(into: Uint8Array): number;
+}
+
+const SCRATCH_SIZE = 64 * 1024;
+
+export class Cursor {
+  readonly #source: Source;
+  readonly #scratch = new Uint8Array(SCRATCH_SIZE);
+  /** What {@link take} gave last, from address 0 on, until the next read. */
+  readonly memory = new BytesMemory(this.#scratch);
+  /** The same as little-endian 32-bit words. */
+  readonly words = new Int32Array(this.#scratch.buffer);
+  /** The record that is being read, for errors. */
+  record: string | undefined;
+  /** Offset of its header. */
+  recordOffset = 0;
+  #offset = 0;
+
+  constructor(source: Source) {
+    this.#source = source;
+  }
+
+  /** Bytes consumed. */
+  get offset(): number {
+    return this.#offset;
+  }
+
+  /** Between records again. */
+  leaveRecord(): void {
+    this.record = undefined;
+    this.recordOffset = this.#offset;
+  }
+
+  /** Fills `into`. @throws StreamError when the file ends before */
+  fill(into: Uint8Array, what: string): void {
+    let done = 0;
+    while (done < into.length) {
+      const got = this.#source.read(done === 0 ? into : into.subarray(done));
+      if (!Number.isInteger(got) || got < 0 || got > into.length - done) {
+        throw new RangeError(
+          `expected a source to read 0 … ${into.length - done} bytes, found ${got}`,
+        );
+      }
+      if (got === 0) {
+        const end = `the end of the file after ${done}`;
+        throw this.error('Savefile truncated.', `${into.length} bytes of ${what}`, end);
+      }
+      done += got;
+      this.#offset += got;
+    }
+  }
+
+  /** The next `length` bytes, at most 64 KiB, until the next read: also through `memory` and `words`. */
+  take(length: number, what: string): Uint8Array {
+    const bytes = this.#scratch.subarray(0, length);
+    this.fill(bytes, what);
+    return bytes;
+  }
+
+  /** The next `length` bytes, to keep. */
+  body(length: number, what: string): Uint8Array<ArrayBuffer> {
+    let bytes = new Uint8Array(Math.min(length, SCRATCH_SIZE));
+    let done = 0;
+    while (done < length) {
+      if (done === bytes.length) {
+        const larger = new Uint8Array(Math.min(length, done * 2));
+        larger.set(bytes);
+        bytes = larger;
+      }
+      this.fill(bytes.subarray(done), what);
+      done = bytes.length;
+    }
+    return bytes;
+  }
+
+  /** Passes over the next `length` bytes. */
+  skip(length: number, what: string): void {
+    for (let left = length; left > 0; left -= SCRATCH_SIZE) {
+      this.take(Math.min(left, SCRATCH_SIZE), what);
+    }
+  }
+
+  /** An error about the record that is being read, or about the byte that comes next. */
+  error(words: string, expected: string, found: string, offset?: number): StreamError {
+    return new StreamError({
+      words,
+      expected,
+      found,
+      offset: offset ?? (this.record === undefined ? this.#offset : this.recordOffset),
+      record: this.record,
+    });
+  }
+}

@@ -1,0 +1,12 @@
+/**
+ * A frame number in a vCPU context or in start_info that is not one of the domain's pages, or not of the kind
+ * that is needed there. Saving or restoring the domain cannot go on.
+ */
+export class FrameError extends Error {
+  override readonly name = 'FrameError';
+
+  /** @param words the complaint, in libxc's words */
+  constructor(words: string, expected: string, found: string) {
+    super(`${words}: expected ${expected}, found ${found}`);
+  }
+}
