@@ -1,1 +1,88 @@
-export {};
+export { Autoconf, type Device, DVF_ACTIVE, device } from './autoconf.ts';
+export { B_FLUSH, B_READ, type Buf, BufPool, buf, DEV_BSIZE, MAXPHYS } from './buf.ts';
+export { Callout, callout } from './callout.ts';
+export { Cdevsw } from './cdev.ts';
+export { copyin, copyinstr, copyout, VM_MAXUSER_ADDRESS } from './copy.ts';
+export { Cpu } from './cpu.ts';
+export { BUILD_ID_OFFSET, BUILD_ID_SIZE, elfFile } from './elf.ts';
+export { TextEngine, type TextEngineOptions } from './engine.ts';
+export * from './errno.ts';
+export { HypercallArgs } from './hypercall-args.ts';
+export {
+  HYPERCALL_PAGE,
+  KERNBASE,
+  KERNTEXTOFF,
+  KernelImage,
+  NOTES_ADDRESS,
+  PAGE_SIZE,
+  type ProgramImage,
+} from './image.ts';
+export { type Kern, kernLinked, kernModules, linkKern } from './kern.ts';
+export type { KernelSpec, Linked, LinkedEntry, ModuleSpec } from './kernel-spec.ts';
+export { MSGBUF_SIZE, Msgbuf } from './msgbuf.ts';
+export { kassert, Panic } from './panic.ts';
+export {
+  type Program,
+  SYSCALL_STUB,
+  syscall,
+  USER_DATA,
+  USER_TEXT,
+  type UserContext,
+} from './program.ts';
+export {
+  EWOULDBLOCK,
+  L_IDLE,
+  L_USER,
+  type Lwp,
+  lwp,
+  NLWP,
+  PRI_IDLE,
+  PRI_KTHREAD,
+  PRI_USER,
+  Sched,
+  UAREA_SIZE,
+} from './sched.ts';
+export { Softint } from './softint.ts';
+export {
+  IPL_HIGH,
+  IPL_NONE,
+  IPL_SCHED,
+  IPL_SOFTBIO,
+  IPL_SOFTCLOCK,
+  IPL_SOFTNET,
+  IPL_SOFTSERIAL,
+  IPL_VM,
+  NIPL,
+  Spl,
+} from './spl.ts';
+export { push64 } from './stack.ts';
+export {
+  type Proc,
+  SYS_clock_gettime,
+  SYS_close,
+  SYS_exit,
+  SYS_lseek,
+  SYS_nanosleep,
+  SYS_open,
+  SYS_read,
+  SYS_write,
+  Syscalls,
+} from './syscalls.ts';
+export {
+  call,
+  DEFAULT_NS,
+  done,
+  type Entry,
+  goto,
+  hypercall,
+  type Leaf,
+  leaf,
+  type Next,
+  type Raw,
+  type Routine,
+  raw,
+  routine,
+  type Step,
+  type Text,
+} from './text.ts';
+export { fromUser, PSL_C, PSL_I, saveTrapframe, type Trapframe, trapframe } from './trapframe.ts';

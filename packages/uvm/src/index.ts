@@ -1,1 +1,2 @@
-export {};
+export { Uvm, type UvmPmap, uvm_data, VM_MIN_KERNEL_ADDRESS } from './uvm.ts';
+export { uvmText } from './uvm-text.ts';

@@ -1,0 +1,26 @@
+import { type Next, SYS_exit, SYS_write, syscall, type UserContext } from '@port-xen/kern';
+import { ldI64 } from '@port-xen/layout';
+
+/** Text as a program's bytes (Latin-1). */
+export const textBytes = (text: string): Uint8Array =>
+  Uint8Array.from(text, (character) => character.charCodeAt(0));
+
+/** An argument of the program. @param argv what it was entered with in rsi */
+export const argument = (u: UserContext, argv: number, index: number): string => {
+  const at = ldI64(u.memory, argv + 8 * index);
+  let text = '';
+  for (let i = 0; ; i++) {
+    const byte = u.memory.ld8(at + i);
+    if (byte === 0) return text;
+    text += String.fromCharCode(byte);
+  }
+};
+
+/** write(1, text): the text is put at `buffer` first. */
+export const print = (u: UserContext, then: string, buffer: number, text: string): Next => {
+  u.memory.write(buffer, textBytes(text));
+  return syscall(then, SYS_write, 1, buffer, text.length);
+};
+
+/** exit(status). */
+export const exit = (status: number): Next => syscall('never', SYS_exit, status);

@@ -1,0 +1,64 @@
+/*
+ * Character devices (cdevsw): a table in memory of names and of the text that opens, reads and writes them.
+ */
+import { array, bytes, cString, i64, struct, textOf, u32, type View } from '@port-xen/layout';
+import type { Cpu } from './cpu.ts';
+import { kassert } from './panic.ts';
+
+const NCDEV = 24;
+
+export const cdev = struct('cdev', {
+  d_name: bytes(16),
+  d_softc: i64,
+  /** Text(softc, offset, address, length) → bytes or -errno; 0: ENODEV. Offsets and lengths are bytes. */
+  d_read: i64,
+  d_write: i64,
+  /** Leaf(softc) → bytes; 0: not a device with a size. */
+  d_size: i64,
+});
+
+export const cdev_data = struct('cdev_data', { ncdev: u32, table: array(cdev, NCDEV) });
+
+export class Cdevsw {
+  readonly cpu: Cpu;
+  readonly data: number;
+
+  constructor(cpu: Cpu, data: number) {
+    this.cpu = cpu;
+    this.data = data;
+  }
+
+  get #d(): View<typeof cdev_data> {
+    return cdev_data.at(this.cpu.memory, this.data);
+  }
+
+  at(address: number): View<typeof cdev> {
+    return cdev.at(this.cpu.memory, address);
+  }
+
+  /** Adds a device; `/dev/NAME` opens it. */
+  attach(
+    name: string,
+    softc: number,
+    text: { read?: number; write?: number; size?: number },
+  ): void {
+    const d = this.#d;
+    kassert(d.ncdev < NCDEV, `expected at most ${NCDEV} character devices`);
+    const dev = d.table.at(d.ncdev++);
+    dev.d_name = cString(name);
+    dev.d_softc = softc;
+    dev.d_read = text.read ?? 0;
+    dev.d_write = text.write ?? 0;
+    dev.d_size = text.size ?? 0;
+  }
+
+  /** @returns the address of the device's entry, 0 when there is none of that name */
+  lookup(name: string): number {
+    const d = this.#d;
+    for (let i = 0; i < d.ncdev; i++) {
+      const dev = d.table.at(i);
+      if (textOf(dev.d_name) === name) return dev.address;
+    }
+    return 0;
+  }
+}

@@ -1,0 +1,147 @@
+import { __HYPERVISOR_iret } from '@port-xen/abi';
+import {
+  R8,
+  R10,
+  RAX,
+  RDI,
+  RDX,
+  type Registers,
+  RIP,
+  RSI,
+  type Tsc,
+  type Vcpu,
+  type VirtualMemory,
+} from '@port-xen/vcpu';
+import type { KernelImage } from './image.ts';
+import { MARK_WORD_0, MARK_WORD_1 } from './mark.ts';
+import { Panic } from './panic.ts';
+
+const STUB_SIZE = 32;
+/** Where a stub's SYSCALL ends (push rcx; push r11; mov eax, n; syscall); the iret stub pushes rax too. */
+const stubSyscallEnd = (number: number): number => (number === __HYPERVISOR_iret ? 11 : 10);
+
+/**
+ * The processor as kernel code sees it: registers, memory, symbols, hypercalls.
+ *
+ * It holds no state of the kernel's: everything here is the machine's, or is read from the kernel image.
+ */
+export class Cpu {
+  readonly #vcpu: Vcpu;
+  readonly #image: KernelImage;
+  readonly #module: (name: string) => object;
+  readonly #spend: (ns: number) => void;
+
+  /**
+   * @param module the linked object of a module, for {@link call}
+   * @param spend lets nanoseconds pass
+   */
+  constructor(
+    vcpu: Vcpu,
+    image: KernelImage,
+    module: (name: string) => object,
+    spend: (ns: number) => void,
+  ) {
+    this.#vcpu = vcpu;
+    this.#image = image;
+    this.#module = module;
+    this.#spend = spend;
+  }
+
+  get id(): number {
+    return this.#vcpu.id;
+  }
+
+  get memory(): VirtualMemory {
+    return this.#vcpu.memory;
+  }
+
+  get registers(): Registers {
+    return this.#vcpu.registers;
+  }
+
+  /** The address of a symbol of this kernel. */
+  sym(name: string): number {
+    return this.#image.sym(name);
+  }
+
+  /** The symbol at or before an address, with the distance, as `name+0x…`. */
+  symbolAt(address: number): string {
+    return this.#image.symbolAt(address);
+  }
+
+  /** The kernel's own image: its programs, where its data ends. */
+  get image(): KernelImage {
+    return this.#image;
+  }
+
+  /** Where the stub of a hypercall starts. */
+  stub(number: number): number {
+    return this.#image.hypercallPage + STUB_SIZE * number;
+  }
+
+  /** Nanoseconds spent on bulk work beyond what the entry declares. */
+  spend(ns: number): void {
+    this.#spend(ns);
+  }
+
+  readTsc(into: Tsc): void {
+    this.#vcpu.readTsc(into);
+  }
+
+  /**
+   * A hypercall that returns at once, made as the stub in the hypercall page makes it.
+   * @returns what Xen left in rax: negative is -errno
+   */
+  hypercall(number: number, a = 0, b = 0, c = 0, d = 0, e = 0): number {
+    const r = this.#vcpu.registers;
+    r.set(RDI, a);
+    r.set(RSI, b);
+    r.set(RDX, c);
+    r.set(R10, d);
+    r.set(R8, e);
+    return this.#syscall(number);
+  }
+
+  /** A hypercall whose second argument is a PTE: update_va_mapping. */
+  hypercallPte(number: number, a: number, low: number, high: number, c: number): number {
+    const r = this.#vcpu.registers;
+    r.set(RDI, a);
+    r.setPair(RSI, low, high);
+    r.set(RDX, c);
+    return this.#syscall(number);
+  }
+
+  #syscall(number: number): number {
+    const r = this.#vcpu.registers;
+    const rip = r.get(RIP);
+    const after = this.stub(number) + stubSyscallEnd(number);
+    do {
+      r.set(RAX, number);
+      r.set(RIP, after);
+      this.#vcpu.syscall();
+      // On a continuation Xen has changed the arguments to what is left and put rip back on the SYSCALL.
+    } while (r.get(RIP) === after - 2);
+    r.set(RIP, rip);
+    return r.get(RAX);
+  }
+
+  /**
+   * Calls the leaf at an address, as part of this macro-instruction.
+   * @throws Panic when no leaf stands there
+   */
+  call(address: number, a = 0, b = 0, c = 0, d = 0): number {
+    const memory = this.#vcpu.memory;
+    const word = memory.fetch32(address + 4);
+    const linked =
+      memory.fetch32(address) === MARK_WORD_0 && (word & 0xffff) === MARK_WORD_1
+        ? this.#image.entries[word >>> 16]
+        : undefined;
+    if (linked === undefined || linked.entry.kind !== 'leaf') {
+      throw new Panic(
+        `expected a function at ${this.symbolAt(address)}, found none that can be called`,
+      );
+    }
+    this.#spend(linked.entry.ns);
+    return linked.entry.run(this.#module(linked.module), a, b, c, d, 0, 0) ?? 0;
+  }
+}

@@ -1,0 +1,256 @@
+/*
+ * Lwps: a stack in guest memory and where it stands.
+ *
+ *     stack of an lwp that waits:  rsp → | return address | locals of the routine that waits | …
+ *
+ * mi_switch() is entered by `call` with the return address on the stack; it saves rsp, takes another lwp and leaves by
+ * that lwp's return address. Nothing else of an lwp exists while it does not run. Kernel lwps are not preempted.
+ */
+import { __HYPERVISOR_stack_switch, FLAT_KERNEL_SS } from '@port-xen/abi';
+import {
+  array,
+  bytes,
+  cString,
+  i32,
+  i64,
+  ldI64,
+  nest,
+  st64,
+  struct,
+  textOf,
+  u32,
+  u64,
+  type View,
+} from '@port-xen/layout';
+import { RAX, RDI, RIP, RSI, RSP } from '@port-xen/vcpu';
+import { type Callout, callout } from './callout.ts';
+import type { Cpu } from './cpu.ts';
+import { kassert } from './panic.ts';
+
+export const NLWP = 24;
+/** Bytes of kernel stack of an lwp. */
+export const UAREA_SIZE = 8192;
+
+export const LSIDL = 0;
+export const LSRUN = 1;
+export const LSSLEEP = 2;
+export const LSONPROC = 3;
+
+export const L_USER = 1;
+export const L_IDLE = 2;
+
+export const PRI_IDLE = 0;
+export const PRI_USER = 64;
+export const PRI_KTHREAD = 128;
+
+/** NetBSD's errno for a sleep that timed out. */
+export const EWOULDBLOCK = 35;
+
+export const lwp = struct('lwp', {
+  l_stat: u32,
+  l_flag: u32,
+  l_priority: u32,
+  l_lid: u32,
+  l_wchan: i64,
+  /** What tsleep returns: 0 or EWOULDBLOCK. */
+  l_sleeperr: i32,
+  l_sp: i64,
+  /** Highest address of the kernel stack. */
+  l_stack: i64,
+  /** Order among equals: who became runnable first runs first. */
+  l_stamp: u64,
+  /** The user address space, 0 for a kernel lwp. */
+  l_pmap: i64,
+  l_proc: i64,
+  l_name: bytes(16),
+  l_slpcallout: nest(callout),
+});
+
+export type Lwp = View<typeof lwp>;
+
+export const sched_data = struct('sched_data', {
+  curlwp: i64,
+  ci_want_resched: u32,
+  /** User lwps are held: a suspend is under way. */
+  sched_frozen: u32,
+  sched_stamp: u64,
+  /** Leaf(pmap): makes a user address space current; 0 until there is one. */
+  sched_activate: i64,
+  lwps: array(lwp, NLWP),
+});
+
+export const uarea_data = struct('uarea_data', { uarea: bytes(NLWP * UAREA_SIZE) });
+
+export class Sched {
+  readonly cpu: Cpu;
+  readonly data: number;
+  readonly uarea: number;
+  readonly callout: Callout;
+
+  constructor(cpu: Cpu, data: number, uarea: number, callouts: Callout) {
+    this.cpu = cpu;
+    this.data = data;
+    this.uarea = uarea;
+    this.callout = callouts;
+  }
+
+  get d(): View<typeof sched_data> {
+    return sched_data.at(this.cpu.memory, this.data);
+  }
+
+  at(address: number): Lwp {
+    return lwp.at(this.cpu.memory, address);
+  }
+
+  get curlwp(): Lwp {
+    return this.at(this.d.curlwp);
+  }
+
+  #allocate(name: string, priority: number, flags: number): Lwp {
+    const { lwps } = this.d;
+    for (let i = 0; i < NLWP; i++) {
+      const l = lwps.at(i);
+      if (l.l_stat !== LSIDL) continue;
+      this.cpu.memory.write(l.address, new Uint8Array(lwp.size));
+      l.l_lid = i + 1;
+      l.l_flag = flags;
+      l.l_priority = priority;
+      l.l_stack = this.uarea + (i + 1) * UAREA_SIZE;
+      l.l_name = cString(name.slice(0, 15));
+      return l;
+    }
+    kassert(false, `expected at most ${NLWP} lwps`);
+  }
+
+  /** Makes the running context an lwp: once, at boot. */
+  adoptBoot(name: string): Lwp {
+    const l = this.#allocate(name, PRI_KTHREAD, 0);
+    l.l_stat = LSONPROC;
+    this.d.curlwp = l.address;
+    return l;
+  }
+
+  /** kthread_create(9): an lwp that enters `func` with `arg`. */
+  create(name: string, func: number, arg: number, priority = PRI_KTHREAD, flags = 0): Lwp {
+    const l = this.#allocate(name, priority, flags);
+    const { memory } = this.cpu;
+    // lwp_trampoline finds the function and its argument here, and leaves lwp_exit as its return address.
+    l.l_sp = l.l_stack - 32;
+    st64(memory, l.l_sp, this.cpu.sym('lwp_trampoline'));
+    st64(memory, l.l_sp + 8, func);
+    st64(memory, l.l_sp + 16, arg);
+    st64(memory, l.l_sp + 24, this.cpu.sym('lwp_exit'));
+    this.setRunnable(l);
+    return l;
+  }
+
+  setRunnable(l: Lwp): void {
+    const d = this.d;
+    l.l_stat = LSRUN;
+    l.l_stamp = d.sched_stamp++;
+    const current = d.curlwp;
+    if (current !== 0 && l.l_priority > this.at(current).l_priority) d.ci_want_resched = 1;
+  }
+
+  /** Whether an lwp other than the idle one could run. */
+  get anyRunnable(): boolean {
+    const l = this.#best();
+    return l !== undefined && (l.l_flag & L_IDLE) === 0;
+  }
+
+  #pick(): Lwp {
+    const l = this.#best();
+    kassert(l !== undefined, 'expected the idle lwp to be runnable');
+    return l;
+  }
+
+  #best(): Lwp | undefined {
+    const d = this.d;
+    let best: Lwp | undefined;
+    for (let i = 0; i < NLWP; i++) {
+      const l = d.lwps.at(i);
+      if (l.l_stat !== LSRUN || (d.sched_frozen !== 0 && (l.l_flag & L_USER) !== 0)) continue;
+      if (
+        best === undefined ||
+        l.l_priority > best.l_priority ||
+        (l.l_priority === best.l_priority && l.l_stamp < best.l_stamp)
+      ) {
+        best = l;
+      }
+    }
+    return best;
+  }
+
+  /** wakeup(9): every lwp that sleeps on `wchan` becomes runnable. */
+  wakeup(wchan: number): void {
+    const { lwps } = this.d;
+    for (let i = 0; i < NLWP; i++) {
+      const l = lwps.at(i);
+      if (l.l_stat === LSSLEEP && l.l_wchan === wchan) this.#unsleep(l, 0);
+    }
+  }
+
+  #unsleep(l: Lwp, error: number): void {
+    this.callout.stop(l.l_slpcallout.address);
+    l.l_wchan = 0;
+    l.l_sleeperr = error;
+    this.setRunnable(l);
+  }
+
+  /** A sleep's time is over. */
+  sleepTimeout(address: number): void {
+    const l = this.at(address);
+    if (l.l_stat === LSSLEEP) this.#unsleep(l, EWOULDBLOCK);
+  }
+
+  /** Entered with rdi = wchan, rsi = ticks or 0 for ever; returns 0 or EWOULDBLOCK. */
+  tsleep(): void {
+    const { registers } = this.cpu;
+    const l = this.curlwp;
+    const ticks = registers.get(RSI);
+    l.l_wchan = registers.get(RDI);
+    l.l_stat = LSSLEEP;
+    if (ticks > 0) {
+      this.callout.reset(l.l_slpcallout.address, ticks, this.cpu.sym('sleep_timeout'), l.address);
+    }
+    this.#switchFrom(l);
+  }
+
+  /** Lets others run; returns when it is this lwp's turn again. */
+  yield(): void {
+    const l = this.curlwp;
+    l.l_sleeperr = 0;
+    this.setRunnable(l);
+    this.#switchFrom(l);
+  }
+
+  /** The running lwp ends; its stack may be used by the next one. */
+  exit(): void {
+    this.curlwp.l_stat = LSIDL;
+    this.#switchTo(this.#pick());
+  }
+
+  #switchFrom(l: Lwp): void {
+    l.l_sp = this.cpu.registers.get(RSP);
+    this.#switchTo(this.#pick());
+  }
+
+  #switchTo(l: Lwp): void {
+    const { registers, memory } = this.cpu;
+    const d = this.d;
+    l.l_stat = LSONPROC;
+    d.curlwp = l.address;
+    d.ci_want_resched = 0;
+    this.cpu.hypercall(__HYPERVISOR_stack_switch, FLAT_KERNEL_SS, l.l_stack);
+    if (l.l_pmap !== 0 && d.sched_activate !== 0) this.cpu.call(d.sched_activate, l.l_pmap);
+    const rsp = l.l_sp;
+    registers.set(RIP, ldI64(memory, rsp));
+    registers.set(RSP, rsp + 8);
+    registers.set(RAX, l.l_sleeperr);
+  }
+
+  /** The name of an lwp, for messages. */
+  nameOf(address: number): string {
+    return textOf(this.at(address).l_name);
+  }
+}

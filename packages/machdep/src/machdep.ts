@@ -1,0 +1,53 @@
+/*
+ * The machine-dependent kernel of a PV guest, put together from what lies below it. It names the packages of its own
+ * floor only by the little that it needs of them.
+ */
+import type { Evtchn } from '@port-xen/evtchn';
+import type { Kern } from '@port-xen/kern';
+import type { P2mFrameList, Pmap } from '@port-xen/pmap';
+import type { Uvm } from '@port-xen/uvm';
+import type { Xengnt } from '@port-xen/xengnt';
+import type { StartOfDay } from './start-of-day.ts';
+
+/** What the machine-dependent kernel needs of the clock. */
+export interface MachdepClock {
+  readonly port: number;
+  readonly tscKhz: number;
+  initclocks(): void;
+  suspendclocks(): void;
+  resumeclocks(): void;
+  systemTime_ns(): number;
+  uptime_ns(): number;
+}
+
+/** What it needs of the console. */
+export interface MachdepConsole {
+  readonly drained: boolean;
+  attach(page: number, port: number): void;
+  suspend(): void;
+  resume(port: number): void;
+}
+
+/** What was asked for through control/shutdown. */
+export interface ShutdownRequests {
+  /** What the sysmon lwp sleeps on. */
+  readonly wchan: number;
+  /** Takes the oldest request; '' when there is none. */
+  take(): '' | 'poweroff' | 'reboot' | 'suspend';
+}
+
+/** Everything that the machine-dependent text works on. */
+export interface Machdep {
+  readonly kern: Kern;
+  readonly startOfDay: StartOfDay;
+  readonly pmap: Pmap;
+  readonly uvm: Uvm;
+  readonly evtchn: Evtchn;
+  readonly xengnt: Xengnt;
+  readonly p2mFrameList: P2mFrameList;
+  readonly clock: MachdepClock;
+  readonly console: MachdepConsole;
+  readonly shutdown: ShutdownRequests;
+  /** A kernel page whose place the pmap and exec use to look at other pages. */
+  readonly window: number;
+}

@@ -1,0 +1,242 @@
+/*
+ * From Xen's entry to the first program: `start` (locore.S, init_x86_64) and main() (init_main.c, mainbus, hypervisor).
+ */
+import {
+  __HYPERVISOR_sched_op,
+  __HYPERVISOR_stack_switch,
+  __HYPERVISOR_xen_version,
+  FLAT_KERNEL_SS,
+  MACH2PHYS_VIRT_START,
+  SCHEDOP_shutdown,
+  SHUTDOWN_poweroff,
+  SHUTDOWN_reboot,
+  sched_shutdown,
+  start_info,
+  XENVER_version,
+} from '@port-xen/abi';
+import {
+  call,
+  done,
+  goto,
+  hypercall,
+  KERNBASE,
+  KERNTEXTOFF,
+  L_IDLE,
+  leaf,
+  PAGE_SIZE,
+  PRI_IDLE,
+  PRI_KTHREAD,
+  push64,
+  raw,
+  routine,
+  SYS_clock_gettime,
+  SYS_close,
+  SYS_exit,
+  SYS_lseek,
+  SYS_nanosleep,
+  SYS_open,
+  SYS_read,
+  SYS_write,
+  type Text,
+} from '@port-xen/kern';
+import { i64, ldI64, nest, struct, textOf, u32, u64 } from '@port-xen/layout';
+import { RIP, RSI, RSP } from '@port-xen/vcpu';
+import { exec } from './exec.ts';
+import type { Machdep } from './machdep.ts';
+
+const GRANT_FRAMES = 64;
+/** Virtual time of start of day: most of it is zeroing and page tables. */
+const START_NS = 500_000;
+
+/** Which text serves which system call. */
+const SYSENT: readonly (readonly [number, string])[] = [
+  [SYS_exit, 'sys_exit'],
+  [SYS_read, 'sys_read'],
+  [SYS_write, 'sys_write'],
+  [SYS_open, 'sys_open'],
+  [SYS_close, 'sys_close'],
+  [SYS_lseek, 'sys_lseek'],
+  [SYS_clock_gettime, 'sys_clock_gettime'],
+  [SYS_nanosleep, 'sys_nanosleep'],
+];
+
+/** Memory, traps and the first lwps: everything before anything can wait. */
+const startOfDay = (m: Machdep): void => {
+  const { cpu, sched, callout, spl, syscalls } = m.kern;
+  const startInfoVa = cpu.registers.get(RSI);
+  const si = start_info.at(cpu.memory, startInfoVa);
+  const m2p = (mfn: number): number =>
+    ldI64(cpu.memory, MACH2PHYS_VIRT_START + 8 * mfn) * PAGE_SIZE;
+  m.startOfDay.note(startInfoVa, m2p);
+  m.pmap.bootstrap(si, m.window);
+  m.uvm.physload((KERNTEXTOFF - KERNBASE) / PAGE_SIZE, m.startOfDay.firstFreePfn, m.pmap.nrPages);
+  m.uvm.unmapFree();
+  m.pmap.kreplaceMa(spl.sharedInfo, Math.floor(si.shared_info / PAGE_SIZE), true);
+  m.startOfDay.register();
+  m.evtchn.reset();
+  callout.init();
+  sched.d.sched_activate = cpu.sym('pmap_activate');
+  for (const [number, symbol] of SYSENT) syscalls.setHandler(number, symbol);
+  const main = sched.adoptBoot('main');
+  sched.create('idle', cpu.sym('idle_loop'), 0, PRI_IDLE, L_IDLE);
+  cpu.hypercall(__HYPERVISOR_stack_switch, FLAT_KERNEL_SS, main.l_stack);
+  cpu.registers.set(RSP, main.l_stack);
+  push64(cpu, cpu.sym('lwp_exit'));
+  cpu.registers.set(RIP, cpu.sym('main'));
+};
+
+/** The devices that need no xenstore. */
+const attachRoot = (m: Machdep): number => {
+  const { autoconf, msgbuf, cpu } = m.kern;
+  const version = cpu.hypercall(__HYPERVISOR_xen_version, XENVER_version);
+  const si = m.startOfDay.startInfo;
+  msgbuf.printf(
+    `port-xen: ${textOf(si.magic)} domain on Xen ${version >>> 16}.${version & 0xffff}, ` +
+      `${si.nr_pages} pages (${Math.floor((si.nr_pages * PAGE_SIZE) / 2 ** 20)} MiB), ${m.uvm.free} free\n`,
+  );
+  const mainbus = autoconf.attach('mainbus0', 0, 0);
+  autoconf.pmfRegister(mainbus, 0, 0);
+  const hypervisor = autoconf.attach('hypervisor0', mainbus.address, 0);
+  autoconf.pmfRegister(hypervisor, cpu.sym('hypervisor_suspend'), cpu.sym('hypervisor_resume'));
+  const vcpu = autoconf.attach('vcpu0', hypervisor.address, 0);
+  autoconf.pmfRegister(vcpu, 0, 0);
+  return hypervisor.address;
+};
+
+const booting = struct('main_locals', { hypervisor: i64, init: i64, status: u32, pad: u32 });
+const rebooting = struct('cpu_reboot_locals', {
+  shutdown: nest(sched_shutdown),
+  tries: u32,
+  howto: u64,
+});
+
+export const RB_AUTOBOOT = 0;
+export const RB_POWERDOWN = 1;
+/** Ticks that the console is given to show what is queued. */
+const DRAIN_TICKS = 100;
+
+/** The part of the kernel's command line after `init=`: the first program and its arguments. */
+const initArguments = (m: Machdep): string[] => {
+  const line = textOf(m.startOfDay.startInfo.cmd_line);
+  const at = line.indexOf('init=');
+  if (at < 0) return [];
+  return line
+    .slice(at + 'init='.length)
+    .split(' ')
+    .filter((word) => word !== '');
+};
+
+export const mainText: Text<Machdep> = {
+  start: raw((m) => startOfDay(m), START_NS),
+
+  main: routine(booting, {
+    root: (m, l) => {
+      const { cpu, autoconf, cdevsw, sched } = m.kern;
+      const si = m.startOfDay.startInfo;
+      m.xengnt.init(m.uvm.kmAllocVa(GRANT_FRAMES));
+      m.evtchn.init();
+      m.p2mFrameList.build(m.uvm);
+      l.hypervisor = attachRoot(m);
+      m.console.attach(
+        m.startOfDay.d.console_page,
+        si.memory.ld32(si.address + start_info.offset.console + 8),
+      );
+      const xencons = autoconf.attach('xencons0', l.hypervisor, 0);
+      autoconf.pmfRegister(xencons, cpu.sym('xencons_suspend'), cpu.sym('xencons_resume'));
+      cdevsw.attach('console', 0, {
+        read: cpu.sym('xencons_read'),
+        write: cpu.sym('xencons_write'),
+      });
+      m.clock.initclocks();
+      sched.create('sysmon', cpu.sym('sysmon_thread'), 0, PRI_KTHREAD);
+      return call('probed', cpu.sym('xenbus_attach'), l.hypervisor);
+    },
+    probed: () => goto('settle'),
+    settle: (m, l) => {
+      const { cpu, autoconf } = m.kern;
+      if (autoconf.d.config_pending !== 0) {
+        return call('settle', cpu.sym('tsleep'), autoconf.data, 0);
+      }
+      const argv = initArguments(m);
+      const started = exec(m, argv);
+      if (typeof started === 'string') {
+        m.kern.msgbuf.printf(`init: ${started}\n`);
+        l.status = 1;
+        return call('ended', cpu.sym('cpu_reboot'), RB_POWERDOWN);
+      }
+      l.init = started.proc.address;
+      return goto('wait');
+    },
+    wait: (m, l) => {
+      const { cpu, syscalls, msgbuf } = m.kern;
+      const init = syscalls.procAt(l.init);
+      if (init.p_exited === 0) return call('wait', cpu.sym('tsleep'), init.address, 0);
+      if (init.p_xstat !== 0) msgbuf.printf(`init exited with status ${init.p_xstat}\n`);
+      return call('ended', cpu.sym('cpu_reboot'), RB_POWERDOWN);
+    },
+    ended: () => done(),
+  }),
+
+  /** (howto): lets the console show what is queued, then leaves. */
+  cpu_reboot: routine(rebooting, {
+    start: (_, l, howto) => {
+      l.howto = howto;
+      return goto('drain');
+    },
+    drain: (m, l) => {
+      if (!m.console.drained && l.tries++ < DRAIN_TICKS) {
+        return call('drain', m.kern.cpu.sym('tsleep'), l.address, 1);
+      }
+      l.shutdown.reason = l.howto === RB_POWERDOWN ? SHUTDOWN_poweroff : SHUTDOWN_reboot;
+      return hypercall('drain', __HYPERVISOR_sched_op, SCHEDOP_shutdown, l.shutdown.address);
+    },
+  }),
+
+  /** What the toolstack asks for, one request after the other (sysmon_power.c and powerd's scripts). */
+  sysmon_thread: routine(booting, {
+    next: (m) => {
+      const { cpu } = m.kern;
+      switch (m.shutdown.take()) {
+        case 'poweroff':
+          return call('next', cpu.sym('cpu_reboot'), RB_POWERDOWN);
+        case 'reboot':
+          return call('next', cpu.sym('cpu_reboot'), RB_AUTOBOOT);
+        case 'suspend':
+          return call('next', cpu.sym('xen_suspend_domain'));
+        default:
+          return call('next', cpu.sym('tsleep'), m.shutdown.wchan, 0);
+      }
+    },
+  }),
+
+  /** hypervisor0: no handler runs and no page table names a frame of Xen's. */
+  hypervisor_suspend: leaf((m) => {
+    m.evtchn.suspend();
+    m.xengnt.suspend();
+    return 1;
+  }),
+
+  /** (_, cancelled). */
+  hypervisor_resume: leaf((m, _, cancelled) => {
+    const list = m.p2mFrameList.update();
+    m.xengnt.resume(cancelled !== 0);
+    m.evtchn.init();
+    m.kern.msgbuf.printf(
+      `hypervisor0: p2m frame list at mfn 0x${list.toString(16)}, grant table mapped\n`,
+    );
+    return 1;
+  }),
+
+  xencons_suspend: leaf((m) => {
+    m.console.suspend();
+    return 1;
+  }),
+
+  xencons_resume: leaf((m) => {
+    const si = m.startOfDay.startInfo;
+    const port = si.memory.ld32(si.address + start_info.offset.console + 8);
+    m.console.resume(port);
+    m.kern.msgbuf.printf(`xencons0: port ${port}\n`);
+    return 1;
+  }),
+};

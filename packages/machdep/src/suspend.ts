@@ -1,0 +1,119 @@
+/*
+ * xen_suspend_domain (sys/arch/xen/xen/xen_machdep.c), in the corrected order. Each step may rely on those before it.
+ *
+ *   down   user lwps held · devices, leaf to root · start_info's frame found · VIRQ_TIMER let go ·
+ *          store and console frames → pfns · recursive slot cleared · shared_info unmapped · SCHEDOP_shutdown
+ *   up     shared_info mapped · recursive slot · same size? · [cancelled: pfns → frames | restored: every port forgotten] ·
+ *          clock re-based · devices, root to leaf · user lwps go on
+ *
+ * Xen returns 0 in the restored domain and 1 in the same domain when the suspend was cancelled. A device that refuses
+ * ends it before the hypercall, with every device active again.
+ */
+import {
+  __HYPERVISOR_sched_op,
+  SCHEDOP_shutdown,
+  SHUTDOWN_suspend,
+  sched_shutdown,
+  start_info,
+} from '@port-xen/abi';
+import { call, done, hypercall, kassert, PAGE_SIZE, routine, type Text } from '@port-xen/kern';
+import { ldI64, nest, st64, struct, u32, u64 } from '@port-xen/layout';
+import type { Machdep } from './machdep.ts';
+
+const CONSOLE_MFN = start_info.offset.console;
+const STORE_MFN = start_info.offset.store_mfn;
+
+const suspending = struct('xen_suspend_domain_locals', {
+  shutdown: nest(sched_shutdown),
+  cancelled: u32,
+  start_info_mfn: u64,
+});
+
+/** store_mfn and console.domU.mfn from frames to pfns: nobody but the guest does it. */
+const framesToPfns = (m: Machdep): void => {
+  const si = m.startOfDay.startInfo;
+  for (const offset of [STORE_MFN, CONSOLE_MFN]) {
+    const mfn = ldI64(si.memory, si.address + offset);
+    st64(si.memory, si.address + offset, m.pmap.paOf(mfn) / PAGE_SIZE);
+  }
+};
+
+/** And back, in a domain that never left. */
+const pfnsToFrames = (m: Machdep): void => {
+  const si = m.startOfDay.startInfo;
+  for (const offset of [STORE_MFN, CONSOLE_MFN]) {
+    const pfn = ldI64(si.memory, si.address + offset);
+    st64(si.memory, si.address + offset, m.pmap.mfnOf(pfn * PAGE_SIZE));
+  }
+};
+
+const seconds = (ns: number): string => (ns / 1e9).toFixed(3);
+
+/** What the console shows of where the domain is. */
+const whereabouts = (m: Machdep): string => {
+  const si = m.startOfDay.startInfo;
+  const mfn = Math.floor(si.shared_info / PAGE_SIZE);
+  return (
+    `shared_info mfn 0x${mfn.toString(16)}, host up ${seconds(m.clock.systemTime_ns())} s, ` +
+    `TSC ${(m.clock.tscKhz / 1e6).toFixed(3)} GHz, guest up ${seconds(m.clock.uptime_ns())} s`
+  );
+};
+
+export const suspendText: Text<Machdep> = {
+  /** @returns 0 after a restore, 1 when the domain never left (cancelled or refused) */
+  xen_suspend_domain: routine(suspending, {
+    start: (m) => {
+      m.kern.sched.d.sched_frozen = 1;
+      m.kern.msgbuf.printf(`suspend: ${whereabouts(m)}\n`);
+      return call('quiet', m.kern.cpu.sym('pmf_system_suspend'));
+    },
+    quiet: (m, l, suspended) => {
+      if (suspended === 0) {
+        m.kern.msgbuf.printf('suspend: refused, going on\n');
+        l.cancelled = 1;
+        m.kern.sched.d.sched_frozen = 0;
+        return done(1);
+      }
+      const sharedInfo = m.kern.spl.sharedInfo;
+      l.start_info_mfn = m.pmap.extractMfn(0, m.startOfDay.d.start_info);
+      m.clock.suspendclocks();
+      framesToPfns(m);
+      m.pmap.unmapRecursive();
+      m.pmap.kremove(sharedInfo);
+      l.shutdown.reason = SHUTDOWN_suspend;
+      return hypercall(
+        'back',
+        __HYPERVISOR_sched_op,
+        SCHEDOP_shutdown,
+        l.shutdown.address,
+        l.start_info_mfn,
+      );
+    },
+    back: (m, l, cancelled) => {
+      l.cancelled = cancelled === 0 ? 0 : 1;
+      const mfn = Math.floor(m.startOfDay.sharedInfoMa / PAGE_SIZE);
+      m.pmap.kreplaceMa(m.kern.spl.sharedInfo, mfn, true);
+      m.pmap.mapRecursive();
+      const { nr_pages } = m.startOfDay.startInfo;
+      kassert(
+        nr_pages === m.pmap.nrPages,
+        `suspended with ${m.pmap.nrPages} pages, restored with ${nr_pages}`,
+      );
+      if (l.cancelled !== 0) pfnsToFrames(m);
+      else m.evtchn.reset();
+      m.clock.resumeclocks();
+      m.kern.msgbuf.printf(
+        l.cancelled === 0
+          ? `resume: ${whereabouts(m)}\nclock: VIRQ_TIMER on port ${m.clock.port}\n`
+          : 'resume: cancelled, the same domain goes on\n',
+      );
+      return call('awake', m.kern.cpu.sym('pmf_system_resume'), l.cancelled);
+    },
+    awake: (m, l, resumed) => {
+      kassert(resumed !== 0, 'a device could not be resumed');
+      m.kern.sched.d.sched_frozen = 0;
+      m.kern.msgbuf.printf('domain resumed\n');
+      return done(l.cancelled);
+    },
+  }),
+};
