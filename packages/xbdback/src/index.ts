@@ -1,1 +1,2 @@
-export {};
+export type { BlockStore, OpenBlockStore } from './block-store.ts';
+export { Xbdback, type XbdbackParts } from './xbdback.ts';

@@ -1,1 +1,1 @@
-export {};
+export { Xenconsoled, type XenconsoledParts } from './xenconsoled.ts';
