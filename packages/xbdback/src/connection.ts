@@ -15,8 +15,8 @@ import {
   blkif_response,
 } from '@port-xen/abi';
 import type { Dom0, GrantMapping } from '@port-xen/hypervisor';
-import { BackRing } from '@port-xen/ring';
 import type { Sim } from '@port-xen/sim';
+import { BackRing } from './back-ring.ts';
 import type { BlockStore } from './block-store.ts';
 import {
   checkRequest,
@@ -79,7 +79,7 @@ export class Connection {
       this.#mapping.unmap();
       throw error;
     }
-    this.#ring = new BackRing(this.#mapping.memory, 0, RING_BYTES, blkif_request.size);
+    this.#ring = new BackRing(this.#mapping.memory, 32, blkif_request.size);
   }
 
   /** Forgets what has not been answered, and lets go of port and page. Nothing is called back afterwards. */
@@ -97,13 +97,13 @@ export class Connection {
       if (this.#released || this.#parts.isDraining()) return;
       if (ring.requestOverflow) {
         this.#parts.onBroken(
-          `expected at most ${ring.entries} requests in the ring, found producer ${ring.requestProducer}`,
+          `expected at most ${ring.entries} requests in the ring, found producer ${ring.requestProducer} with ${ring.taken} taken`,
         );
         return;
       }
       const slot = ring.nextRequest();
       if (slot !== undefined) this.#take(takeRequest(this.#mapping.memory, slot));
-      else if (!ring.finalCheckForRequests()) return;
+      else if (ring.full || !ring.finalCheckForRequests()) return;
     }
   }
 

@@ -8,10 +8,10 @@
  * own, in the order of the changes. So a transaction's many changes cost one look. Directories of a restored domain bear a new domid and so are
  * new devices; the old ones go with their directories.
  */
-import type { Hypervisor } from '@port-xen/hypervisor';
 import type { Sim } from '@port-xen/sim';
 import type { StoreClient, Xenstored } from '@port-xen/xenstore';
 import type { OpenBlockStore } from './block-store.ts';
+import type { BackendXen } from './connection.ts';
 import { Vbd } from './vbd.ts';
 
 const ROOT = '/local/domain/0/backend/vbd';
@@ -20,7 +20,8 @@ const ROOT_TOKEN = 'vbd';
 /** What a block back end is made of. */
 export interface XbdbackParts {
   readonly sim: Sim;
-  readonly hv: Hypervisor;
+  /** The host's hypervisor: its domain 0's side, and which host it is. */
+  readonly hv: { readonly slot: number; readonly dom0: BackendXen };
   /** The host's own xenstore: the back end opens a connection of domain 0's. */
   readonly xenstored: Pick<Xenstored, 'connect'>;
   readonly open: OpenBlockStore;

@@ -7,16 +7,25 @@
  * after the introduction, and again with other numbers when the domain is restored into. When both are there the
  * page is mapped, the port bound, and whatever already waits in the ring taken up.
  */
-import { type Hypervisor, XenError } from '@port-xen/hypervisor';
+import { type Domctl, type Hypervisor, XenError } from '@port-xen/hypervisor';
+import type { Sim } from '@port-xen/sim';
 import type { StoreClient, Xenstored } from '@port-xen/xenstore';
-import { GuestConsole } from './guest-console.ts';
+import { type ConsoleXen, GuestConsole } from './guest-console.ts';
 import { InputQueue } from './input-queue.ts';
 
 const DOMAINS_TOKEN = 'domains';
 
+/** What the daemon needs of a host. */
+export interface ConsoleHost extends Pick<Hypervisor, 'onDomainShutdown'> {
+  readonly sim: Sim;
+  readonly dom0: ConsoleXen;
+  readonly domctl: Pick<Domctl, 'listDomains'>;
+}
+
 /** What a console daemon is made of. */
 export interface XenconsoledParts {
-  readonly hv: Hypervisor;
+  /** The host's hypervisor. */
+  readonly hv: ConsoleHost;
   /** The host's own xenstore: the daemon opens a connection of domain 0's. */
   readonly xenstored: Pick<Xenstored, 'connect'>;
   /** Each byte that a guest prints, once and in order. */
