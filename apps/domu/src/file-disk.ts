@@ -1,0 +1,55 @@
+import { closeSync, fstatSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
+import type { BlockStore } from '@port-xen/xbdback';
+import { UserError } from './user-error.ts';
+
+const SECTOR = 512;
+
+/** A raw disk image in a file. */
+export class FileDisk implements BlockStore {
+  readonly sectors: number;
+  readonly #fd: number;
+  readonly #path: string;
+
+  /**
+   * @param mode 'r' opens the file read-only
+   * @throws UserError when the file cannot be opened or is no whole number of sectors
+   */
+  constructor(path: string, mode: 'r' | 'w') {
+    this.#path = path;
+    try {
+      this.#fd = openSync(path, mode === 'r' ? 'r' : 'r+');
+    } catch (error) {
+      throw new UserError(`disk ${path} cannot be opened: ${(error as Error).message}`);
+    }
+    const { size } = fstatSync(this.#fd);
+    if (size === 0 || size % SECTOR !== 0) {
+      closeSync(this.#fd);
+      throw new UserError(
+        `disk ${path}: expected one or more whole sectors of ${SECTOR} bytes, found ${size} bytes`,
+      );
+    }
+    this.sectors = size / SECTOR;
+  }
+
+  read(sector: number, into: Uint8Array): void {
+    for (let at = 0; at < into.length; ) {
+      const got = readSync(this.#fd, into, at, into.length - at, sector * SECTOR + at);
+      if (got === 0) throw new Error(`${this.#path} ends before sector ${sector}`);
+      at += got;
+    }
+  }
+
+  write(sector: number, from: Uint8Array): void {
+    for (let at = 0; at < from.length; ) {
+      at += writeSync(this.#fd, from, at, from.length - at, sector * SECTOR + at);
+    }
+  }
+
+  flush(): void {
+    fsyncSync(this.#fd);
+  }
+
+  close(): void {
+    closeSync(this.#fd);
+  }
+}

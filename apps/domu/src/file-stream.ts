@@ -1,0 +1,87 @@
+import { closeSync, openSync, readSync, renameSync, unlinkSync, writevSync } from 'node:fs';
+import type { Sink, Source } from '@port-xen/migration-stream';
+import { UserError } from './user-error.ts';
+
+/** The most buffers that writev takes at once. */
+const IOV_MAX = 1024;
+
+/**
+ * A save file in the making. It has its name only when it is whole: until then the bytes are in FILE.partial beside it.
+ */
+export class FileSink implements Sink {
+  readonly #path: string;
+  readonly #partial: string;
+  readonly #fd: number;
+  #open = true;
+
+  /** @throws UserError when no file can be made there */
+  constructor(path: string) {
+    this.#path = path;
+    this.#partial = `${path}.partial`;
+    try {
+      this.#fd = openSync(this.#partial, 'w', 0o600);
+    } catch (error) {
+      throw new UserError(
+        `Failed to open temp file ${this.#partial} for writing: ${(error as Error).message}`,
+      );
+    }
+  }
+
+  write(chunks: readonly Uint8Array[]): void {
+    for (let from = 0; from < chunks.length; from += IOV_MAX) {
+      let rest = chunks.slice(from, from + IOV_MAX);
+      while (rest.length > 0) rest = after(rest, writevSync(this.#fd, rest));
+    }
+  }
+
+  /** The file is whole. */
+  commit(): void {
+    this.#close();
+    renameSync(this.#partial, this.#path);
+  }
+
+  /** Nothing is left of it. */
+  discard(): void {
+    if (!this.#open) return;
+    this.#close();
+    unlinkSync(this.#partial);
+  }
+
+  #close(): void {
+    this.#open = false;
+    closeSync(this.#fd);
+  }
+}
+
+/** What is left of `chunks` after `written` bytes. */
+const after = (chunks: readonly Uint8Array[], written: number): Uint8Array[] => {
+  let left = written;
+  for (let i = 0; i < chunks.length; i++) {
+    const chunk = chunks[i] as Uint8Array;
+    if (left < chunk.length) return [chunk.subarray(left), ...chunks.slice(i + 1)];
+    left -= chunk.length;
+  }
+  return [];
+};
+
+/** A file read from its start. */
+export class FileSource implements Source {
+  readonly #fd: number;
+
+  /** @throws UserError when the file cannot be read */
+  constructor(path: string) {
+    try {
+      this.#fd = openSync(path, 'r');
+    } catch (error) {
+      throw new UserError(`Can't open ${path}: ${(error as Error).message}`);
+    }
+  }
+
+  read(into: Uint8Array): number {
+    return readSync(this.#fd, into, 0, into.length, null);
+  }
+
+  close(): void {
+    closeSync(this.#fd);
+  }
+}

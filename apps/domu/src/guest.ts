@@ -1,0 +1,17 @@
+import { TextEngine } from '@port-xen/kern';
+import { buildId } from './build-id.ts';
+import { kernelFile, kernelImage } from './kernel.ts';
+
+/** The kernel that every domU here runs: its ELF file, and the engine for its text. */
+export interface Guest {
+  readonly elf: Uint8Array;
+  readonly engine: TextEngine;
+  readonly buildId: Uint8Array;
+}
+
+/** @param amnesia throw the kernel's objects away before every macro-instruction */
+export const makeGuest = (amnesia: boolean): Guest => {
+  const id = buildId();
+  const image = kernelImage(id);
+  return { elf: kernelFile(image), engine: new TextEngine(image, { amnesia }), buildId: id };
+};

@@ -1,0 +1,81 @@
+import { Random } from '@port-xen/sim';
+import { UserError } from './user-error.ts';
+
+/** What may be said of a host with --host KEY=VALUE. */
+export interface HostOptions {
+  /** 0 … 63: which 2^21 machine frames it owns. */
+  slot?: number;
+  /** Nanoseconds that the host has been up when the world starts. */
+  uptime_ns?: number;
+  tscKhz?: number;
+  /** Nanoseconds since 1970 when the world starts. */
+  wallclock_ns?: number;
+  /** First domid and first dynamic port depend on the slot. */
+  disjoint?: boolean;
+}
+
+export const SLOTS = 64;
+
+const number = (key: string, text: string, low: number, high: number): number => {
+  const value = Number(text);
+  if (text === '' || !(value >= low && value <= high)) {
+    throw new UserError(
+      `expected --host ${key} within [${low}, ${high}], found ${JSON.stringify(text)}`,
+    );
+  }
+  return value;
+};
+
+/** Reads one KEY=VALUE into the options. Times are in seconds. @throws UserError */
+export const readHostOption = (option: string, into: HostOptions, now_ns: () => number): void => {
+  const equals = option.indexOf('=');
+  const key = option.slice(0, equals);
+  const value = option.slice(equals + 1);
+  switch (equals < 0 ? '' : key) {
+    case 'slot':
+      into.slot = Math.floor(number(key, value, 0, SLOTS - 1));
+      return;
+    case 'uptime':
+      into.uptime_ns = Math.round(number(key, value, 0, 9e6) * 1e9);
+      return;
+    case 'tsc-khz':
+      into.tscKhz = Math.round(number(key, value, 1e5, 1e7));
+      return;
+    case 'wallclock':
+      into.wallclock_ns = value === 'now' ? now_ns() : Math.round(number(key, value, 0, 4e9)) * 1e9;
+      return;
+    case 'handles':
+      if (value !== 'disjoint' && value !== 'plain') {
+        throw new UserError(
+          `expected --host handles=plain or disjoint, found ${JSON.stringify(value)}`,
+        );
+      }
+      into.disjoint = value === 'disjoint';
+      return;
+    default:
+      throw new UserError(
+        `expected --host slot=, uptime=, tsc-khz=, wallclock= or handles=, found ${JSON.stringify(option)}`,
+      );
+  }
+};
+
+/** A host with everything said. */
+export type Host = Required<HostOptions>;
+
+const DAY_NS = 86_400e9;
+/** 2026-01-01 00:00 UTC: where drawn wall clocks start. */
+const EPOCH_NS = 1_767_225_600e9;
+
+/** What was not said is drawn from the seed and the slot, so that another slot is another machine. */
+export const completeHost = (options: HostOptions, seed: number, slot: number): Host => {
+  const random = new Random(seed, `host/${slot}`);
+  const uptime_ns = random.between(60, 60 * 86_400) * 1e9 + random.below(1e9);
+  const tscKhz = random.between(1_000_000, 5_000_000);
+  return {
+    slot,
+    uptime_ns: options.uptime_ns ?? uptime_ns,
+    tscKhz: options.tscKhz ?? tscKhz,
+    wallclock_ns: options.wallclock_ns ?? EPOCH_NS + random.below(300) * DAY_NS,
+    disjoint: options.disjoint ?? false,
+  };
+};

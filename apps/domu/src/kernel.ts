@@ -1,0 +1,104 @@
+/*
+ * The domU kernel, composed: which packages it is made of, and how their objects are made from nothing but a processor
+ * and the addresses of their data. `link` runs at boot, at restore, and in amnesia mode before every macro-instruction.
+ */
+import { Clock, clock_data, clockText } from '@port-xen/clock';
+import { Evtchn, evtchn_data, evtchnText, upcallText } from '@port-xen/evtchn';
+import {
+  type Cpu,
+  elfFile,
+  KernelImage,
+  type KernelSpec,
+  kernLinked,
+  kernModules,
+  type Linked,
+  linkKern,
+  PAGE_SIZE,
+} from '@port-xen/kern';
+import { bytes, struct } from '@port-xen/layout';
+import {
+  type Machdep,
+  machdep_data,
+  mainText,
+  StartOfDay,
+  suspendText,
+  trapText,
+} from '@port-xen/machdep';
+import { P2mFrameList, Pmap, p2m_frame_list_data, pmap_data, pmapText } from '@port-xen/pmap';
+import { Uvm, uvm_data, uvmText } from '@port-xen/uvm';
+import { Xencons, xencons_softc, xenconsText } from '@port-xen/xencons';
+import { Xengnt, xengnt_data } from '@port-xen/xengnt';
+import { counter } from './programs/counter.ts';
+import { sha256 } from './programs/sha256.ts';
+
+const window_page = struct('window_page', { page: bytes(PAGE_SIZE) });
+
+const at = (data: Readonly<Record<string, number>>, module: string): number => {
+  const address = data[module];
+  if (address === undefined) throw new Error(`the kernel has no data for ${module}`);
+  return address;
+};
+
+const link = (cpu: Cpu, data: Readonly<Record<string, number>>): Linked => {
+  const kern = linkKern(cpu, data);
+  const pmap = new Pmap(cpu, at(data, 'pmap'), kern);
+  const uvm = new Uvm(cpu, at(data, 'uvm'), pmap);
+  const evtchn = new Evtchn(cpu, at(data, 'evtchn'), kern);
+  const xengnt = new Xengnt(cpu, at(data, 'xengnt'), kern, pmap);
+  const startOfDay = new StartOfDay(cpu, at(data, 'machdep'), kern.args);
+  const clock = new Clock(cpu, at(data, 'clock'), kern, evtchn);
+  const console = new Xencons(cpu, at(data, 'xencons'), kern, evtchn);
+  const p2mFrameList = new P2mFrameList(cpu, at(data, 'p2mFrameList'), pmap, kern.spl.sharedInfo);
+  const machdep: Machdep = {
+    kern,
+    startOfDay,
+    pmap,
+    uvm,
+    evtchn,
+    xengnt,
+    p2mFrameList,
+    clock,
+    console,
+    shutdown: { wchan: 0, take: () => '' },
+    window: at(data, 'window'),
+  };
+  return {
+    ...kernLinked(kern),
+    pmap,
+    uvm,
+    evtchn,
+    upcall: { evtchn, sched: kern.sched },
+    xengnt,
+    clock,
+    xencons: console,
+    p2mFrameList,
+    machdep,
+  };
+};
+
+const spec: KernelSpec = {
+  name: 'port-xen',
+  version: '0',
+  entry: 'start',
+  programs: [sha256, counter],
+  modules: {
+    ...kernModules,
+    window: { data: window_page, align: PAGE_SIZE },
+    pmap: { data: pmap_data, text: pmapText },
+    p2mFrameList: { data: p2m_frame_list_data },
+    uvm: { data: uvm_data, text: uvmText },
+    evtchn: { data: evtchn_data, text: evtchnText },
+    upcall: { text: upcallText },
+    xengnt: { data: xengnt_data },
+    machdep: { data: machdep_data, text: { ...mainText, ...suspendText, ...trapText } },
+    clock: { data: clock_data, text: clockText },
+    xencons: { data: xencons_softc, text: xenconsText },
+  },
+  link,
+};
+
+/** The kernel's text and data laid out. @param buildId 20 bytes */
+export const kernelImage = (buildId: Uint8Array): KernelImage => new KernelImage(spec, buildId);
+
+/** The same as an ELF file, for the domain builder. */
+export const kernelFile = (image: KernelImage): Uint8Array => elfFile(image);

@@ -1,0 +1,86 @@
+/*
+ * One host: a machine, its hypervisor, and dom0's daemons, wired as a dom0 wires them. The world is deterministic: files
+ * and the console are its only way out, and both are handed in.
+ */
+import { Hypervisor } from '@port-xen/hypervisor';
+import { Sim } from '@port-xen/sim';
+import { Toolstack } from '@port-xen/toolstack';
+import type { Engine } from '@port-xen/vcpu';
+import { type BlockStore, Xbdback } from '@port-xen/xbdback';
+import { Xenconsoled } from '@port-xen/xenconsoled';
+import { Xenstored } from '@port-xen/xenstore';
+import type { Host } from './host-options.ts';
+
+/** What a host has beyond its guest's memory, in frames: M2P, Xen's tables, grant tables, and room to spare. */
+const SPARE_FRAMES = 8192;
+const FRAMES_PER_MIB = 256;
+/** How far apart the first domids and ports of neighbouring slots are when handles are to be disjoint. */
+const DOMID_STRIDE = 100;
+const PORT_STRIDE = 32;
+
+export interface WorldOptions {
+  readonly seed: number;
+  readonly host: Host;
+  readonly guestMemory_mib: number;
+  readonly engine: Engine;
+  openDisk(path: string, mode: 'r' | 'w'): BlockStore;
+  /** Each byte that a guest prints, once. */
+  console(domid: number, bytes: Uint8Array): void;
+}
+
+/** A host and everything that runs on it. */
+export class World {
+  readonly sim: Sim;
+  readonly host: Host;
+  readonly hv: Hypervisor;
+  readonly xenstored: Xenstored;
+  readonly consoled: Xenconsoled;
+  readonly xbdback: Xbdback;
+  readonly xl: Toolstack;
+
+  constructor(options: WorldOptions) {
+    const { host } = options;
+    this.host = host;
+    this.sim = new Sim(options.seed);
+    const frames = options.guestMemory_mib * FRAMES_PER_MIB + SPARE_FRAMES;
+    // Typed-array storage starts 16 bytes into a page; frames that straddle pages are slow to copy.
+    const memory = new ArrayBuffer(frames * 4096 + 8192);
+    const hv = new Hypervisor({
+      sim: this.sim,
+      memory,
+      byteOffset: 4080,
+      slot: host.slot,
+      frames,
+      tscKhz: host.tscKhz,
+      uptime_ns: host.uptime_ns,
+      wallclock_ns: host.wallclock_ns,
+      ...(host.disjoint
+        ? { firstDomid: 1 + DOMID_STRIDE * host.slot, firstPort: 1 + PORT_STRIDE * host.slot }
+        : {}),
+    });
+    this.hv = hv;
+    const connections = new Map<number, () => void>();
+    const xenstored = new Xenstored({
+      sim: this.sim,
+      onIntroduce: (domid, mfn, port) => {
+        connections.get(domid)?.();
+        const page = hv.dom0.mapForeign(domid, mfn);
+        const local = hv.dom0.bindInterdomain(domid, port, () => xenstored.kick(domid));
+        connections.set(domid, () => {
+          hv.dom0.close(local);
+          page.unmap();
+        });
+        return { ring: page.memory, notify: () => hv.dom0.notify(local) };
+      },
+      onRelease: (domid) => {
+        connections.get(domid)?.();
+        connections.delete(domid);
+      },
+    });
+    this.xenstored = xenstored;
+    hv.onDomainShutdown((domid) => xenstored.domainShutdown(domid));
+    this.consoled = new Xenconsoled({ hv, xenstored, output: options.console });
+    this.xbdback = new Xbdback({ sim: this.sim, hv, xenstored, open: options.openDisk });
+    this.xl = new Toolstack({ sim: this.sim, hv, xenstored, engine: options.engine });
+  }
+}
