@@ -2,6 +2,8 @@
  * What the keys of xl.cfg mean (xl_parse.c). Keys that a PV domain of this house has no use for are accepted in silence; a
  * key that xl does not know draws a warning and nothing else.
  */
+
+import { parseDisk } from './disk-spec.ts';
 import {
   DEFAULT_MEM_KIB,
   type DomainConfig,
@@ -11,7 +13,6 @@ import {
   SHUTDOWN_ACTIONS,
   type ShutdownAction,
 } from './domain-config.ts';
-import { parseDisk } from './disk-spec.ts';
 import { parseNic } from './nic-spec.ts';
 import { ToolstackError } from './toolstack-error.ts';
 import { uuidBytes, uuidText } from './uuid.ts';
@@ -78,7 +79,9 @@ class Keys {
   unknown(): string[] {
     return [...this.#cfg]
       .filter(([key]) => !this.#asked.has(key) && !IGNORED.has(key))
-      .map(([key, { line }]) => `line ${line}: ${key} is not a setting that is known, and is ignored`);
+      .map(
+        ([key, { line }]) => `line ${line}: ${key} is not a setting that is known, and is ignored`,
+      );
   }
 }
 
@@ -104,7 +107,10 @@ const commandLine = (keys: Keys, warnings: string[]): string | undefined => {
     }
     return cmdline;
   }
-  const parts = [...(root === undefined ? [] : [`root=${root}`]), ...(extra === undefined ? [] : [extra])];
+  const parts = [
+    ...(root === undefined ? [] : [`root=${root}`]),
+    ...(extra === undefined ? [] : [extra]),
+  ];
   return parts.length === 0 ? undefined : parts.join(' ');
 };
 

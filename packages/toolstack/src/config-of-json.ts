@@ -19,7 +19,9 @@ const TEXT = 4096;
 
 /** What `fields` has, without the members that are undefined. */
 const given = <T extends object>(fields: { [K in keyof T]: T[K] | undefined }): Partial<T> =>
-  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Partial<T>;
+  Object.fromEntries(
+    Object.entries(fields).filter(([, value]) => value !== undefined),
+  ) as Partial<T>;
 
 const disk = (json: JsonReader): DiskConfig => {
   const vdev = json.text('vdev', 32) ?? json.wrong('vdev', 'given');
@@ -29,7 +31,12 @@ const disk = (json: JsonReader): DiskConfig => {
     vdev,
     format: json.oneOf('format', DISK_FORMATS) ?? 'raw',
     readwrite: json.truth('readwrite') ?? false,
-    ...given<Pick<DiskConfig, 'backend' | 'script' | 'removable' | 'isCdrom' | 'directIoSafe' | 'discardEnable'>>({
+    ...given<
+      Pick<
+        DiskConfig,
+        'backend' | 'script' | 'removable' | 'isCdrom' | 'directIoSafe' | 'discardEnable'
+      >
+    >({
       backend: json.oneOf('backend', DISK_BACKENDS),
       script: json.text('script', TEXT),
       removable: json.truth('removable'),
@@ -91,7 +98,9 @@ export const fromJson = (text: string): DomainConfig => {
     availVcpus: avail.length === 0 ? [0] : [...new Set(avail)].sort((a, b) => a - b),
     maxMem_kib,
     targetMem_kib,
-    ...given<Pick<DomainConfig, 'kernel' | 'ramdisk' | 'cmdline' | 'maxGrantFrames' | 'maxEventChannels'>>({
+    ...given<
+      Pick<DomainConfig, 'kernel' | 'ramdisk' | 'cmdline' | 'maxGrantFrames' | 'maxEventChannels'>
+    >({
       kernel: build.text('kernel', TEXT),
       ramdisk: build.text('ramdisk', TEXT),
       cmdline: build.text('cmdline', TEXT),

@@ -124,12 +124,7 @@ export const domainLayout = (image: KernelImage, pages: number): DomainLayout =>
   let virtEnd: number;
   for (;;) {
     virtEnd = floorTo(virtBase + (next + count) * PAGE, ALIGN) + ALIGN;
-    if (!isCanonicalAddress(virtEnd - 1) || Math.sign(virtEnd - 1) < Math.sign(virtBase)) {
-      throw new ToolstackError(
-        `kernel: expected room for ${next + count} pages from VIRT_BASE ${hex64(virtBase)} on, found the end of the address space`,
-      );
-    }
-    if (virtBase < 0 && virtEnd > 0) {
+    if (!isCanonicalAddress(virtEnd - 1) || (virtBase < 0 && virtEnd > 0)) {
       throw new ToolstackError(
         `kernel: expected room for ${next + count} pages from VIRT_BASE ${hex64(virtBase)} on, found the end of the address space`,
       );

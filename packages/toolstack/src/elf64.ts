@@ -2,7 +2,17 @@
  * The tables of an ELF64 file (ELF-64 Object File Format 1.5): program headers and section headers, each checked against
  * the length of the file before anybody looks through it. The file is taken for hostile.
  */
-import { BytesMemory, bytes, i64, struct, textOf, u16, u32, u64, type View } from '@port-xen/layout';
+import {
+  BytesMemory,
+  bytes,
+  i64,
+  struct,
+  textOf,
+  u16,
+  u32,
+  u64,
+  type View,
+} from '@port-xen/layout';
 import { ToolstackError } from './toolstack-error.ts';
 
 export const elf64_ehdr = struct('elf64_ehdr', {

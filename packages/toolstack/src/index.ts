@@ -1,3 +1,29 @@
-export { domainConfig } from './config-of-cfg.ts';
 export { toJson } from './config-json.ts';
+export { domainConfig } from './config-of-cfg.ts';
 export { fromJson } from './config-of-json.ts';
+export {
+  DISK_BACKENDS,
+  DISK_FORMATS,
+  type DiskBackend,
+  type DiskConfig,
+  type DiskFormat,
+  type DomainConfig,
+  type NicConfig,
+  SHUTDOWN_ACTIONS,
+  type ShutdownAction,
+} from './domain-config.ts';
+export { type DomainLayout, domainLayout } from './domain-layout.ts';
+export { type DomainRow, domainListText } from './domain-list.ts';
+export { type KernelImage, kernelImage } from './kernel-image.ts';
+export { oldMfn, slotHint } from './slot-hint.ts';
+export {
+  type ExitListener,
+  type RestoreOptions,
+  type SaveOptions,
+  Toolstack,
+  type ToolstackParts,
+} from './toolstack.ts';
+export { ToolstackError } from './toolstack-error.ts';
+export { drawUuid } from './uuid.ts';
+export { vdevNumber } from './vdev.ts';
+export { parseXlCfg, type Setting, type XlCfg } from './xl-cfg.ts';

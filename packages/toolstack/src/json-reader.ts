@@ -30,7 +30,8 @@ export class JsonReader {
   text(key: string, maxLength: number): string | undefined {
     const value = this.#get(key);
     if (value === undefined) return undefined;
-    if (typeof value === 'string' && value.length <= maxLength && !value.includes('\0')) return value;
+    if (typeof value === 'string' && value.length <= maxLength && !value.includes('\0'))
+      return value;
     return this.wrong(key, `a string of at most ${maxLength} characters`);
   }
 

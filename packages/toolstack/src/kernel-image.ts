@@ -72,6 +72,9 @@ const checkedPage = (what: string, va: number | undefined): number | undefined =
   return fail(`${what} on a page boundary`, hex64(va));
 };
 
+/** Whether one address is below another as the processor counts them: the negative ones are the upper half. */
+const isBelow = (a: number, b: number): boolean => (a < 0 === b < 0 ? a < b : a >= 0);
+
 /**
  * Reads a kernel.
  *
@@ -87,7 +90,11 @@ export const kernelImage = (file: Uint8Array): KernelImage => {
   }
   const virtBase = notes.virtBase ?? 0;
   const paddrOffset = notes.paddrOffset ?? (notes.modern ? 0 : virtBase);
-  if (!isCanonicalAddress(virtBase) || virtBase % 4096 !== 0 || !Number.isSafeInteger(paddrOffset)) {
+  if (
+    !isCanonicalAddress(virtBase) ||
+    virtBase % 4096 !== 0 ||
+    !Number.isSafeInteger(paddrOffset)
+  ) {
     fail('VIRT_BASE on a page boundary and PADDR_OFFSET an address', `${hex64(virtBase)}`);
   }
   const segments = segmentsOf(elf, virtBase - paddrOffset);
@@ -102,15 +109,22 @@ export const kernelImage = (file: Uint8Array): KernelImage => {
     );
   }
   const hypercallPage = checkedPage('HYPERCALL_PAGE', notes.hypercallPage);
-  if (hypercallPage !== undefined && (hypercallPage < start || hypercallPage + 4096 > Math.ceil(end / 4096) * 4096)) {
+  if (
+    hypercallPage !== undefined &&
+    (hypercallPage < start || hypercallPage + 4096 > Math.ceil(end / 4096) * 4096)
+  ) {
     fail('HYPERCALL_PAGE within the image', hex64(hypercallPage));
   }
   const initP2m = notes.initP2m;
   if (initP2m !== undefined && initP2m >= start && initP2m < end) {
     fail('INIT_P2M outside the image', hex64(initP2m));
   }
-  // Below the image, or not on a page boundary, it is passed over and the list goes to its usual place.
-  const usable = initP2m !== undefined && initP2m >= end && initP2m % 4096 === 0 && isCanonicalAddress(initP2m);
+  // Above VIRT_BASE, or not on a page boundary, it is passed over and the list goes to its usual place.
+  const usable =
+    initP2m !== undefined &&
+    isCanonicalAddress(initP2m) &&
+    initP2m % 4096 === 0 &&
+    isBelow(initP2m, virtBase);
   return {
     notes,
     virtBase,

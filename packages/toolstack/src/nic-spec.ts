@@ -34,5 +34,10 @@ export const parseNic = (spec: string, devid: number, drawMac: () => string): Ni
       );
     }
   }
-  return { ...nic, devid: nic.devid ?? devid, mac: nic.mac ?? drawMac(), bridge: nic.bridge ?? 'xenbr0' };
+  return {
+    ...nic,
+    devid: nic.devid ?? devid,
+    mac: nic.mac ?? drawMac(),
+    bridge: nic.bridge ?? 'xenbr0',
+  };
 };

@@ -26,7 +26,9 @@ export const uuidBytes = (text: string): Uint8Array => {
     );
   }
   const hex = text.replaceAll('-', '');
-  return Uint8Array.from({ length: 16 }, (_, i) => Number.parseInt(hex.slice(2 * i, 2 * i + 2), 16));
+  return Uint8Array.from({ length: 16 }, (_, i) =>
+    Number.parseInt(hex.slice(2 * i, 2 * i + 2), 16),
+  );
 };
 
 /** A random UUID (version 4, RFC 9562), drawn from the world's generator. */

@@ -2,7 +2,18 @@ import { ToolstackError } from './toolstack-error.ts';
 
 /** A word of xl.cfg. */
 export interface Token {
-  readonly kind: 'key' | 'number' | 'string' | 'newline' | 'end' | ';' | '[' | ']' | ',' | '=' | '+=';
+  readonly kind:
+    | 'key'
+    | 'number'
+    | 'string'
+    | 'newline'
+    | 'end'
+    | ';'
+    | '['
+    | ']'
+    | ','
+    | '='
+    | '+=';
   /** A string without its quotes and escapes; else as written. */
   readonly text: string;
   /** From 1. */
@@ -29,18 +40,16 @@ const ESCAPES: Readonly<Record<string, string>> = {
 };
 
 const unquoted = (quoted: string, line: number): string =>
-  quoted
-    .slice(1, -1)
-    .replace(/\\(x[0-9a-fA-F]{1,2}|[0-7]{1,3}|.)/g, (_, escape: string) => {
-      const hex = /^x(.+)$/.exec(escape);
-      if (hex) return String.fromCharCode(Number.parseInt(hex[1] as string, 16));
-      if (/^[0-7]/.test(escape)) return String.fromCharCode(Number.parseInt(escape, 8) & 0xff);
-      const plain = Object.hasOwn(ESCAPES, escape) ? ESCAPES[escape] : undefined;
-      if (plain !== undefined) return plain;
-      throw new ToolstackError(
-        `line ${line}: expected a known escape in a quoted string, found \\${escape}`,
-      );
-    });
+  quoted.slice(1, -1).replace(/\\(x[0-9a-fA-F]{1,2}|[0-7]{1,3}|.)/g, (_, code: string) => {
+    const hex = /^x(.+)$/.exec(code);
+    if (hex) return String.fromCharCode(Number.parseInt(hex[1] as string, 16));
+    if (/^[0-7]/.test(code)) return String.fromCharCode(Number.parseInt(code, 8) & 0xff);
+    const plain = Object.hasOwn(ESCAPES, code) ? ESCAPES[code] : undefined;
+    if (plain !== undefined) return plain;
+    throw new ToolstackError(
+      `line ${line}: expected a known escape in a quoted string, found \\${code}`,
+    );
+  });
 
 /**
  * Cuts an xl.cfg text into words; the last is the end.
@@ -64,7 +73,10 @@ export const tokens = (text: string): Token[] => {
         `line ${line}: expected a key, a number, a quoted string or one of = += [ ] , ;, found ${rest}`,
       );
     }
-    const { newline, key, number, string, mark } = match.groups as Record<string, string | undefined>;
+    const { newline, key, number, string, mark } = match.groups as Record<
+      string,
+      string | undefined
+    >;
     if (key !== undefined) found.push({ kind: 'key', text: key, line });
     else if (number !== undefined) found.push({ kind: 'number', text: number, line });
     else if (string !== undefined) {

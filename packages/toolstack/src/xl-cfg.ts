@@ -88,7 +88,8 @@ class Reader {
   }
 
   #wrong(expected: string, found: Token): never {
-    const what = found.kind === 'newline' || found.kind === 'end' ? `the ${found.kind}` : found.text;
+    const what =
+      found.kind === 'newline' || found.kind === 'end' ? `the ${found.kind}` : found.text;
     const shown = found.kind === 'end' ? 'the end of the text' : what;
     throw new ToolstackError(`line ${found.line}: expected ${expected}, found ${shown}`);
   }

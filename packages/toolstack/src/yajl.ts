@@ -39,7 +39,12 @@ const text = (value: Json, indent: string): string => {
   if (typeof value !== 'object' || value === null) return String(value);
   const inner = indent + INDENT;
   if (Array.isArray(value)) {
-    return bracketed('[', value.map((item: Json) => text(item, inner)), ']', indent);
+    return bracketed(
+      '[',
+      value.map((item: Json) => text(item, inner)),
+      ']',
+      indent,
+    );
   }
   const members = Object.entries(value).flatMap(([key, member]) =>
     member === undefined ? [] : [`${quoted(key)}: ${text(member, inner)}`],

@@ -23,7 +23,9 @@ describe('layout', () => {
       bootStackPfn: 301,
       virtEnd: DEFAULT_BASE + (4 << 20),
     });
-    expect(layout.mappings[0]?.tables.map(({ level, count, firstPfn }) => [level, count, firstPfn])).toEqual([
+    expect(
+      layout.mappings[0]?.tables.map(({ level, count, firstPfn }) => [level, count, firstPfn]),
+    ).toEqual([
       [4, 1, 296],
       [3, 1, 297],
       [2, 1, 298],
@@ -33,19 +35,23 @@ describe('layout', () => {
 
   test('BLD-2: at least 512 KiB is mapped after the boot stack, to a 4 MiB boundary, with the tables that this takes', () => {
     fc.assert(
-      fc.property(fc.integer({ min: 0, max: 40 << 20 }), fc.integer({ min: 64, max: 4096 }), (bssBytes, mib) => {
-        const image = kernelImage(handElf({ bssBytes }));
-        const layout = domainLayout(image, mib * MIB);
-        const slack = layout.virtEnd - DEFAULT_BASE - (layout.bootStackPfn + 1) * 4096;
-        expect(slack).toBeGreaterThanOrEqual(512 << 10);
-        expect((layout.virtEnd - DEFAULT_BASE) % (4 << 20)).toBe(0);
-        expect(layout.bootStackPfn).toBe(layout.ptBasePfn + layout.ptFrames);
-        const l1 = layout.mappings[0]?.tables.find(({ level }) => level === 1);
-        expect(l1?.count).toBe((layout.virtEnd - DEFAULT_BASE) / (2 << 20));
-        // One boundary less would not have been enough.
-        const used = (layout.bootStackPfn + 1) * 4096 + (512 << 10);
-        expect(layout.virtEnd - DEFAULT_BASE - used).toBeLessThanOrEqual((4 << 20) + 3 * 4096);
-      }),
+      fc.property(
+        fc.integer({ min: 0, max: 40 << 20 }),
+        fc.integer({ min: 64, max: 4096 }),
+        (bssBytes, mib) => {
+          const image = kernelImage(handElf({ bssBytes }));
+          const layout = domainLayout(image, mib * MIB);
+          const slack = layout.virtEnd - DEFAULT_BASE - (layout.bootStackPfn + 1) * 4096;
+          expect(slack).toBeGreaterThanOrEqual(512 << 10);
+          expect((layout.virtEnd - DEFAULT_BASE) % (4 << 20)).toBe(0);
+          expect(layout.bootStackPfn).toBe(layout.ptBasePfn + layout.ptFrames);
+          const l1 = layout.mappings[0]?.tables.find(({ level }) => level === 1);
+          expect(l1?.count).toBe((layout.virtEnd - DEFAULT_BASE) / (2 << 20));
+          // One boundary less would not have been enough.
+          const used = (layout.bootStackPfn + 1) * 4096 + (512 << 10);
+          expect(layout.virtEnd - DEFAULT_BASE - used).toBeLessThanOrEqual((4 << 20) + 3 * 4096);
+        },
+      ),
     );
   });
 
@@ -61,16 +67,24 @@ describe('layout', () => {
       [1, 1],
     ]);
     expect(layout.p2mFrames).toBe(32 + 3);
-    const near = domainLayout(kernelImage(handElf({ initP2m: DEFAULT_BASE + (1 << 30) })), 64 * MIB);
+    const near = domainLayout(
+      kernelImage(handElf({ virtBase: -0x4000_0000, initP2m: DEFAULT_BASE })),
+      64 * MIB,
+    );
     expect(near.mappings[1]?.tables.map(({ level }) => level)).toEqual([2, 1]);
+  });
+
+  test('BLD-3: an INIT_P2M above VIRT_BASE is passed over', () => {
+    const image = kernelImage(handElf({ initP2m: DEFAULT_BASE + (1 << 30) }));
+    expect(domainLayout(image, 64 * MIB).p2mVa).toBe(DEFAULT_BASE + 261 * 4096);
   });
 
   test('BLD-4: too little memory is refused, as is a base without room above', () => {
     expect(() => domainLayout(kernelImage(handElf()), 2 * MIB)).toThrow(
       'expected memory for at least 1024 pages (4 MiB): kernel, its tables and 512 KiB of slack; found 512 pages (2 MiB)',
     );
-    expect(() => domainLayout(kernelImage(handElf({ virtBase: -0x200000, bssBytes: 0 })), 64 * MIB)).toThrow(
-      'found the end of the address space',
-    );
+    expect(() =>
+      domainLayout(kernelImage(handElf({ virtBase: -0x200000, bssBytes: 1 << 20 })), 64 * MIB),
+    ).toThrow('found the end of the address space');
   });
 });

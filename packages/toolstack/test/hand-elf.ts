@@ -43,7 +43,8 @@ export const DEFAULT_BASE: number = -0x8000_0000;
 
 export const handElf = (options: HandElf = {}): Uint8Array => {
   const virtBase = options.virtBase ?? DEFAULT_BASE;
-  const text = options.text ?? Uint8Array.from({ length: 3 * 4096 + 100 }, (_, i) => (i * 7) & 0xff);
+  const text =
+    options.text ?? Uint8Array.from({ length: 3 * 4096 + 100 }, (_, i) => (i * 7) & 0xff);
   const entry = options.entry ?? virtBase + IMAGE_OFFSET;
   const notes = options.withoutNotes
     ? []

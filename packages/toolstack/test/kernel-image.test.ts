@@ -32,13 +32,34 @@ describe('kernel', () => {
 
   test.each([
     [new Uint8Array(10), 'kernel: expected an ELF64 header of 64 bytes, found a file of 10 bytes'],
-    [handElf({ withoutNotes: true }), 'kernel: expected ELF notes of owner Xen or a section __xen_guest, found neither: not a kernel for Xen'],
-    [handElf({ loader: 'lilo' }), 'kernel: expected a kernel for the generic loader, found loader "lilo"'],
-    [handElf({ features: 'a|!auto_translated_physmap' }), 'kernel: expected features that a PV domain can have, found auto_translated_physmap required'],
-    [handElf({ entry: DEFAULT_BASE }), 'kernel: expected VIRT_BASE, start, entry and end in this order, found ffffffff80000000, ffffffff80100000, ffffffff80000000, ffffffff801043ec'],
-    [handElf({ hypercallPage: DEFAULT_BASE + 4 }), 'kernel: expected HYPERCALL_PAGE on a page boundary, found ffffffff80000004'],
-    [handElf({ extraNotes: [[5, cString('xen-2.0')]] }), 'kernel: expected a kernel for xen-3.0, found Xen version "xen-2.0"'],
-    [handElf({ extraNotes: [[15, new Uint8Array(3)]] }), 'kernel: expected a Xen note with a number of 1, 2, 4 or 8 bytes, found 3 bytes'],
+    [
+      handElf({ withoutNotes: true }),
+      'kernel: expected ELF notes of owner Xen or a section __xen_guest, found neither: not a kernel for Xen',
+    ],
+    [
+      handElf({ loader: 'lilo' }),
+      'kernel: expected a kernel for the generic loader, found loader "lilo"',
+    ],
+    [
+      handElf({ features: 'a|!auto_translated_physmap' }),
+      'kernel: expected features that a PV domain can have, found auto_translated_physmap required',
+    ],
+    [
+      handElf({ entry: DEFAULT_BASE }),
+      'kernel: expected VIRT_BASE, start, entry and end in this order, found ffffffff80000000, ffffffff80100000, ffffffff80000000, ffffffff801043ec',
+    ],
+    [
+      handElf({ hypercallPage: DEFAULT_BASE + 4 }),
+      'kernel: expected HYPERCALL_PAGE on a page boundary, found ffffffff80000004',
+    ],
+    [
+      handElf({ extraNotes: [[5, cString('xen-2.0')]] }),
+      'kernel: expected a kernel for xen-3.0, found Xen version "xen-2.0"',
+    ],
+    [
+      handElf({ extraNotes: [[15, new Uint8Array(3)]] }),
+      'kernel: expected a Xen note with a number of 1, 2, 4 or 8 bytes, found 3 bytes',
+    ],
   ])('ELF-2: what cannot be loaded is refused in a sentence (%#)', (file, text) => {
     expect(sentence(file)).toBe(text);
   });
@@ -47,7 +68,9 @@ describe('kernel', () => {
     const good = handElf({ text: new Uint8Array(64) });
     fc.assert(
       fc.property(
-        fc.array(fc.tuple(fc.nat(700), fc.constantFrom(0, 1, 4, 0x7f, 0x80, 0xff)), { maxLength: 6 }),
+        fc.array(fc.tuple(fc.nat(700), fc.constantFrom(0, 1, 4, 0x7f, 0x80, 0xff)), {
+          maxLength: 6,
+        }),
         fc.oneof(fc.constant(good.length), fc.nat(good.length)),
         (flips, length) => {
           const file = good.slice();

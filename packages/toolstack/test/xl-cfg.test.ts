@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { domainConfig } from '../src/config-of-cfg.ts';
 import { toJson } from '../src/config-json.ts';
+import { domainConfig } from '../src/config-of-cfg.ts';
 import { fromJson } from '../src/config-of-json.ts';
 import { ToolstackError } from '../src/toolstack-error.ts';
 import { vdevNumber } from '../src/vdev.ts';
@@ -86,19 +86,40 @@ describe('xl.cfg', () => {
     ['', 'expected name to be given, found none'],
     ['name="a"\nmemory=64 vcpus=1', 'line 2: expected the end of the setting, found vcpus'],
     ['name="a"\nmemory=[64]', 'line 2: expected memory to be a string, found a list'],
-    ['name="a"\nmemory="many"', 'line 2: expected memory to be a number within [1, 524288], found "many"'],
-    ['name="a\nb=1', 'line 1: expected a key, a number, a quoted string or one of = += [ ] , ;, found "\\"a"'],
+    [
+      'name="a"\nmemory="many"',
+      'line 2: expected memory to be a number within [1, 524288], found "many"',
+    ],
+    [
+      'name="a\nb=1',
+      'line 1: expected a key, a number, a quoted string or one of = += [ ] , ;, found "\\"a"',
+    ],
     ['name="a"\nvif=[ "x=1"\n', 'line 3: expected , or ] in a list, found the end of the text'],
-    ['name="a"\ndisk=["/x,raw,nope"]', 'line 2: disk: expected the name of a virtual disk such as xvda, xvdb1, hda, sda or d0p1, found "nope"'],
+    [
+      'name="a"\ndisk=["/x,raw,nope"]',
+      'line 2: disk: expected the name of a virtual disk such as xvda, xvdb1, hda, sda or d0p1, found "nope"',
+    ],
     ['name="a"\ntype="hvm"', 'line 2: expected type to be "pv", found "hvm"'],
-    ['name="a b"', 'line 1: expected name to be 1 to 128 printable characters without blanks, found "a b"'],
-    ['name="a"\non_crash="explode"', 'line 2: expected on_crash to be one of destroy, restart, rename-restart, preserve, coredump-destroy, coredump-restart, soft-reset, found "explode"'],
+    [
+      'name="a b"',
+      'line 1: expected name to be 1 to 128 printable characters without blanks, found "a b"',
+    ],
+    [
+      'name="a"\non_crash="explode"',
+      'line 2: expected on_crash to be one of destroy, restart, rename-restart, preserve, coredump-destroy, coredump-restart, soft-reset, found "explode"',
+    ],
   ])('CFG-5: what is wrong is a sentence with its line: %j', (text, sentence) => {
     expect(outcome(text)).toBe(sentence);
   });
 
   test('CFG-6: any prefix of a configuration, with any of its characters changed, is a configuration or a sentence', () => {
-    const characters = fc.constantFrom(...'\'"[]=+,;#\n\\ axk09', '\0', 'é', '__proto__', 'constructor');
+    const characters = fc.constantFrom(
+      ...'\'"[]=+,;#\n\\ axk09',
+      '\0',
+      'é',
+      '__proto__',
+      'constructor',
+    );
     fc.assert(
       fc.property(
         fc.nat(TYPICAL.length),
@@ -114,8 +135,19 @@ describe('xl.cfg', () => {
   });
 
   test('CFG-7: the numbers of virtual disks', () => {
-    const numbers = { xvda: 51712, xvdb: 51728, xvda1: 51713, hda: 768, hdb: 832, hdc: 5632, sda: 2048, d0p1: 51713, 51712: 51712 };
-    for (const [vdev, number] of Object.entries(numbers)) expect([vdev, vdevNumber(vdev)]).toEqual([vdev, number]);
+    const numbers = {
+      xvda: 51712,
+      xvdb: 51728,
+      xvda1: 51713,
+      hda: 768,
+      hdb: 832,
+      hdc: 5632,
+      sda: 2048,
+      d0p1: 51713,
+      51712: 51712,
+    };
+    for (const [vdev, number] of Object.entries(numbers))
+      expect([vdev, vdevNumber(vdev)]).toEqual([vdev, number]);
     expect(vdevNumber('xvdq')).toBe((1 << 28) | (16 << 8));
     expect(() => vdevNumber('hde')).toThrow(ToolstackError);
   });
@@ -123,7 +155,9 @@ describe('xl.cfg', () => {
 
 describe('JSON', () => {
   test('JSON-1: as yajl beautifies it, in the order of the IDL, defaults left out', () => {
-    const { config: found } = config('name="minimal"\nmemory=64\nkernel="/k\\"q"\ndisk=["/d,raw,xvda,w"]');
+    const { config: found } = config(
+      'name="minimal"\nmemory=64\nkernel="/k\\"q"\ndisk=["/d,raw,xvda,w"]',
+    );
     expect(toJson({ ...found, uuid: '00000000-0000-0000-0000-000000001234' })).toBe(`{
     "c_info": {
         "type": "pv",
@@ -178,7 +212,9 @@ describe('JSON', () => {
     const tokens = json.split(/(\s+|[{}[\],:])/);
     fc.assert(
       fc.property(fc.nat(tokens.length - 1), fc.jsonValue({ depthSize: 'small' }), (at, value) => {
-        const text = [...tokens.slice(0, at), JSON.stringify(value), ...tokens.slice(at + 1)].join('');
+        const text = [...tokens.slice(0, at), JSON.stringify(value), ...tokens.slice(at + 1)].join(
+          '',
+        );
         try {
           expect(fromJson(text).name).toMatch(/./);
         } catch (error) {

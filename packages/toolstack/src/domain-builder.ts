@@ -1,0 +1,157 @@
+/*
+ * Makes a domain's memory from a kernel (xg_dom_*.c): populates it, loads the kernel, writes P2M list, start_info, page
+ * tables and hypercall page, pins the L4, seeds the grants of the store and console pages, and sets vCPU 0 at the entry.
+ */
+
+import { shared_info } from '@port-xen/abi';
+import type { Hypervisor } from '@port-xen/hypervisor';
+import { BytesMemory, st64 } from '@port-xen/layout';
+import { bootContext } from './boot-context.ts';
+import { writeBootPageTables } from './boot-page-tables.ts';
+import { type DomainLayout, domainLayout } from './domain-layout.ts';
+import { GuestFrames } from './guest-frames.ts';
+import type { KernelImage } from './kernel-image.ts';
+import { populate } from './populate.ts';
+import { CMDLINE_BYTES, fillStartInfo, type HostHandles } from './start-info.ts';
+import { tellExtents } from './tell-extents.ts';
+import { ToolstackError } from './toolstack-error.ts';
+
+const PAGE = 4096;
+
+/** What a build needs beside the kernel. */
+export interface BuildRequest {
+  readonly pages: number;
+  readonly cmdline: string;
+  readonly storePort: number;
+  readonly consolePort: number;
+}
+
+/** Domain 0 holds both ends of these grants (GNTTAB_RESERVED_CONSOLE, GNTTAB_RESERVED_XENSTORE). */
+const CONSOLE_REF = 0;
+const STORE_REF = 1;
+
+/** Grants the console and store pages to domain 0, which is what lets a daemon map them. */
+export const seedGrants = (hv: Hypervisor, domid: number, handles: HostHandles): void => {
+  hv.dom0.seedGrant(domid, CONSOLE_REF, 0, handles.consoleMfn);
+  hv.dom0.seedGrant(domid, STORE_REF, 0, handles.storeMfn);
+};
+
+/** @throws ToolstackError if the kernel or the command line does not fit; nothing is changed then */
+export const checkBuild = (image: KernelImage, request: BuildRequest): DomainLayout => {
+  if (request.cmdline.length >= CMDLINE_BYTES) {
+    throw new ToolstackError(
+      `expected a command line of at most ${CMDLINE_BYTES - 1} characters, found ${request.cmdline.length}`,
+    );
+  }
+  return domainLayout(image, request.pages);
+};
+
+class Builder {
+  readonly #hv: Hypervisor;
+  readonly #frames: GuestFrames;
+  readonly #image: KernelImage;
+  readonly #layout: DomainLayout;
+  readonly #mfnOf: Int32Array;
+
+  constructor(hv: Hypervisor, domid: number, image: KernelImage, layout: DomainLayout) {
+    this.#hv = hv;
+    this.#frames = new GuestFrames(hv, domid);
+    this.#image = image;
+    this.#layout = layout;
+    this.#mfnOf = new Int32Array(layout.pages);
+  }
+
+  build(request: BuildRequest): HostHandles {
+    const { domid } = this.#frames;
+    const layout = this.#layout;
+    populate(
+      this.#hv,
+      domid,
+      Int32Array.from({ length: layout.pages }, (_, pfn) => pfn),
+      this.#mfnOf,
+    );
+    tellExtents(this.#hv.sim, domid, this.#mfnOf);
+    this.#loadKernel();
+    this.#writeP2m();
+    const handles: HostHandles = {
+      sharedInfoMfn: this.#hv.domctl.getDomainInfo(domid).sharedInfoMfn,
+      storeMfn: this.#mfn(layout.storePfn),
+      storePort: request.storePort,
+      consoleMfn: this.#mfn(layout.consolePfn),
+      consolePort: request.consolePort,
+    };
+    this.#frames.with(this.#mfn(layout.startInfoPfn), (_, memory) =>
+      fillStartInfo(memory, layout, handles, request.cmdline),
+    );
+    this.#startPageTables();
+    this.#startSharedInfo(handles.sharedInfoMfn);
+    seedGrants(this.#hv, domid, handles);
+    const context = bootContext(this.#image, layout, this.#mfn(layout.ptBasePfn));
+    this.#hv.domctl.setVcpuContext(domid, 0, context);
+    return handles;
+  }
+
+  #mfn(pfn: number): number {
+    return this.#mfnOf[pfn] as number;
+  }
+
+  /** Copies the segments, page by page; frames are zero before, so bss needs nothing. */
+  #loadKernel(): void {
+    for (const { va, bytes } of this.#image.segments) {
+      for (let done = 0; done < bytes.length; ) {
+        const at = va + done - this.#layout.virtBase;
+        const within = at % PAGE;
+        const part = bytes.subarray(done, done + PAGE - within);
+        const mfn = this.#mfn(Math.floor(at / PAGE));
+        this.#frames.with(mfn, (frame) => frame.set(part, within));
+        done += part.length;
+      }
+    }
+    const { hypercallPage } = this.#image;
+    if (hypercallPage === undefined) return;
+    const pfn = (hypercallPage - this.#layout.virtBase) / PAGE;
+    this.#hv.domctl.hypercallInit(this.#frames.domid, this.#mfn(pfn));
+  }
+
+  #writeP2m(): void {
+    const perPage = PAGE / 8;
+    for (let page = 0; page < this.#layout.p2mPages; page++) {
+      this.#frames.with(this.#mfn(this.#layout.p2mPfn + page), (_, memory) => {
+        for (let i = 0; i < perPage; i++) {
+          st64(memory, i * 8, this.#mfnOf[page * perPage + i] ?? -1);
+        }
+      });
+    }
+  }
+
+  #startPageTables(): void {
+    writeBootPageTables(this.#layout, this.#mfnOf, (pfn, entries) =>
+      this.#frames.with(this.#mfn(pfn), (frame) =>
+        frame.set(new Uint8Array(entries.buffer, entries.byteOffset, PAGE)),
+      ),
+    );
+    this.#hv.dom0.pin(this.#frames.domid, 4, this.#mfn(this.#layout.ptBasePfn));
+  }
+
+  /** Xen gives the page with its clocks in it; the builder masks the events of every vCPU. */
+  #startSharedInfo(mfn: number): void {
+    this.#frames.with(mfn, (bytes) => {
+      const { vcpu_info } = shared_info.at(new BytesMemory(bytes), 0);
+      for (let vcpu = 0; vcpu < vcpu_info.length; vcpu++) vcpu_info.at(vcpu).evtchn_upcall_mask = 1;
+    });
+  }
+}
+
+/**
+ * Builds a domain that has no memory yet.
+ *
+ * @param layout what {@link checkBuild} gave for the same kernel and request
+ * @throws XenError if Xen refuses something: the domain is the caller's to destroy
+ */
+export const buildDomain = (
+  hv: Hypervisor,
+  domid: number,
+  image: KernelImage,
+  layout: DomainLayout,
+  request: BuildRequest,
+): HostHandles => new Builder(hv, domid, image, layout).build(request);

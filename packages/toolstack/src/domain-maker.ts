@@ -1,0 +1,162 @@
+/*
+ * Makes and unmakes domains: the domain in Xen, its ports, its nodes in xenstore, its devices. Whatever fails half-way is
+ * undone before the error goes on.
+ */
+import type { Hypervisor } from '@port-xen/hypervisor';
+import type { Sim } from '@port-xen/sim';
+import type { Engine } from '@port-xen/vcpu';
+import type { StoreClient } from '@port-xen/xenstore';
+import { addDisk, addNic } from './device-nodes.ts';
+import { buildDomain } from './domain-builder.ts';
+import type { DomainConfig } from './domain-config.ts';
+import type { DomainLayout } from './domain-layout.ts';
+import { hex } from './hex.ts';
+import type { KernelImage } from './kernel-image.ts';
+import type { RestoreTarget } from './restore-image.ts';
+import type { HostHandles } from './start-info.ts';
+import { domainPath } from './store-paths.ts';
+import {
+  addConsole,
+  fillSkeleton,
+  makeSkeleton,
+  releaseStore,
+  removeNodes,
+} from './store-skeleton.ts';
+import { tellExtents } from './tell-extents.ts';
+import { ToolstackError } from './toolstack-error.ts';
+import { uuidBytes } from './uuid.ts';
+
+/** A domain that was made here, until it is destroyed. */
+export interface MadeDomain extends RestoreTarget {
+  /** The file it was built from; undefined if it was restored. */
+  readonly kernel: Uint8Array | undefined;
+}
+
+/** Beyond its memory a domain may have this much: what libxl adds for tables of its own (LIBXL_MAXMEM_CONSTANT). */
+const SLACK_KIB = 1024;
+const DOM0 = 0;
+
+export class DomainMaker {
+  readonly #sim: Sim;
+  readonly #hv: Hypervisor;
+  readonly #store: StoreClient;
+  readonly #made = new Map<number, MadeDomain>();
+
+  constructor(sim: Sim, hv: Hypervisor, store: StoreClient) {
+    this.#sim = sim;
+    this.#hv = hv;
+    this.#store = store;
+  }
+
+  get(domid: number): MadeDomain | undefined {
+    return this.#made.get(domid);
+  }
+
+  /**
+   * Makes a domain without memory, its directories, and the ports for its store and console.
+   * @param kernel what it is going to be built from; undefined if it is restored
+   */
+  make(config: DomainConfig, engine: Engine, kernel: Uint8Array | undefined): MadeDomain {
+    this.#checkName(config.name);
+    const { domctl, dom0 } = this.#hv;
+    const domid = domctl.createDomain({
+      handle: uuidBytes(config.uuid),
+      maxVcpus: config.maxVcpus,
+      ...(config.maxGrantFrames !== undefined && { maxGrantFrames: config.maxGrantFrames }),
+      ...(config.maxEventChannels !== undefined && { maxEvtchnPort: config.maxEventChannels }),
+      engine,
+    });
+    const made = { domid, config, kernel, storePort: 0, consolePort: 0 };
+    this.#made.set(domid, made);
+    return this.#orUndo(domid, () => {
+      makeSkeleton(this.#store, domid, config);
+      domctl.maxMem(domid, config.maxMem_kib + SLACK_KIB);
+      const storePort = dom0.allocUnbound(domid, DOM0);
+      const consolePort = dom0.allocUnbound(domid, DOM0);
+      const whole = { ...made, storePort, consolePort };
+      this.#made.set(domid, whole);
+      this.#tell(
+        domid,
+        `made, ${JSON.stringify(config.name)}: store port ${storePort}, console port ${consolePort}`,
+      );
+      return whole;
+    });
+  }
+
+  /** Makes a domain from a kernel, whole but paused. @returns its domid */
+  build(
+    config: DomainConfig,
+    engine: Engine,
+    kernel: Uint8Array,
+    image: KernelImage,
+    layout: DomainLayout,
+    cmdline: string,
+  ): number {
+    const made = this.make(config, engine, kernel);
+    const { domid, storePort, consolePort } = made;
+    return this.#orUndo(domid, () => {
+      const { pages } = layout;
+      const request = { pages, cmdline, storePort, consolePort };
+      this.introduce(made, buildDomain(this.#hv, domid, image, layout, request));
+      return domid;
+    });
+  }
+
+  /**
+   * Makes a domain that has its memory known: to the store daemon, to the console daemon, to the back ends.
+   * @param mfnOf its frames, if they have not been told of
+   */
+  introduce(made: RestoreTarget, handles: HostHandles, mfnOf?: Int32Array): void {
+    const { domid, config } = made;
+    if (mfnOf !== undefined) tellExtents(this.#sim, domid, mfnOf);
+    this.#tell(
+      domid,
+      `shared_info mfn ${hex(handles.sharedInfoMfn)}, store mfn ${hex(handles.storeMfn)} port ${handles.storePort}, console mfn ${hex(handles.consoleMfn)} port ${handles.consolePort}`,
+    );
+    fillSkeleton(this.#store, domid, config, handles, this.#wallclock_ns());
+    this.#store.introduce(domid, handles.storeMfn, handles.storePort);
+    for (const disk of config.disks) addDisk(this.#store, domid, disk);
+    addConsole(this.#store, domid, handles);
+    for (const nic of config.nics) addNic(this.#store, domid, nic);
+  }
+
+  rename(domid: number, name: string): void {
+    this.#store.write(`${domainPath(domid)}/name`, name);
+  }
+
+  /** @throws XenError if there is no such domain */
+  destroy(domid: number): void {
+    const uuid = this.#made.get(domid)?.config.uuid;
+    this.#made.delete(domid);
+    removeNodes(this.#store, domid, uuid);
+    releaseStore(this.#store, domid);
+    this.#hv.domctl.destroyDomain(domid);
+  }
+
+  #orUndo<T>(domid: number, work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      if (this.#made.has(domid)) this.destroy(domid);
+      throw error;
+    }
+  }
+
+  #checkName(name: string): void {
+    const other = this.#store
+      .directory('/local/domain')
+      .find((id) => this.#store.tryRead(`/local/domain/${id}/name`) === name);
+    if (other === undefined) return;
+    throw new ToolstackError(
+      `A domain with name ${JSON.stringify(name)} already exists: domain ${other}`,
+    );
+  }
+
+  #wallclock_ns(): number {
+    return this.#hv.wallclock_ns();
+  }
+
+  #tell(domid: number, text: string): void {
+    this.#sim.tell('toolstack', `domain ${domid}: ${text}`);
+  }
+}

@@ -1,0 +1,256 @@
+/*
+ * What xl and libxl do for domains of one host: make them, save them, restore them, and see to what becomes of them when
+ * they shut down. Everything that takes time takes virtual time; what it needs of the guest it asks for through xenstore
+ * and sees in Xen, as any toolstack must.
+ */
+import type { Hypervisor } from '@port-xen/hypervisor';
+import type { Sink, Source } from '@port-xen/migration-stream';
+import type { Sim } from '@port-xen/sim';
+import type { Engine } from '@port-xen/vcpu';
+import type { StoreClient, Xenstored } from '@port-xen/xenstore';
+import { toJson } from './config-json.ts';
+import { domainConfig } from './config-of-cfg.ts';
+import { fromJson } from './config-of-json.ts';
+import { checkBuild } from './domain-builder.ts';
+import type { DomainConfig, ShutdownAction } from './domain-config.ts';
+import { type DomainRow, domainRows } from './domain-list.ts';
+import { DomainMaker, type MadeDomain } from './domain-maker.ts';
+import { hex } from './hex.ts';
+import { kernelImage } from './kernel-image.ts';
+import { actionFor, outcomeOf, reasonText } from './life-cycle.ts';
+import { restoreImage } from './restore-image.ts';
+import { resumeDomain } from './resume-domain.ts';
+import { saveImage } from './save-image.ts';
+import { domainPath } from './store-paths.ts';
+import { SuspendRequest } from './suspend-request.ts';
+import { ToolstackError } from './toolstack-error.ts';
+import { drawUuid } from './uuid.ts';
+import { parseXlCfg } from './xl-cfg.ts';
+
+/** What a toolstack is made of. */
+export interface ToolstackParts {
+  readonly sim: Sim;
+  readonly hv: Hypervisor;
+  /** The host's own xenstore: the toolstack opens a connection of domain 0's. */
+  readonly xenstored: Pick<Xenstored, 'connect'>;
+  /**
+   * What is to execute the vCPUs of a new domain.
+   * @param kernel the file that the domain is built from; undefined for one that is restored
+   */
+  readonly engineFor: (kernel: Uint8Array | undefined, config: DomainConfig) => Engine;
+  /** The kernel for a domain that was restored and now is to be started again. Without it such a domain is destroyed. */
+  readonly kernelFor?: (config: DomainConfig) => Uint8Array | undefined;
+}
+
+export interface SaveOptions {
+  /** `-c`: the domain goes on where it is, after the file has been written. */
+  readonly checkpoint?: boolean;
+}
+
+export interface RestoreOptions {
+  /** Takes the place of the file's configuration. */
+  readonly config?: DomainConfig;
+  /**
+   * Looks at the restored memory before anything runs in it.
+   * @param pageAt the contents of a page, if the domain has it
+   * @throws an Error whose sentence says why the domain cannot run here
+   */
+  readonly checkKernel?: (pageAt: (pfn: number) => Uint8Array | undefined) => void;
+}
+
+/** Told when a domain has shut down, and what is done about it. */
+export type ExitListener = (domid: number, reason: number, action: ShutdownAction) => void;
+
+/** A daemon that waits for a domain's end takes so long to see to it. */
+const REACTION_NS = 1_000_000;
+
+/** Methods throw ToolstackError for what the user got wrong, XenError for what Xen refuses; then nothing has changed. */
+export class Toolstack {
+  readonly #parts: ToolstackParts;
+  readonly #store: StoreClient;
+  readonly #maker: DomainMaker;
+  readonly #suspending = new Map<number, SuspendRequest>();
+  readonly #listeners: ExitListener[] = [];
+  #tokens = 0;
+  readonly #watches = new Map<string, () => void>();
+
+  constructor(parts: ToolstackParts) {
+    this.#parts = parts;
+    this.#store = parts.xenstored.connect(0, (_, token) => this.#watches.get(token)?.());
+    this.#maker = new DomainMaker(parts.sim, parts.hv, this.#store);
+    parts.hv.onDomainShutdown((domid, reason) => this.#shutDown(domid, reason));
+  }
+
+  /**
+   * Makes a domain and starts it (`xl create`).
+   *
+   * @param kernelElf taken for hostile
+   * @param options.paused leaves it paused (`-p`)
+   * @returns its domid
+   */
+  create(config: DomainConfig, kernelElf: Uint8Array, options: { paused?: boolean } = {}): number {
+    const image = kernelImage(kernelElf);
+    const pages = Math.floor(config.targetMem_kib / 4);
+    const cmdline = config.cmdline ?? '';
+    const layout = checkBuild(image, { pages, cmdline, storePort: 0, consolePort: 0 });
+    const engine = this.#parts.engineFor(kernelElf, config);
+    const domid = this.#maker.build(config, engine, kernelElf, image, layout, cmdline);
+    if (!options.paused) this.unpause(domid);
+    return domid;
+  }
+
+  /**
+   * Suspends a domain and writes its save file (`xl save`); then destroys it, or has it go on (`-c`). If anything fails
+   * after it suspended, it goes on.
+   *
+   * @param done called from an event of the world, once; never from within this call
+   */
+  save(domid: number, sink: Sink, options: SaveOptions, done: (error: Error | null) => void): void {
+    const made = this.#known(domid);
+    if (this.#suspending.has(domid))
+      throw new ToolstackError(`domain ${domid} is being saved already`);
+    if (this.#parts.hv.domctl.getDomainInfo(domid).shutdown) {
+      throw new ToolstackError(`expected domain ${domid} to run, found it shut down`);
+    }
+    const token = `suspend ${this.#tokens++}`;
+    const request = new SuspendRequest(this.#parts.hv, this.#store, domid, token, (error) => {
+      this.#suspending.delete(domid);
+      this.#watches.delete(token);
+      done(error ?? this.#write(made, sink, options.checkpoint ?? false));
+    });
+    this.#watches.set(token, () => request.nodeChanged());
+    this.#suspending.set(domid, request);
+  }
+
+  /**
+   * Makes a domain of a save file (`xl restore -p`): it is left paused.
+   *
+   * @throws StreamError, FrameError, ToolstackError, XenError, or what `checkKernel` threw; nothing is left then
+   */
+  restore(source: Source, options: RestoreOptions = {}): { domid: number; config: DomainConfig } {
+    let config = options.config;
+    let made: MadeDomain | undefined;
+    try {
+      const restored = restoreImage(this.#parts.hv, source, {
+        config: (text, format) => {
+          config ??= format === 'json' ? fromJson(text) : this.#configOf(text);
+        },
+        makeDomain: () => {
+          if (config === undefined) {
+            throw new ToolstackError('Config file not specified and none in save file');
+          }
+          made = this.#maker.make(config, this.#parts.engineFor(undefined, config), undefined);
+          return made;
+        },
+        checkKernel: options.checkKernel ?? (() => {}),
+      });
+      const { target, handles, memory, summary, pinned } = restored;
+      this.#maker.introduce(target, handles, memory.mfnOf);
+      this.#tell(
+        `domain ${target.domid}: restored from ${summary.size} bytes, ${summary.records} records: ${summary.pages} pages sent, ${pinned} page tables pinned, vcpus ${summary.vcpus.join(', ')}`,
+      );
+      return { domid: target.domid, config: target.config };
+    } catch (error) {
+      if (made !== undefined) this.destroy(made.domid);
+      throw error;
+    }
+  }
+
+  /** Ends a domain at once, and removes all that was made for it (`xl destroy`). */
+  destroy(domid: number): void {
+    this.#suspending.get(domid)?.domainGone();
+    this.#maker.destroy(domid);
+    this.#tell(`domain ${domid}: destroyed`);
+  }
+
+  pause(domid: number): void {
+    this.#parts.hv.domctl.pauseDomain(domid);
+  }
+
+  unpause(domid: number): void {
+    this.#parts.hv.domctl.unpauseDomain(domid);
+    this.#tell(`domain ${domid}: unpaused`);
+  }
+
+  /** Asks the guest to power off or to reboot, through control/shutdown. */
+  requestShutdown(domid: number, how: 'poweroff' | 'reboot' | 'halt'): void {
+    this.#known(domid);
+    this.#store.write(`${domainPath(domid)}/control/shutdown`, how);
+    this.#tell(`domain ${domid}: asked to ${how}`);
+  }
+
+  list(): DomainRow[] {
+    return domainRows(this.#parts.hv, this.#store);
+  }
+
+  /** The configuration of a domain that was made here. */
+  configOf(domid: number): DomainConfig {
+    return this.#known(domid).config;
+  }
+
+  onExit(listener: ExitListener): void {
+    this.#listeners.push(listener);
+  }
+
+  #configOf(text: string): DomainConfig {
+    const { random } = this.#parts.sim;
+    return domainConfig(parseXlCfg(text), {
+      uuid: () => drawUuid(random.stream('uuid')),
+      mac: () =>
+        `00:16:3e:${Array.from({ length: 3 }, () => random.below(256).toString(16).padStart(2, '0')).join(':')}`,
+    }).config;
+  }
+
+  #known(domid: number): MadeDomain {
+    const made = this.#maker.get(domid);
+    if (made !== undefined) return made;
+    throw new ToolstackError(`domain ${domid} is an invalid domain identifier: no such domain`);
+  }
+
+  /** The domain has suspended: writes the file. @returns what went wrong */
+  #write({ domid, config }: MadeDomain, sink: Sink, checkpoint: boolean): Error | null {
+    const { hv } = this.#parts;
+    try {
+      const report = saveImage(hv, domid, toJson(config), sink);
+      this.#tell(
+        `domain ${domid}: saved: ${report.bytes} bytes, ${report.data_pages} ordinary pages, ${report.table_pages} page tables, ${report.absent_pages} without a page`,
+      );
+    } catch (error) {
+      if (!(error instanceof Error) || error.name === 'ModelBug') throw error;
+      this.#tell(`domain ${domid}: Failed to save domain, resuming domain: ${error.message}`);
+      resumeDomain(hv, this.#store, domid);
+      return error;
+    }
+    if (checkpoint) resumeDomain(hv, this.#store, domid);
+    else this.destroy(domid);
+    return null;
+  }
+
+  #shutDown(domid: number, reason: number): void {
+    const request = this.#suspending.get(domid);
+    request?.domainShutDown(reason);
+    const made = this.#maker.get(domid);
+    if (made === undefined || (request !== undefined && reasonText(reason) === 'suspend')) return;
+    const action = actionFor(made.config, reason);
+    this.#tell(
+      `domain ${domid}: shut down, ${reasonText(reason)} (code ${hex(reason)}): ${action}`,
+    );
+    this.#parts.sim.after(REACTION_NS, () => this.#react(made, reason, action));
+  }
+
+  #react(made: MadeDomain, reason: number, action: ShutdownAction): void {
+    if (this.#maker.get(made.domid) !== made) return;
+    const { old, again } = outcomeOf(action);
+    const kernel = made.kernel ?? this.#parts.kernelFor?.(made.config);
+    if (old === 'rename') this.#maker.rename(made.domid, `${made.config.name}-1`);
+    else if (old === 'destroy') this.destroy(made.domid);
+    for (const listener of this.#listeners) listener(made.domid, reason, action);
+    if (!again) return;
+    if (kernel !== undefined) this.create(made.config, kernel);
+    else this.#tell(`domain ${made.domid}: cannot be started again: its kernel is not known`);
+  }
+
+  #tell(text: string): void {
+    this.#parts.sim.tell('toolstack', text);
+  }
+}
