@@ -19,7 +19,7 @@ export class Announcements implements Announcer {
     this.#watches = watches;
   }
 
-  changed(path: string, node: StoreNode, exact: boolean, before?: Permissions): void {
+  changed(path: string, node: StoreNode | undefined, exact: boolean, before?: Permissions): void {
     if (this.#watches.size === 0) return;
     for (const watch of this.#watches.matching(path, exact)) {
       if (this.#told(watch.watcher, path, node, before)) {
@@ -52,11 +52,17 @@ export class Announcements implements Announcer {
     }
   }
 
-  #told(subject: Subject, path: string, node: StoreNode, before?: Permissions): boolean {
+  #told(
+    subject: Subject,
+    path: string,
+    node: StoreNode | undefined,
+    before?: Permissions,
+  ): boolean {
     if (subject.privileged) return true;
     const reads = (permissions: Permissions): boolean =>
       (rightsOf(subject, permissions) & MAY_READ) !== 0;
     if (before !== undefined && reads(before)) return true;
+    if (node === undefined) return false;
     if (reads(this.#store.live(node))) return true;
     const names = namesOf(path);
     const parent = nodeAt(this.#store.root, namesOf(pathOf(names, Math.max(0, names.length - 1))));

@@ -19,19 +19,36 @@ export class Connection implements Subject, Watcher {
   /** What its relative paths start from. */
   readonly home: string;
   readonly outlet: Outlet;
-  target: number | undefined;
   /** By path and token, in the order in which they were set. */
   readonly watches: Map<string, Watch<Connection>> = new Map();
   readonly transactions: Map<number, Transaction> = new Map();
   nextTransactionId = 1;
+  /** The daemon has done with it. */
+  closed = false;
 
-  /** @param privileged dom0, or a program of dom0's: may do anything, and is not limited by quotas */
-  constructor(id: number, domid: number, privileged: boolean, outlet: Outlet) {
+  readonly #targetOf: (domid: number) => number | undefined;
+
+  /**
+   * @param privileged dom0, or a program of dom0's: may do anything, and is not limited by quotas
+   * @param targetOf the domain on whose behalf a domain acts besides its own
+   */
+  constructor(
+    id: number,
+    domid: number,
+    privileged: boolean,
+    outlet: Outlet,
+    targetOf: (domid: number) => number | undefined,
+  ) {
+    this.#targetOf = targetOf;
     this.id = id;
     this.domid = domid;
     this.privileged = privileged;
     this.home = homeOf(domid);
     this.outlet = outlet;
+  }
+
+  get target(): number | undefined {
+    return this.#targetOf(this.domid);
   }
 
   /** `path` as it came, made absolute; special ones as they are. */

@@ -51,7 +51,7 @@ export const setTarget = (call: Call): Answer => {
   const { domains } = call.daemon;
   const domain = domains.get(domid);
   if (domain === undefined || !domains.has(target)) return 'ENOENT';
-  domain.connection.target = target;
+  domain.target = target;
   return undefined;
 };
 

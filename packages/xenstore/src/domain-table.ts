@@ -39,7 +39,8 @@ export interface DomainHost {
   readonly announcements: Announcements;
   readonly quotas: Quotas;
   open(domid: number, outlet: Outlet): Connection;
-  close(connection: Connection): void;
+  /** Closes every connection of the domain. */
+  closeAll(domid: number): void;
   forget(connection: Connection): void;
   handle(connection: Connection, message: Message): void;
 }
@@ -56,6 +57,8 @@ export interface Domain {
   wakeup: number | undefined;
   /** It was seen to have shut down, and @releaseDomain told of it. */
   shutdown: boolean;
+  /** The domain on whose behalf it acts besides its own. */
+  target: number | undefined;
 }
 
 /** The introduced domains, in the order of introduction; dom0 always is. */
@@ -131,12 +134,12 @@ export class DomainTable {
     if (domain !== undefined) {
       if (domain.wakeup !== undefined) this.#options.sim.cancel(domain.wakeup);
       domain.ring?.close();
-      this.#host.close(domain.connection);
       this.#domains.delete(domid);
-      for (const { connection } of this.#domains.values()) {
-        if (connection.target === domid) connection.target = undefined;
+      for (const other of this.#domains.values()) {
+        if (other.target === domid) other.target = undefined;
       }
     }
+    this.#host.closeAll(domid);
     const { store, announcements } = this.#host;
     store.depart(domid, this.#options.orphans === 'adopt', announcements);
     if (domain === undefined) return;
@@ -179,6 +182,7 @@ export class DomainTable {
       ring: undefined,
       wakeup: undefined,
       shutdown: false,
+      target: undefined,
     };
     this.#domains.set(domid, domain);
     return domain;

@@ -20,7 +20,6 @@ export class LocalPort implements ClientPort {
   readonly #waiting = new Set<string>();
   #reply: { type: number; payload: Uint8Array } | undefined;
   #nextRequest = 1;
-  #closed = false;
 
   constructor(
     host: LocalHost,
@@ -40,7 +39,7 @@ export class LocalPort implements ClientPort {
         this.#waiting.add(key);
         sim.after(latency_ns, () => {
           this.#waiting.delete(key);
-          if (!this.#closed) onEvent(path, token);
+          if (!this.#connection.closed) onEvent(path, token);
         });
         return true;
       },
@@ -52,7 +51,7 @@ export class LocalPort implements ClientPort {
     transactionId: number,
     payload: Uint8Array,
   ): { type: number; payload: Uint8Array } {
-    if (this.#closed)
+    if (this.#connection.closed)
       throw new Error('expected an open xenstore connection, found one that was closed');
     const requestId = this.#nextRequest;
     this.#nextRequest = (this.#nextRequest + 1) >>> 0;
@@ -63,8 +62,6 @@ export class LocalPort implements ClientPort {
   }
 
   close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
     this.#host.close(this.#connection);
   }
 }

@@ -83,6 +83,8 @@ export class NodeRequests {
     }
     if (typeof node === 'string') return node;
     if (names.length === 0) return 'EINVAL';
+    // Sees nothing of the parent, but puts it in its place in the order of what was touched.
+    this.#view.note(pathOf(names, names.length - 1), 0);
     this.#view.removing(path, node);
     this.#make({ kind: 'remove', names });
     return undefined;

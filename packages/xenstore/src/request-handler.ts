@@ -44,14 +44,28 @@ export class RequestHandler implements Daemon, DomainHost {
   open(domid: number, outlet: Outlet): Connection {
     const id = this.#nextConnection++;
     const traced = this.#traced(domid, outlet);
-    const connection = new Connection(id, domid, domid === 0, traced);
+    const connection = new Connection(
+      id,
+      domid,
+      domid === 0,
+      traced,
+      (of) => this.domains.get(of)?.target,
+    );
     this.connections.set(id, connection);
     return connection;
   }
 
   close(connection: Connection): void {
+    if (connection.closed) return;
     this.forget(connection);
+    connection.closed = true;
     this.connections.delete(connection.id);
+  }
+
+  closeAll(domid: number): void {
+    for (const connection of [...this.connections.values()]) {
+      if (connection.domid === domid) this.close(connection);
+    }
   }
 
   nextOrder(): number {

@@ -2,7 +2,7 @@
  * The requests on what a connection holds: its watches and its transactions.
  */
 import { XENSTORE_PAYLOAD_MAX, XENSTORE_REL_PATH_MAX } from '@port-xen/abi';
-import { type Answer, type Call, leadingNumber, nodePath, onlyString } from './call.ts';
+import { type Answer, type Call, nodePath, onlyString } from './call.ts';
 import type { Connection } from './connection.ts';
 import { bytesOf, payloadOf, stringsOf } from './latin1.ts';
 import { isSpecial } from './path.ts';
@@ -16,6 +16,8 @@ export const watch = (call: Call): Answer => {
   const { connection, daemon } = call;
   const [wanted, token, levels] = stringsOf(call.payload, 3);
   if (wanted === undefined || token === undefined) return 'EINVAL';
+  if (levels !== undefined && !/^\d{1,4}$/.test(levels)) return 'EINVAL';
+  const depth = levels === undefined ? Number.POSITIVE_INFINITY : Number(levels);
   let path: string | undefined = wanted;
   let relative = 0;
   if (isSpecial(wanted)) {
@@ -29,9 +31,6 @@ export const watch = (call: Call): Answer => {
   if (connection.watches.has(key)) return 'EEXIST';
   const { watches } = daemon.store.accounts.of(connection.domid);
   if (!connection.privileged && watches > daemon.quotas.watches) return 'E2BIG';
-  const depth =
-    levels === undefined || levels === '' ? Number.POSITIVE_INFINITY : leadingNumber(levels);
-  if (depth < 0) return 'EINVAL';
   setWatch(call.daemon, connection, path, token, relative, depth);
   call.afterwards = () => connection.outlet.event(wanted, token);
   return undefined;

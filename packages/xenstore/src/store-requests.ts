@@ -73,16 +73,9 @@ export const rm = (call: Call): Answer => {
   return path === undefined ? 'EINVAL' : call.nodes.remove(path);
 };
 
-/** XS_GET_PERMS: `<path>|` gives `<permission>|` for each entry; special nodes have permissions too. */
+/** XS_GET_PERMS: `<path>|` gives `<permission>|` for each entry. */
 export const getPermissions = (call: Call): Answer => {
-  const word = onlyString(call.payload);
-  if (word !== undefined && isSpecial(word)) {
-    const permissions = call.daemon.store.special.get(word);
-    if (permissions === undefined) return 'ENOENT';
-    if ((rightsOf(call.connection, permissions) & MAY_READ) === 0) return 'EACCES';
-    return payloadOf(permissions.map(permissionText));
-  }
-  const path = nodePath(call, word);
+  const path = nodePath(call, onlyString(call.payload));
   if (path === undefined) return 'EINVAL';
   return answerWith(call.nodes.node(path, MAY_READ), (node) =>
     payloadOf(call.daemon.store.live(node).map(permissionText)),
@@ -105,7 +98,7 @@ export const setPermissions = (call: Call): Answer => {
   Object.freeze(permissions);
   if (isSpecial(word)) {
     const old = daemon.store.special.get(word);
-    if (old === undefined) return 'ENOENT';
+    if (old === undefined) return 'EINVAL';
     const needs = MAY_WRITE | MAY_OWN;
     if ((rightsOf(connection, old) & needs) !== needs) return 'EACCES';
     daemon.store.special.set(word, permissions);

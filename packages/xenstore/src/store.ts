@@ -16,7 +16,8 @@ const NOTHING = new Uint8Array(0);
 
 /** The events a change of the store gives rise to. */
 export interface Announcer {
-  changed(path: string, node: StoreNode, exact: boolean, before?: Permissions): void;
+  /** @param node undefined when it is there no more: then `before` alone says who is told */
+  changed(path: string, node: StoreNode | undefined, exact: boolean, before?: Permissions): void;
   removing(path: string, node: StoreNode): void;
 }
 
@@ -105,13 +106,7 @@ export class Store {
       for (const { change, subject: maker } of transaction.changes) apply(silent, change, maker);
     }
     for (const { path, exact, before } of transaction.due()) {
-      const node = nodeAt(this.root, namesOf(path));
-      announcer.changed(
-        path,
-        node ?? StoreNode.leaf(NOTHING, before as Permissions, 0),
-        exact,
-        before,
-      );
+      announcer.changed(path, nodeAt(this.root, namesOf(path)), exact, before);
     }
     return undefined;
   }
@@ -128,6 +123,7 @@ export class Store {
       if (rest.length < permissions.length) this.special.set(path, rest);
     }
     if (owned === 0) return;
+    if (this.root.owner === domid) this.#adopt('/', domid);
     for (const { path, node } of this.#orphans(domid, keep)) {
       if (keep) this.#adopt(path, domid);
       else {

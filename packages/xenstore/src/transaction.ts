@@ -109,11 +109,18 @@ export class Transaction implements View {
     walk(node, path, (inner, where) => this.changed(where, inner, where !== path));
   }
 
-  /** Events due at its end, one a node, in the order in which it first touched the nodes. */
+  /**
+   * Events due at its end, one a node, in the order in which it first touched the nodes; none for a node that it
+   * made and removed again.
+   */
   due(): readonly DueEvent[] {
     const due: DueEvent[] = [];
     for (const [path, { fires, exact, before }] of this.#accesses) {
-      if (fires) due.push({ path, exact, before });
+      if (!fires) continue;
+      const names = namesOf(path);
+      if (nodeAt(this.root, names) === undefined && nodeAt(this.base, names) === undefined)
+        continue;
+      due.push({ path, exact, before });
     }
     return due;
   }
