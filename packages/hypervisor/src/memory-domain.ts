@@ -12,16 +12,16 @@
  *   mmu.ts              class Mmu implements VirtualMemory; NonCanonical (a PageFault whose cr2 is not canonical: deliver #GP(0))
  *   guest-copy.ts       copyFromGuest(vcpu, va, into), copyToGuest(vcpu, va, from): boolean; false → -EFAULT
  *   mmu-update.ts       mmuUpdate(vcpu, ureqs, count, pdone, foreigndom)
- *   mmuext-op.ts        mmuextOp(vcpu, uops, count, pdone, foreigndom); pinTable(host, domain, level, mfn), unpinTable(host, domain, mfn)
+ *   mmuext-op.ts        mmuextOp(vcpu, uops, count, pdone, foreigndom); host.types.pin(mfn, domid, level), host.types.unpin(mfn, domid)
  *   update-va-mapping.ts updateVaMapping(vcpu, va, low, high, flags), updateVaMappingOtherdomain(…, domid)
  *   memory-op.ts        memoryOp(vcpu, cmd, arg)
  *   descriptors.ts      setGdt(vcpu, frameList, entries), updateDescriptor(vcpu, maLow, maHigh, low, high),
  *                       installGdt(vcpu, mfns, entries), destroyGdt(vcpu), setLdt(vcpu, base, entries), faultLdt(vcpu, page): boolean
  *   roots.ts            installRoots(vcpu, kernel, user) for setvcpucontext, newKernelRoot, newUserRoot, dropRoots(vcpu)
- *   domain-frames.ts    populate(host, domain, order, pfn): mfn, allocateXenFrame(host, domain), freeXenFrame(host, domain, mfn),
- *                       relinquishMemory(host, domain), stealFrame / giveFrame for grant transfer
+ *   domain-frames.ts    populate(host, domain, order, pfn): mfn, allocateXenFrame(host, domain), freeXenFrame(host, mfn),
+ *                       relinquishMemory(host, domain), stealFrame, giveFrame, freeStolenFrame for grant transfer
  *   grant-mapping.ts    createGrantHostMapping, destroyGrantHostMapping, holdFrame, releaseFrame
- *   page-frame-info.ts  pageFrameInfo(host, domain, mfn): XEN_DOMCTL_PFINFO_*
+ *   page-frame-info.ts  pageFrameInfo(host, domid, mfn): XEN_DOMCTL_PFINFO_*
  *   log-dirty.ts        enableLogDirty, disableLogDirty, cleanLogDirty, peekLogDirty
  *   accounting.ts       accounting(host, domains, holds): string[]
  *

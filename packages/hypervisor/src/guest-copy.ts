@@ -1,0 +1,36 @@
+/*
+ * Xen reading and writing guest memory for a hypercall, through the page tables of the vCPU's current mode (copy_from_guest,
+ * copy_to_guest). A range that is not canonical, reaches into Xen's part of the address space or is not mapped is refused, and
+ * then nothing is copied. A page table of the guest cannot be written this way.
+ */
+import { isCanonicalAddress, PageFault } from '@port-xen/vcpu';
+import type { MemoryVcpu } from './memory-domain.ts';
+
+/** 0xffff800000000000 … 0xffff87ffffffffff are Xen's. */
+export const HYPERVISOR_START = -0x8000_0000_0000;
+export const HYPERVISOR_END = -0x7800_0000_0000;
+
+/** Whether an address is the guest's: canonical and not in Xen's range (__addr_ok). */
+export const isGuestAddress = (va: number): boolean =>
+  isCanonicalAddress(va) && !(va >= HYPERVISOR_START && va < HYPERVISOR_END);
+
+const isGuestRange = (va: number, length: number): boolean =>
+  isGuestAddress(va) && (length <= 1 || isGuestAddress(va + length - 1)) && va + length !== 0;
+
+const reached = (access: () => void): boolean => {
+  try {
+    access();
+    return true;
+  } catch (error) {
+    if (error instanceof PageFault) return false;
+    throw error;
+  }
+};
+
+/** Fills `into` from guest memory at `va`. @returns false for -EFAULT */
+export const copyFromGuest = (vcpu: MemoryVcpu, va: number, into: Uint8Array): boolean =>
+  isGuestRange(va, into.length) && reached(() => vcpu.mmu.read(va, into));
+
+/** Stores `from` to guest memory at `va`. @returns false for -EFAULT */
+export const copyToGuest = (vcpu: MemoryVcpu, va: number, from: Uint8Array): boolean =>
+  isGuestRange(va, from.length) && reached(() => vcpu.mmu.writeForXen(va, from));
