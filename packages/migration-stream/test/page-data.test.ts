@@ -1,7 +1,14 @@
 import { XC_REC_TYPE_PAGE_DATA } from '@port-xen/abi';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { carriesData, isPageType, type PageData } from '../src/index.ts';
+import {
+  carriesData,
+  isPageType,
+  isPinned,
+  isPopulated,
+  type PageData,
+  tableLevel,
+} from '../src/index.ts';
 import { concat, readImage, words } from './bytes.ts';
 import { PAGE, pageData, record, replaced } from './raw-image.ts';
 
@@ -66,12 +73,13 @@ describe('MIG-15: PAGE_DATA', () => {
     expect(seen).toEqual([3, 15]);
   });
 
-  test('types carry data as Xen has it', () => {
-    const all = Array.from({ length: 16 }, (_, type) => type);
-    expect(all.filter(isPageType)).toEqual([0, 1, 2, 3, 4, 9, 10, 11, 12, 13, 14, 15]);
-    expect(all.filter((type) => isPageType(type) && carriesData(type))).toEqual([
-      0, 1, 2, 3, 4, 9, 10, 11, 12,
-    ]);
+  test('types mean what they mean to Xen', () => {
+    const all = Array.from({ length: 16 }, (_, type) => type).filter(isPageType);
+    expect(all).toEqual([0, 1, 2, 3, 4, 9, 10, 11, 12, 13, 14, 15]);
+    expect(all.filter(carriesData)).toEqual([0, 1, 2, 3, 4, 9, 10, 11, 12]);
+    expect(all.filter(isPopulated)).toEqual([0, 1, 2, 3, 4, 9, 10, 11, 12, 14]);
+    expect(all.filter(isPinned)).toEqual([9, 10, 11, 12]);
+    expect(all.map(tableLevel)).toEqual([0, 1, 2, 3, 4, 1, 2, 3, 4, 0, 0, 0]);
   });
 });
 

@@ -7,7 +7,10 @@ const FIRST = 5 * 2 ** 21;
 const COUNT = 4096;
 const p2m = Int32Array.from({ length: COUNT }, (_, pfn) => FIRST + ((pfn * 1237) % COUNT));
 const m2p = new Map([...p2m].map((mfn, pfn) => [mfn, pfn]));
-const mfnToPfn = (mfn: number) => m2p.get(mfn) ?? -1;
+const mfnToPfn = (mfn: number) => {
+  expect(mfn).toBeLessThan(2 ** 31);
+  return m2p.get(mfn) ?? -1;
+};
 const pfnToMfn = (pfn: number) => p2m[pfn] ?? -1;
 
 const PRESENT = 1n;
@@ -48,6 +51,13 @@ describe('MIG-40: canonicalise', () => {
         expect(page).toEqual(original);
       }),
     );
+  });
+
+  test('writes pfns of 31 bits', () => {
+    const page = table({ 0: entry(1, 0x8000000000000fffn) });
+    const into = new BigUint64Array(512);
+    expect(canonicalise(bytesOf(page), 1, () => 0x7fedcba9, bytesOf(into))).toBe(undefined);
+    expect(into[0]).toBe(entry(0x7fedcba9, 0x8000000000000fffn));
   });
 
   test('works in place and on 32-bit words too', () => {

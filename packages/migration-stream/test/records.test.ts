@@ -91,6 +91,16 @@ test('MIG-10: an unknown optional record is told and passed over, read or not', 
   expect(readImage(image).pages).toBe(3);
 });
 
+test('MIG-10: its body cannot be read later', () => {
+  let late = (_: Uint8Array) => {};
+  readImage(replaced({ END: [record(0x80000042 | 0, ascii('abc')), 'END'] }), {
+    unknownOptional: (_, readBody) => {
+      late = readBody;
+    },
+  });
+  expect(() => late(new Uint8Array(1))).toThrow('expected room for at most 0 bytes, found 1');
+});
+
 for (const [type, name] of [
   [XC_REC_TYPE_HVM_CONTEXT, 'HVM_CONTEXT'],
   [XC_REC_TYPE_HVM_PARAMS, 'HVM_PARAMS'],

@@ -16,7 +16,10 @@ const gdt = (i: number) => offset.gdt_frames + i * 8;
 const cr = (i: number) => offset.ctrlreg + i * 8;
 
 /** pfn p is in frame 1000 - p; pfns 0 … 99; 4 and 5 are level 4 tables, 4 pinned, 6 a level 3 table. */
-const mfnToPfn = (mfn: number) => (mfn > 900 && mfn <= 1000 ? 1000 - mfn : -1);
+const mfnToPfn = (mfn: number) => {
+  expect(mfn).toBeLessThan(2 ** 31);
+  return mfn > 900 && mfn <= 1000 ? 1000 - mfn : -1;
+};
 const frames: RestoredFrames = {
   maxPfn: 99,
   typeOf: (pfn) => ({ 4: 12, 5: 4, 6: 3 })[pfn] ?? 0,
@@ -109,6 +112,12 @@ describe('MIG-51: a context on its way in', () => {
 
   test('of another vCPU keeps its rdx', () => {
     expect(word(localiseVcpu(saved, frames), RDX)).toBe(3);
+  });
+
+  test('may name the last page', () => {
+    const last = saved.slice();
+    st64(new BytesMemory(last), gdt(0), 99);
+    expect(word(localiseVcpu(last, frames), gdt(0))).toBe(5099);
   });
 
   test('keeps a cr1 without bit 0', () => {

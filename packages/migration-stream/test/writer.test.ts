@@ -165,11 +165,18 @@ describe('MIG-31: sizes are those that restore code takes', () => {
 });
 
 test('MIG-32: bodies are padded with zeros to a multiple of 8', () => {
-  const { writer, sink } = after(...before('vcpuExtended').slice(3));
-  const start = writer.offset;
-  writer.vcpuExtended(0, new Uint8Array(61).fill(1));
-  expect(writer.offset - start).toBe(8 + 8 + 64);
-  expect([...sink.bytes.subarray(-4)]).toEqual([1, 0, 0, 0]);
+  for (let size = 1; size <= 16; size++) {
+    const { writer, sink } = after(...before('vcpuExtended').slice(3));
+    const start = writer.offset;
+    writer.vcpuExtended(0, new Uint8Array(size).fill(1));
+    const padding = Math.ceil(size / 8) * 8 - size;
+    expect(writer.offset - start).toBe(8 + 8 + size + padding);
+    expect([...sink.bytes.subarray(start + 15)]).toEqual([
+      0,
+      ...new Array(size).fill(1),
+      ...new Array(padding).fill(0),
+    ]);
+  }
 });
 
 test('MIG-33: pages go to the sink as the chunks they came in', () => {
