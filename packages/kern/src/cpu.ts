@@ -142,6 +142,7 @@ export class Cpu {
       );
     }
     this.#spend(linked.entry.ns);
-    return linked.entry.run(this.#module(linked.module), a, b, c, d, 0, 0) ?? 0;
+    const value = linked.entry.run(this.#module(linked.module), a, b, c, d, 0, 0);
+    return typeof value === 'number' ? value : 0;
   }
 }

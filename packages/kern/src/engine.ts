@@ -114,9 +114,9 @@ export class TextEngine implements Engine {
     const arg = (i: number): number => registers.get(ARGUMENTS[i] as number);
     switch (entry.kind) {
       case 'leaf': {
-        const value = entry.run(module, arg(0), arg(1), arg(2), arg(3), arg(4), arg(5)) ?? 0;
+        const value = entry.run(module, arg(0), arg(1), arg(2), arg(3), arg(4), arg(5));
         const returnTo = popRip(vcpu);
-        registers.set(RAX, value);
+        registers.set(RAX, typeof value === 'number' ? value : 0);
         registers.set(RIP, returnTo);
         return;
       }

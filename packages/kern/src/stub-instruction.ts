@@ -55,16 +55,20 @@ export const stubInstruction = (vcpu: Vcpu, rip: number): void => {
   switch (word & 0xff) {
     case 0x50:
       pushRegister(vcpu, RAX);
-      return next(1);
+      next(1);
+      return;
     case 0x51:
       pushRegister(vcpu, RCX);
-      return next(1);
+      next(1);
+      return;
     case 0x59:
       popRegister(vcpu, RCX);
-      return next(1);
+      next(1);
+      return;
     case 0xb8:
       registers.setPair(RAX, memory.fetch32(rip + 1), 0);
-      return next(5);
+      next(5);
+      return;
     case 0xc3:
       registers.set(RIP, popRip(vcpu));
       return;
@@ -73,10 +77,12 @@ export const stubInstruction = (vcpu: Vcpu, rip: number): void => {
   switch (word & 0xffff) {
     case 0x5341:
       pushRegister(vcpu, R11);
-      return next(2);
+      next(2);
+      return;
     case 0x5b41:
       popRegister(vcpu, R11);
-      return next(2);
+      next(2);
+      return;
     case 0x050f:
       next(2);
       vcpu.syscall();

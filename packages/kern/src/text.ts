@@ -66,7 +66,8 @@ export const DEFAULT_NS = 1000;
 export interface Leaf<M> {
   readonly kind: 'leaf';
   readonly ns: number;
-  run(module: M, a: number, b: number, c: number, d: number, e: number, f: number): number | void;
+  /** A number is left in rax; anything else leaves 0 there. */
+  run(module: M, a: number, b: number, c: number, d: number, e: number, f: number): unknown;
 }
 
 export interface Raw<M> {
