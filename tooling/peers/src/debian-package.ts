@@ -3,7 +3,7 @@
  * when the file is missing the package is installed, if we are root, and otherwise the test fails with a
  * sentence that says what to install. It never passes for want of a judge.
  *
- * Test runs of several packages may come here at once: flock(1) lets one install and the others look again.
+ * Test runs of several packages may come here at once: a lock lets one install and the others look again.
  * An installation without an update comes first, because most machines already have package lists.
  */
 import { spawnSync } from 'node:child_process';
@@ -12,6 +12,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 const INSTALL = `
+exec 9> "$3"
+flock 9
 test -e "$2" && exit 0
 export DEBIAN_FRONTEND=noninteractive
 install() { apt-get install -qq -y --no-install-recommends -o DPkg::Lock::Timeout=300 "$1"; }
@@ -37,9 +39,7 @@ export const debianPackage = (name: string, file: string): string => {
     );
   }
   const lock = join(tmpdir(), 'port-xen-peers.lock');
-  const run = spawnSync('flock', [lock, 'sh', '-c', INSTALL, 'install', name, file], {
-    encoding: 'utf8',
-  });
+  const run = spawnSync('sh', ['-c', INSTALL, 'install', name, file, lock], { encoding: 'utf8' });
   if (!existsSync(file)) {
     throw new Error(
       `expected ${command} to install ${file}, found it missing still: ${run.error?.message ?? run.stderr.trim()}`,
