@@ -55,8 +55,6 @@ export interface ConnectionParts {
   readonly onBroken: (sentence: string) => void;
 }
 
-const RING_BYTES = 4096;
-
 /** One life of a ring between a front end and its disk. */
 export class Connection {
   readonly #parts: ConnectionParts;

@@ -119,7 +119,8 @@ export class Vbd {
     const { store, domid, token } = this.#parts;
     const frontend = store.tryRead(`${this.#directory}/frontend`);
     if (!frontend?.startsWith(`/local/domain/${domid}/`)) return false;
-    if (store.tryRead(`${this.#directory}/params`) === undefined) return false;
+    // An empty drive has nothing to open: it stays as it is until something is put in.
+    if (!store.tryRead(`${this.#directory}/params`)) return false;
     if (store.tryRead(`${this.#directory}/frontend-id`) !== String(domid)) return false;
     this.#frontend = frontend;
     this.#discovered = true;

@@ -268,7 +268,7 @@ test('XBDBACK-10: a disk that cannot be opened is told where the toolstack looks
 
 test('XBDBACK-12: requests and responses are traced, and a fault at xbdback.answer swallows a response', () => {
   const { w, front } = connected();
-  const events: unknown[] = [];
+  const events: unknown[][] = [];
   w.sim.trace.listen((kind, domid, particulars) => events.push([kind, domid, ...particulars]));
   front.grant(20);
   w.sim.faults.arm(
@@ -289,7 +289,7 @@ test('XBDBACK-12: requests and responses are traced, and a fault at xbdback.answ
     [3, -2],
   ]);
   expect(completed).toEqual([1, 2]);
-  expect(events.filter(([kind]: any) => kind === 'ring')).toEqual([
+  expect(events.filter(([kind]) => kind === 'ring')).toEqual([
     ['ring', 5, 'blk-request', 51712, 1, 1, 3, 1, 8],
     ['ring', 5, 'blk-response', 51712, 1, 1, 0],
     ['ring', 5, 'blk-request', 51712, 0, 2, 3, 1, 8],
