@@ -3,8 +3,8 @@
  * they shut down. Everything that takes time takes virtual time; what it needs of the guest it asks for through xenstore
  * and sees in Xen, as any toolstack must.
  */
-import type { Hypervisor } from '@port-xen/hypervisor';
-import type { Sink, Source } from '@port-xen/migration-stream';
+import { type Hypervisor, ModelBug } from '@port-xen/hypervisor';
+import { type Sink, type Source, WriterBug } from '@port-xen/migration-stream';
 import type { Sim } from '@port-xen/sim';
 import type { Engine } from '@port-xen/vcpu';
 import type { StoreClient, Xenstored } from '@port-xen/xenstore';
@@ -90,6 +90,11 @@ export class Toolstack {
    */
   create(config: DomainConfig, kernelElf: Uint8Array, options: { paused?: boolean } = {}): number {
     const image = kernelImage(kernelElf);
+    if (config.ramdisk !== undefined) {
+      throw new ToolstackError(
+        `expected no ramdisk, found ${JSON.stringify(config.ramdisk)}: a kernel is loaded alone`,
+      );
+    }
     const pages = Math.floor(config.targetMem_kib / 4);
     const cmdline = config.cmdline ?? '';
     const layout = checkBuild(image, { pages, cmdline, storePort: 0, consolePort: 0 });
@@ -216,7 +221,9 @@ export class Toolstack {
         `domain ${domid}: saved: ${report.bytes} bytes, ${report.data_pages} ordinary pages, ${report.table_pages} page tables, ${report.absent_pages} without a page`,
       );
     } catch (error) {
-      if (!(error instanceof Error) || error.name === 'ModelBug') throw error;
+      if (!(error instanceof Error) || error instanceof ModelBug || error instanceof WriterBug) {
+        throw error;
+      }
       this.#tell(`domain ${domid}: Failed to save domain, resuming domain: ${error.message}`);
       resumeDomain(hv, this.#store, domid);
       return error;

@@ -1,0 +1,125 @@
+/** One host for tests: a machine, its store daemon, and the toolstack. */
+import { Hypervisor } from '@port-xen/hypervisor';
+import { Sim } from '@port-xen/sim';
+import type { Engine } from '@port-xen/vcpu';
+import { type StoreClient, Xenstored } from '@port-xen/xenstore';
+import type { DomainConfig } from '../src/domain-config.ts';
+import { Toolstack } from '../src/toolstack.ts';
+
+export interface TestHost {
+  readonly sim: Sim;
+  readonly hv: Hypervisor;
+  readonly xenstored: Xenstored;
+  readonly store: StoreClient;
+  readonly xl: Toolstack;
+  readonly story: string[];
+  /** Runs the world for so long. */
+  run(ns: number): void;
+}
+
+export const makeHost = (
+  slot: number,
+  engineFor: (kernel: Uint8Array | undefined) => Engine,
+  options: { mib?: number; sim?: Sim } = {},
+): TestHost => {
+  const sim = options.sim ?? new Sim(7);
+  const frames = (options.mib ?? 64) * 256;
+  const hv = new Hypervisor({
+    sim,
+    memory: new ArrayBuffer(frames * 4096),
+    slot,
+    frames,
+    tscKhz: 2_400_000,
+    uptime_ns: 1e12 * (slot + 1),
+    wallclock_ns: 1.7e18,
+    firstDomid: 1 + 10 * slot,
+    firstPort: 1 + 5 * slot,
+  });
+  const xenstored = new Xenstored({
+    sim,
+    onIntroduce: (domid, mfn, port) => {
+      const mapping = hv.dom0.mapForeign(domid, mfn);
+      const local = hv.dom0.bindInterdomain(domid, port, () => xenstored.kick(domid));
+      return { ring: mapping.memory, notify: () => hv.dom0.notify(local) };
+    },
+  });
+  hv.onDomainShutdown((domid) => xenstored.domainShutdown(domid));
+  const story: string[] = [];
+  sim.trace.listenToStory((_, who, text) => story.push(`${who}: ${text}`));
+  return {
+    sim,
+    hv,
+    xenstored,
+    store: xenstored.connect(0),
+    xl: new Toolstack({ sim, hv, xenstored, engineFor }),
+    story,
+    run: (ns) => {
+      let over = false;
+      sim.after(ns, () => {
+        over = true;
+      });
+      sim.runUntil(() => over);
+    },
+  };
+};
+
+export const testConfig = (name: string, mib = 16): DomainConfig => ({
+  name,
+  uuid: '00000000-0000-0000-0000-000000001234',
+  maxVcpus: 1,
+  availVcpus: [0],
+  maxMem_kib: mib * 1024,
+  targetMem_kib: mib * 1024,
+  kernel: '/hand',
+  cmdline: 'hand made',
+  disks: [{ pdevPath: '/disk', vdev: 'xvda', format: 'raw', readwrite: true }],
+  nics: [],
+  onPoweroff: 'destroy',
+  onReboot: 'restart',
+  onWatchdog: 'destroy',
+  onCrash: 'destroy',
+  onSoftReset: 'destroy',
+});
+
+/** Acts for the guest's xenbus: acknowledges a request to suspend, and has the guest follow it. */
+export const acknowledge = (host: TestHost, domid: number, obey: () => void): (() => void) => {
+  const node = `/local/domain/${domid}/control/shutdown`;
+  const guest = host.xenstored.connect(domid, () => {
+    if (guest.tryRead(node) !== 'suspend') return;
+    guest.write(node, '');
+    obey();
+  });
+  guest.watch(node, 'w');
+  return () => guest.close();
+};
+
+/** A save file in memory. */
+export class Bytes {
+  readonly #chunks: Uint8Array[] = [];
+
+  write(chunks: readonly Uint8Array[]): void {
+    for (const chunk of chunks) this.#chunks.push(chunk.slice());
+  }
+
+  get bytes(): Uint8Array {
+    const out = new Uint8Array(this.#chunks.reduce((n, { length }) => n + length, 0));
+    let at = 0;
+    for (const chunk of this.#chunks) {
+      out.set(chunk, at);
+      at += chunk.length;
+    }
+    return out;
+  }
+}
+
+export const sourceOf = (bytes: Uint8Array): { read(into: Uint8Array): number } => {
+  let at = 0;
+  return {
+    read: (into) => {
+      const some = bytes.subarray(at, at + into.length);
+      into.set(some);
+      at += some.length;
+      return some.length;
+    },
+  };
+};

@@ -1,0 +1,314 @@
+import { start_info, vcpu_guest_context } from '@port-xen/abi';
+import { BytesMemory, ldI64 } from '@port-xen/layout';
+import {
+  canonicalise,
+  canonicaliseVcpu0,
+  ImageReader,
+  tableLevel,
+} from '@port-xen/migration-stream';
+import { Sim } from '@port-xen/sim';
+import { describe, expect, test } from 'vitest';
+import { domainLayout } from '../src/domain-layout.ts';
+import { GuestFrames } from '../src/guest-frames.ts';
+import { readGuestP2m } from '../src/guest-p2m.ts';
+import { kernelImage } from '../src/kernel-image.ts';
+import { slotHint } from '../src/slot-hint.ts';
+import { GUEST_ELF, HandGuest, pfnOfVa, USER_L4 } from './hand-guest.ts';
+import { acknowledge, Bytes, makeHost, sourceOf, type TestHost, testConfig } from './host.ts';
+
+const MINUTE = 60e9;
+const LAYOUT = domainLayout(kernelImage(GUEST_ELF), 16 * 256);
+
+/** What a suspended domain is, in terms that mean the same on every host. */
+const essence = (host: TestHost, domid: number) => {
+  const info = host.hv.domctl.getDomainInfo(domid);
+  const frames = new GuestFrames(host.hv, domid);
+  const page = new BytesMemory(frames.copy(info.sharedInfoMfn));
+  const p2m = readGuestP2m(host.hv, domid, page);
+  return { p2m, ...essenceOf(host, domid, p2m.mfnOf, p2m.pfnOf) };
+};
+
+const essenceOf = (
+  host: TestHost,
+  domid: number,
+  mfnOf: Int32Array,
+  pfnOf: (mfn: number) => number,
+) => {
+  const frames = new GuestFrames(host.hv, domid);
+  const types = Array.from(host.hv.domctl.pageFrameInfo(domid, mfnOf), (info) => info >>> 28);
+  const pages = types.map((type, pfn) => {
+    const bytes = frames.copy(mfnOf[pfn] as number);
+    const level = tableLevel(type);
+    if (level === 0) return bytes;
+    const into = new Uint8Array(4096);
+    expect(canonicalise(bytes, level, pfnOf, into)).toBeUndefined();
+    return into;
+  });
+  const context = canonicaliseVcpu0(host.hv.domctl.getVcpuContext(domid, 0), pfnOf);
+  return { types, pages, context };
+};
+
+const boot = (host: TestHost) => {
+  const domid = host.xl.create(testConfig('hand'), GUEST_ELF);
+  host.run(1e9);
+  return domid;
+};
+
+const save = (host: TestHost, domid: number, checkpoint = false) => {
+  const sink = new Bytes();
+  let outcome: Error | null | undefined;
+  host.xl.save(domid, sink, { checkpoint }, (error) => {
+    outcome = error;
+  });
+  host.run(3 * MINUTE);
+  return { outcome, image: sink.bytes };
+};
+
+/** The frames of a restored domain, as its new P2M has them. */
+const restoredP2m = (host: TestHost, domid: number) => {
+  const frames = new GuestFrames(host.hv, domid);
+  const context = host.hv.domctl.getVcpuContext(domid, 0);
+  const startInfoMfn = ldI64(new BytesMemory(context), vcpu_guest_context.offset.user_regs + 96);
+  const mfnOf = new Int32Array(LAYOUT.pages).fill(-1);
+  const { m2p } = host.hv;
+  const first = host.hv.firstMfn;
+  for (let mfn = first; mfn < first + host.hv.frames; mfn++) {
+    const [info = 0] = host.hv.domctl.pageFrameInfo(domid, Int32Array.of(mfn));
+    if (info >>> 28 !== 15 && m2p.get(mfn) >= 0) mfnOf[m2p.get(mfn)] = mfn;
+  }
+  return { frames, mfnOf, startInfoMfn, pfnOf: (mfn: number) => m2p.get(mfn) };
+};
+
+describe('boot', () => {
+  test('BLD-5: what Xen and the guest see is what the layout says', () => {
+    const guest = new HandGuest();
+    const host = makeHost(0, () => guest);
+    const domid = host.xl.create(testConfig('hand'), GUEST_ELF, { paused: true });
+    expect(host.hv.accounting()).toEqual([]);
+    const { mfnOf } = restoredP2m(host, domid);
+    const frames = new GuestFrames(host.hv, domid);
+    const info = start_info.at(
+      new BytesMemory(frames.copy(mfnOf[LAYOUT.startInfoPfn] as number)),
+      0,
+    );
+    expect(info.nr_pages).toBe(4096);
+    expect(info.flags).toBe(0x10);
+    expect(info.store_mfn).toBe(mfnOf[LAYOUT.storePfn]);
+    expect(info.console.domU.mfn).toBe(mfnOf[LAYOUT.consolePfn]);
+    expect([info.store_evtchn, info.console.domU.evtchn]).toEqual([1, 2]);
+    const leaf = new BytesMemory(frames.copy(mfnOf[LAYOUT.p2mPfn] as number));
+    expect(ldI64(leaf, 8 * 300)).toBe(mfnOf[300]);
+    const [l4] = host.hv.domctl.pageFrameInfo(
+      domid,
+      Int32Array.of(mfnOf[LAYOUT.ptBasePfn] as number),
+    );
+    expect((l4 as number) >>> 28).toBe(0xc);
+    host.xl.unpause(domid);
+    host.run(1e9);
+    expect(host.hv.accounting()).toEqual([]);
+    expect(host.xl.list().find((row) => row.domid === domid)).toMatchObject({
+      name: 'hand',
+      mem_mib: 16,
+    });
+    host.xl.destroy(domid);
+    host.run(1e9);
+    expect(host.hv.accounting()).toEqual([]);
+    expect(host.hv.counts().owned).toBe(0);
+  });
+
+  test('LIF-1: a bad kernel, a name that is taken, and too little memory leave nothing', () => {
+    const host = makeHost(0, () => new HandGuest());
+    const before = [host.hv.counts(), host.xenstored.counters()];
+    expect(() => host.xl.create(testConfig('hand'), new Uint8Array(100))).toThrow('ELF64');
+    expect(() => host.xl.create(testConfig('hand', 2), GUEST_ELF)).toThrow('expected memory');
+    expect(() => host.xl.create(testConfig('hand', 1000), GUEST_ELF)).toThrow();
+    expect([host.hv.counts(), host.xenstored.counters()]).toEqual(before);
+    boot(host);
+    expect(() => boot(host)).toThrow('A domain with name "hand" already exists');
+  });
+});
+
+describe('save and restore', () => {
+  test('SAV-1: a domain restored on another host is the same in all that means something there', () => {
+    const guest = new HandGuest();
+    const host = makeHost(0, () => guest);
+    const domid = boot(host);
+    acknowledge(host, domid, () => {
+      guest.wish = 'suspend';
+    });
+    let before: ReturnType<typeof essence> | undefined;
+    host.hv.onDomainShutdown(() => {});
+    const sink = new Bytes();
+    let outcome: Error | null | undefined;
+    const write = sink.write.bind(sink);
+    sink.write = (chunks) => {
+      before ??= essence(host, domid);
+      write(chunks);
+    };
+    host.xl.save(domid, sink, {}, (error) => {
+      outcome = error;
+    });
+    host.run(MINUTE);
+    expect(outcome).toBeNull();
+    expect(host.hv.domctl.listDomains().some((info) => info.domid === domid)).toBe(false);
+    expect(host.hv.accounting()).toEqual([]);
+    expect(slotHint(sourceOf(sink.bytes))).toBe(0);
+
+    const other = makeHost(3, () => HandGuest.restored(guest), { sim: new Sim(99) });
+    const restored = other.xl.restore(sourceOf(sink.bytes));
+    expect(restored.config).toEqual(testConfig('hand'));
+    expect(restored.domid).toBe(31);
+    expect(other.hv.accounting()).toEqual([]);
+    const { mfnOf, pfnOf, startInfoMfn, frames } = restoredP2m(other, restored.domid);
+    const after = essenceOf(other, restored.domid, mfnOf, pfnOf);
+    expect(before).toBeDefined();
+    if (before === undefined) return;
+    expect(after.types).toEqual(before.types);
+    expect(after.types[pfnOfVa(USER_L4)]).toBe(0xc);
+    const p2mPages = new Set(before.p2m.leafPfns);
+    for (const [pfn, page] of after.pages.entries()) {
+      if (p2mPages.has(pfn) || pfn === LAYOUT.startInfoPfn) continue;
+      if (Buffer.compare(page, before.pages[pfn] as Uint8Array) !== 0) {
+        expect.fail(`page ${pfn} differs`);
+      }
+    }
+    for (const [page, pfn] of before.p2m.leafPfns.entries()) {
+      const leaf = new BytesMemory(after.pages[pfn] as Uint8Array);
+      for (let i = 0; i < 512; i++) expect(ldI64(leaf, i * 8)).toBe(mfnOf[page * 512 + i] ?? -1);
+    }
+    expect(after.context).toEqual(before.context);
+    const info = start_info.at(new BytesMemory(frames.copy(startInfoMfn)), 0);
+    expect(info.flags).toBe(0);
+    expect(info.store_mfn).toBe(mfnOf[LAYOUT.storePfn]);
+    expect(info.store_evtchn).toBe(16);
+    expect(info.console.domU.evtchn).toBe(17);
+    expect(other.store.read(`/local/domain/31/store/ring-ref`)).toBe(String(info.store_mfn));
+
+    other.xl.unpause(restored.domid);
+    other.run(1e9);
+    expect(other.hv.accounting()).toEqual([]);
+    expect(other.hv.domctl.getDomainInfo(restored.domid).shutdown).toBe(false);
+  });
+
+  test('SAV-2: with -c the domain goes on, its hypercall returns 1, and it can be saved again', () => {
+    const guest = new HandGuest();
+    const host = makeHost(0, () => guest);
+    const domid = boot(host);
+    acknowledge(host, domid, () => {
+      guest.wish = 'suspend';
+    });
+    const first = save(host, domid, true);
+    expect(first.outcome).toBeNull();
+    expect(guest.suspendResults).toEqual([1]);
+    expect(host.hv.domctl.getDomainInfo(domid).shutdown).toBe(false);
+    const second = save(host, domid, true);
+    expect(second.outcome).toBeNull();
+    expect(guest.suspendResults).toEqual([1, 1]);
+    expect(host.hv.accounting()).toEqual([]);
+    expect(new ImageReader(sourceOf(second.image)).read({}).pages).toBe(4096);
+  });
+
+  test('SAV-3: what cannot be canonicalised is an error, and the domain goes on', () => {
+    const guest = new HandGuest();
+    guest.careless = true;
+    const host = makeHost(0, () => guest);
+    const domid = boot(host);
+    acknowledge(host, domid, () => {
+      guest.wish = 'suspend';
+    });
+    const { outcome } = save(host, domid);
+    expect(outcome?.message).toContain(
+      `pfn 0x${(LAYOUT.bootStackPfn - 2).toString(16)} cannot be saved: Bad mfn for L1[`,
+    );
+    expect(guest.suspendResults).toEqual([1]);
+    expect(host.hv.accounting()).toEqual([]);
+  });
+
+  test('SUS-1: a guest that does not acknowledge is not suspended, and the request is taken back', () => {
+    const host = makeHost(0, () => new HandGuest());
+    const domid = boot(host);
+    const { outcome } = save(host, domid);
+    expect(outcome?.message).toBe("guest didn't acknowledge suspend, cancelling request");
+    expect(host.store.read(`/local/domain/${domid}/control/shutdown`)).toBe('');
+    expect(host.hv.domctl.getDomainInfo(domid).shutdown).toBe(false);
+  });
+
+  test('SUS-2: a guest that acknowledges and then does nothing is given up', () => {
+    const host = makeHost(0, () => new HandGuest());
+    const domid = boot(host);
+    acknowledge(host, domid, () => {});
+    expect(save(host, domid).outcome?.message).toBe('guest did not suspend, timed out');
+  });
+
+  test('SUS-3: a guest that reboots instead is told of, and started again', () => {
+    const guests: HandGuest[] = [];
+    const host = makeHost(0, () => {
+      const guest = new HandGuest();
+      guests.push(guest);
+      return guest;
+    });
+    const domid = boot(host);
+    acknowledge(host, domid, () => {
+      (guests[0] as HandGuest).wish = 'reboot';
+    });
+    const { outcome } = save(host, domid);
+    expect(outcome?.message).toBe(
+      'guest we were suspending has shut down with unexpected reason code 1',
+    );
+    expect(guests.length).toBe(2);
+    expect(host.xl.list().map(({ domid: id, name }) => [id, name])).toContainEqual([
+      domid + 1,
+      'hand',
+    ]);
+  });
+
+  test('RST-1: an image that is cut or changed anywhere is refused and leaves nothing, or makes a domain that is sound', () => {
+    const guest = new HandGuest();
+    const host = makeHost(0, () => guest);
+    const domid = boot(host);
+    acknowledge(host, domid, () => {
+      guest.wish = 'suspend';
+    });
+    const { image } = save(host, domid);
+    const other = makeHost(3, () => HandGuest.restored(guest));
+    const nothing = other.hv.counts();
+    const { random } = other.sim;
+    for (let trial = 0; trial < 60; trial++) {
+      const bytes = image.slice(0, trial % 3 === 0 ? random.below(image.length) : image.length);
+      // The interesting places: the headers, the first pages' list, and what follows the pages.
+      const tail = image.length - 12000;
+      for (let i = 0; i < 3; i++) {
+        const at = trial % 2 === 0 ? random.below(12000) : tail + random.below(12000);
+        bytes[at] = random.below(256);
+      }
+      try {
+        const { domid: restored } = other.xl.restore(sourceOf(bytes));
+        expect(other.hv.accounting()).toEqual([]);
+        other.xl.destroy(restored);
+      } catch (error) {
+        expect((error as Error).name).toMatch(/^(StreamError|FrameError|ToolstackError|XenError)$/);
+      }
+      expect(other.hv.counts()).toEqual(nothing);
+      expect(other.hv.accounting()).toEqual([]);
+    }
+    const { domid: whole } = other.xl.restore(sourceOf(image));
+    expect(whole).toBeGreaterThan(0);
+  });
+
+  test('RST-2: a kernel that does not know the image refuses it, and nothing is left', () => {
+    const guest = new HandGuest();
+    const host = makeHost(0, () => guest);
+    const domid = boot(host);
+    acknowledge(host, domid, () => {
+      guest.wish = 'suspend';
+    });
+    const { image } = save(host, domid);
+    const before = [host.hv.counts(), host.store.directory('/local/domain')];
+    const checkKernel = (pageAt: (pfn: number) => Uint8Array | undefined): void => {
+      expect(pageAt(256)?.[1]).toBe(7);
+      throw new Error('another kernel');
+    };
+    expect(() => host.xl.restore(sourceOf(image), { checkKernel })).toThrow('another kernel');
+    expect([host.hv.counts(), host.store.directory('/local/domain')]).toEqual(before);
+  });
+});
