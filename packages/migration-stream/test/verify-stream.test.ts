@@ -2,12 +2,15 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type StreamFormat, verifyStream } from '@tooling/peers';
-import { afterAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { ImageWriter } from '../src/index.ts';
 import { BytesSink, sample, sourceOf } from './bytes.ts';
 import { rewrite } from './rewrite.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'migration-stream-'));
+vi.setConfig({ testTimeout: 60_000 });
+// The first use of the verifier may have to install it.
+beforeAll(() => void verdict(sample('hand-made.xl'), 'xl'), 900_000);
 afterAll(() => rmSync(folder, { recursive: true }));
 
 const verdict = (bytes: Uint8Array, format: StreamFormat) => {
