@@ -12,7 +12,7 @@ import type { DomainConfig } from './domain-config.ts';
 import type { DomainLayout } from './domain-layout.ts';
 import { hex } from './hex.ts';
 import type { KernelImage } from './kernel-image.ts';
-import type { RestoreTarget } from './restore-image.ts';
+import type { RestoreTarget } from './restored-vcpus.ts';
 import type { HostHandles } from './start-info.ts';
 import { domainPath } from './store-paths.ts';
 import {

@@ -16,14 +16,14 @@ export { type DomainLayout, domainLayout } from './domain-layout.ts';
 export { type DomainRow, domainListText } from './domain-list.ts';
 export { type KernelImage, kernelImage } from './kernel-image.ts';
 export { oldMfn, slotHint } from './slot-hint.ts';
-export {
-  type ExitListener,
-  type RestoreOptions,
-  type SaveOptions,
-  Toolstack,
-  type ToolstackParts,
-} from './toolstack.ts';
+export { Toolstack } from './toolstack.ts';
 export { ToolstackError } from './toolstack-error.ts';
-export { drawUuid } from './uuid.ts';
+export type {
+  ExitListener,
+  RestoreOptions,
+  SaveOptions,
+  ToolstackParts,
+} from './toolstack-parts.ts';
+export { drawMac, drawUuid } from './uuid.ts';
 export { vdevNumber } from './vdev.ts';
 export { parseXlCfg, type Setting, type XlCfg } from './xl-cfg.ts';

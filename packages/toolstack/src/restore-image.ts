@@ -11,28 +11,17 @@ import {
   ImageReader,
   type ImageSummary,
   type ImageVisitor,
-  localiseVcpu,
-  localiseVcpu0,
   mergeSharedInfo,
-  patchStartInfo,
   type Source,
   type TscInfo,
 } from '@port-xen/migration-stream';
 import { seedGrants } from './domain-builder.ts';
-import type { DomainConfig } from './domain-config.ts';
 import { GuestFrames } from './guest-frames.ts';
 import { hex } from './hex.ts';
 import { RestoredMemory } from './restored-memory.ts';
+import { RestoredVcpus, type RestoreTarget } from './restored-vcpus.ts';
 import type { HostHandles } from './start-info.ts';
 import { ToolstackError } from './toolstack-error.ts';
-
-/** The domain that is being restored into, as whoever made it knows it. */
-export interface RestoreTarget {
-  readonly domid: number;
-  readonly config: DomainConfig;
-  readonly storePort: number;
-  readonly consolePort: number;
-}
 
 /** What restoring asks of the caller. */
 export interface RestoreHooks {
@@ -44,15 +33,7 @@ export interface RestoreHooks {
   checkKernel(pageAt: (pfn: number) => Uint8Array | undefined): void;
 }
 
-interface VcpuState {
-  basic?: Uint8Array;
-  extended?: Uint8Array;
-  xsave?: Uint8Array;
-  msrs?: Uint8Array;
-}
-
 const PER_PAGE = 512;
-const PAGE = 4096;
 /** Pfns that an image may have for each page of memory, and beside: what is ballooned out leaves holes. */
 const HOLES_FACTOR = 16;
 const HOLES_FREE = 1 << 18;
@@ -67,7 +48,7 @@ class Restore implements ImageVisitor {
   #tsc: TscInfo | undefined;
   #leaves: Uint8Array | undefined;
   #msrPolicy: Uint8Array | undefined;
-  readonly #vcpus = new Map<number, VcpuState>();
+  readonly #vcpus = new RestoredVcpus();
 
   constructor(hv: Hypervisor, hooks: RestoreHooks) {
     this.#hv = hv;
@@ -130,19 +111,19 @@ class Restore implements ImageVisitor {
   }
 
   vcpuBasic(vcpu: number, context: Uint8Array): void {
-    this.#vcpu(vcpu).basic = context;
+    this.#vcpus.at(vcpu).basic = context;
   }
 
   vcpuExtended(vcpu: number, context: Uint8Array): void {
-    this.#vcpu(vcpu).extended = context;
+    this.#vcpus.at(vcpu).extended = context;
   }
 
   vcpuXsave(vcpu: number, area: Uint8Array): void {
-    this.#vcpu(vcpu).xsave = area;
+    this.#vcpus.at(vcpu).xsave = area;
   }
 
   vcpuMsrs(vcpu: number, entries: Uint8Array): void {
-    this.#vcpu(vcpu).msrs = entries;
+    this.#vcpus.at(vcpu).msrs = entries;
   }
 
   /** The file has ended well: makes a domain of what it held. */
@@ -169,7 +150,7 @@ class Restore implements ImageVisitor {
       const none = new Uint8Array(0);
       domctl.setCpuPolicy(domid, { leaves: this.#leaves ?? none, msrs: this.#msrPolicy ?? none });
     }
-    const handles = this.#startVcpus(sharedInfoMfn);
+    const handles = this.#vcpus.start(this.#hv, target, memory, sharedInfoMfn);
     const pinned = memory.pin();
     this.#writeP2m();
     seedGrants(this.#hv, domid, handles);
@@ -185,58 +166,6 @@ class Restore implements ImageVisitor {
 
   get #frames(): GuestFrames {
     return new GuestFrames(this.#hv, this.#made.target.domid);
-  }
-
-  #vcpu(vcpu: number): VcpuState {
-    let state = this.#vcpus.get(vcpu);
-    if (state === undefined) {
-      state = {};
-      this.#vcpus.set(vcpu, state);
-    }
-    return state;
-  }
-
-  /** start_info, then each vCPU's state, in ascending order. */
-  #startVcpus(sharedInfoMfn: number): HostHandles {
-    const { target, memory } = this.#made;
-    const { domctl } = this.#hv;
-    let handles: HostHandles | undefined;
-    for (const [vcpu, state] of [...this.#vcpus].sort(([a], [b]) => a - b)) {
-      if (state.basic === undefined) continue;
-      let context: Uint8Array;
-      if (vcpu === 0) {
-        const first = localiseVcpu0(state.basic, memory);
-        context = first.context;
-        handles = this.#patchStartInfo(memory.pfnToMfn(first.startInfoPfn), sharedInfoMfn);
-      } else context = localiseVcpu(state.basic, memory);
-      domctl.setVcpuContext(target.domid, vcpu, context);
-      if (state.extended) domctl.setExtVcpuContext(target.domid, vcpu, state.extended);
-      if (state.xsave) domctl.setVcpuExtState(target.domid, vcpu, state.xsave);
-      if (state.msrs) domctl.setVcpuMsrs(target.domid, vcpu, state.msrs);
-    }
-    if (handles === undefined) {
-      throw new ToolstackError("expected vcpu0's basic state in the image, found none");
-    }
-    return handles;
-  }
-
-  #patchStartInfo(mfn: number, sharedInfoMfn: number): HostHandles {
-    const { target, memory } = this.#made;
-    const { storePort, consolePort } = target;
-    return this.#frames.with(mfn, (page) => {
-      const { store_mfn, console_mfn } = patchStartInfo(page, memory, {
-        shared_info: sharedInfoMfn * PAGE,
-        store_evtchn: storePort,
-        console_evtchn: consolePort,
-      });
-      return {
-        sharedInfoMfn,
-        storeMfn: store_mfn,
-        storePort,
-        consoleMfn: console_mfn,
-        consolePort,
-      };
-    });
   }
 
   /** The new MFNs, into the guest's own list. */

@@ -3,11 +3,9 @@
  * they shut down. Everything that takes time takes virtual time; what it needs of the guest it asks for through xenstore
  * and sees in Xen, as any toolstack must.
  */
-import { type Hypervisor, ModelBug } from '@port-xen/hypervisor';
+import { ModelBug } from '@port-xen/hypervisor';
 import { type Sink, type Source, WriterBug } from '@port-xen/migration-stream';
-import type { Sim } from '@port-xen/sim';
-import type { Engine } from '@port-xen/vcpu';
-import type { StoreClient, Xenstored } from '@port-xen/xenstore';
+import type { StoreClient } from '@port-xen/xenstore';
 import { toJson } from './config-json.ts';
 import { domainConfig } from './config-of-cfg.ts';
 import { fromJson } from './config-of-json.ts';
@@ -24,42 +22,14 @@ import { saveImage } from './save-image.ts';
 import { domainPath } from './store-paths.ts';
 import { SuspendRequest } from './suspend-request.ts';
 import { ToolstackError } from './toolstack-error.ts';
-import { drawUuid } from './uuid.ts';
+import type {
+  ExitListener,
+  RestoreOptions,
+  SaveOptions,
+  ToolstackParts,
+} from './toolstack-parts.ts';
+import { drawMac, drawUuid } from './uuid.ts';
 import { parseXlCfg } from './xl-cfg.ts';
-
-/** What a toolstack is made of. */
-export interface ToolstackParts {
-  readonly sim: Sim;
-  readonly hv: Hypervisor;
-  /** The host's own xenstore: the toolstack opens a connection of domain 0's. */
-  readonly xenstored: Pick<Xenstored, 'connect'>;
-  /**
-   * What is to execute the vCPUs of a new domain.
-   * @param kernel the file that the domain is built from; undefined for one that is restored
-   */
-  readonly engineFor: (kernel: Uint8Array | undefined, config: DomainConfig) => Engine;
-  /** The kernel for a domain that was restored and now is to be started again. Without it such a domain is destroyed. */
-  readonly kernelFor?: (config: DomainConfig) => Uint8Array | undefined;
-}
-
-export interface SaveOptions {
-  /** `-c`: the domain goes on where it is, after the file has been written. */
-  readonly checkpoint?: boolean;
-}
-
-export interface RestoreOptions {
-  /** Takes the place of the file's configuration. */
-  readonly config?: DomainConfig;
-  /**
-   * Looks at the restored memory before anything runs in it.
-   * @param pageAt the contents of a page, if the domain has it
-   * @throws an Error whose sentence says why the domain cannot run here
-   */
-  readonly checkKernel?: (pageAt: (pfn: number) => Uint8Array | undefined) => void;
-}
-
-/** Told when a domain has shut down, and what is done about it. */
-export type ExitListener = (domid: number, reason: number, action: ShutdownAction) => void;
 
 /** A daemon that waits for a domain's end takes so long to see to it. */
 const REACTION_NS = 1_000_000;
@@ -199,11 +169,8 @@ export class Toolstack {
 
   #configOf(text: string): DomainConfig {
     const { random } = this.#parts.sim;
-    return domainConfig(parseXlCfg(text), {
-      uuid: () => drawUuid(random.stream('uuid')),
-      mac: () =>
-        `00:16:3e:${Array.from({ length: 3 }, () => random.below(256).toString(16).padStart(2, '0')).join(':')}`,
-    }).config;
+    const draw = { uuid: () => drawUuid(random), mac: () => drawMac(random) };
+    return domainConfig(parseXlCfg(text), draw).config;
   }
 
   #known(domid: number): MadeDomain {

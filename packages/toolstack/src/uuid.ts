@@ -38,3 +38,9 @@ export const drawUuid = (random: Random): string => {
   bytes[8] = ((bytes[8] as number) & 0x3f) | 0x80;
   return uuidText(bytes);
 };
+
+/** A random MAC address of Xen's own range. */
+export const drawMac = (random: Random): string => {
+  const bytes = Array.from({ length: 3 }, () => random.below(256).toString(16).padStart(2, '0'));
+  return `00:16:3e:${bytes.join(':')}`;
+};
