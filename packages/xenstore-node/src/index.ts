@@ -1,0 +1,3 @@
+export { WatchStream } from './watch-stream.ts';
+export { XenstoreClient } from './xenstore-client.ts';
+export { XenstoreServer } from './xenstore-server.ts';

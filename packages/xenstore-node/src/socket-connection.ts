@@ -1,0 +1,103 @@
+/*
+ * One client of the socket. Its bytes are cut into requests and handed to the daemon; replies and events gather in a
+ * queue that goes out in one write when the daemon has done with what came in together.
+ *
+ * A client that does not read is not read from: while more than READ_AHEAD_bytes wait for it, its further requests
+ * stay where they are, and in the end in its own socket. Events are others' doing: one who lets more than
+ * EVENTS_bytes of them gather is disconnected, because a client that missed an event would not know.
+ */
+import type { Socket } from 'node:net';
+import {
+  MessageDecoder,
+  OutgoingQueue,
+  type ServedConnection,
+  type Xenstored,
+} from '@port-xen/xenstore';
+
+const READ_AHEAD_bytes = 262_144;
+const EVENTS_bytes = 4_194_304;
+
+/** A client's end at the server. */
+export class SocketConnection {
+  readonly #socket: Socket;
+  readonly #queue = new OutgoingQueue(EVENTS_bytes);
+  readonly #decoder = new MessageDecoder();
+  readonly #served: ServedConnection;
+  /** What came and is not handled yet, because the client does not read. */
+  #held: Uint8Array = new Uint8Array(0);
+  #flushing = false;
+
+  /** @param onClose called once, when the client is gone */
+  constructor(daemon: Xenstored, socket: Socket, onClose: (connection: SocketConnection) => void) {
+    this.#socket = socket;
+    this.#served = daemon.serve(0, {
+      reply: (type, requestId, transactionId, payload) => {
+        this.#queue.reply(type, requestId, transactionId, payload);
+        this.#flushSoon();
+      },
+      event: (path, token) => {
+        const queued = this.#queue.event(path, token);
+        if (queued) this.#flushSoon();
+        else if (this.#queue.dropped > 0) this.close();
+        return queued;
+      },
+    });
+    socket.on('data', (bytes: Uint8Array) => this.#take(bytes));
+    socket.on('drain', () => this.#goOn());
+    socket.on('error', () => this.close());
+    socket.on('close', () => {
+      this.#served.close();
+      onClose(this);
+    });
+  }
+
+  /** Ends the connection at once. */
+  close(): void {
+    this.#socket.destroy();
+  }
+
+  #take(bytes: Uint8Array): void {
+    let at = 0;
+    while (at < bytes.length) {
+      if (this.#queue.length + this.#socket.writableLength > READ_AHEAD_bytes) {
+        this.#held = bytes.slice(at);
+        this.#socket.pause();
+        return;
+      }
+      const end = Math.min(bytes.length, at + this.#decoder.wanted);
+      const message = this.#decoder.take(bytes.subarray(at, end));
+      at = end;
+      if (this.#decoder.broken || this.#socket.destroyed) {
+        this.close();
+        return;
+      }
+      if (message !== undefined) this.#served.request(message);
+    }
+  }
+
+  #flushSoon(): void {
+    if (this.#flushing) return;
+    this.#flushing = true;
+    queueMicrotask(() => {
+      this.#flushing = false;
+      this.#flush();
+    });
+  }
+
+  /** Hands on what waits; while the client is slow, it stays here, where it is counted. */
+  #flush(): void {
+    if (this.#socket.destroyed || this.#queue.length === 0 || this.#socket.writableNeedDrain)
+      return;
+    const bytes = this.#queue.pending();
+    this.#queue.clear();
+    this.#socket.write(bytes);
+  }
+
+  #goOn(): void {
+    this.#flush();
+    const held = this.#held;
+    this.#held = new Uint8Array(0);
+    if (held.length > 0) this.#take(held);
+    if (this.#held.length === 0 && this.#socket.isPaused()) this.#socket.resume();
+  }
+}
