@@ -18,6 +18,12 @@ import { backendPath, domainPath, frontendPath, libxlPath, vmPath } from './stor
 /** The most bytes of output that a console keeps for nobody (LIBXL_XENCONSOLE_LIMIT). */
 const CONSOLE_LIMIT = 1 << 20;
 
+/** Makes domain 0's own nodes, as xen-init-dom0 does when a host starts. */
+export const makeDomain0 = (store: StoreClient): void => {
+  store.write(`${domainPath(0)}/domid`, '0');
+  store.write(`${domainPath(0)}/name`, 'Domain-0');
+};
+
 /** Makes the domain's directories, empty. Whatever a domain of that number left behind is removed first. */
 export const makeSkeleton = (store: StoreClient, domid: number, config: DomainConfig): void =>
   store.transaction((tx) => {

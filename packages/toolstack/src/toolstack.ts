@@ -20,6 +20,7 @@ import { restoreImage } from './restore-image.ts';
 import { resumeDomain } from './resume-domain.ts';
 import { saveImage } from './save-image.ts';
 import { domainPath } from './store-paths.ts';
+import { makeDomain0 } from './store-skeleton.ts';
 import { SuspendRequest } from './suspend-request.ts';
 import { ToolstackError } from './toolstack-error.ts';
 import type {
@@ -47,6 +48,7 @@ export class Toolstack {
   constructor(parts: ToolstackParts) {
     this.#parts = parts;
     this.#store = parts.xenstored.connect(0, (_, token) => this.#watches.get(token)?.());
+    makeDomain0(this.#store);
     this.#maker = new DomainMaker(parts.sim, parts.hv, this.#store);
     parts.hv.onDomainShutdown((domid, reason) => this.#shutDown(domid, reason));
   }
