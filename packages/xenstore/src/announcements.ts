@@ -45,7 +45,8 @@ export class Announcements implements Announcer {
   }
 
   #removeBelow(path: string, node: StoreNode): void {
-    for (const { name, node: child } of node.children.entries()) {
+    for (const name of node.children.names()) {
+      const child = node.children.get(name) as StoreNode;
       const where = path === '/' ? `/${name}` : `${path}/${name}`;
       if (this.#watches.below(where)) this.#removeBelow(where, child);
       this.changed(where, child, true);

@@ -3,7 +3,7 @@
  * transaction that commits makes its changes again on a newer tree.
  */
 import type { Permissions, Subject } from './permissions.ts';
-import { nodeAt, StoreNode, walk, withNodeAt, withoutNodeAt } from './store-node.ts';
+import { countOwners, nodeAt, StoreNode, withNodeAt, withoutNodeAt } from './store-node.ts';
 import type { Change, View } from './view.ts';
 
 const EMPTY = new Uint8Array(0);
@@ -47,8 +47,7 @@ const create = (
 
 const remove = (view: View, names: readonly string[]): void => {
   const gone = nodeAt(view.root, names) as StoreNode;
-  const owned = new Map<number, number>();
-  walk(gone, '/', (node) => owned.set(node.owner, (owned.get(node.owner) ?? 0) + 1));
+  const owned = countOwners(gone, new Map());
   view.root = withoutNodeAt(view.root, names, view.draw());
   for (const [domid, nodes] of owned) view.charge(domid, -nodes);
 };

@@ -4,25 +4,20 @@
  *
  * It is a hash array mapped trie: five bits of the name's hash choose one of 32 slots at each level; a bitmap says
  * which slots are there, so that a small directory is one short array. Names whose 32-bit hashes are equal share a
- * slot that is searched one by one.
+ * slot that is searched one by one. Order is kept beside it, in a Listing, and never comes from a hash.
  *
- *     Branch { bitmap, slots: [ Entry | Branch | Clash ] }      Entry { name, hash, order, node }
- *
- * Iteration goes by `order`, never by hash. The listing (names, each with a NUL) is made when first asked for and
- * kept until a name comes or goes.
+ *     Branch { bitmap, slots: [ Entry | Branch | Clash ] }      Entry { name, hash, node }
  */
-import { payloadOf } from './latin1.ts';
+import { Listing } from './listing.ts';
 import type { StoreNode } from './store-node.ts';
 
 class Entry {
   readonly name: string;
   readonly hash: number;
-  readonly order: number;
   readonly node: StoreNode;
-  constructor(name: string, hash: number, order: number, node: StoreNode) {
+  constructor(name: string, hash: number, node: StoreNode) {
     this.name = name;
     this.hash = hash;
-    this.order = order;
     this.node = node;
   }
 }
@@ -121,9 +116,10 @@ const drop = (branch: Branch, entry: Entry, shift: number): Slot | undefined => 
   return new Branch(branch.bitmap ^ bit, slots);
 };
 
-const gather = (slot: Slot, into: Entry[]): void => {
-  if (slot instanceof Entry) into.push(slot);
-  else for (const inner of slot instanceof Clash ? slot.entries : slot.slots) gather(inner, into);
+const visitAll = (slot: Slot, visit: (node: StoreNode) => void): void => {
+  if (slot instanceof Entry) visit(slot.node);
+  else if (slot instanceof Clash) for (const entry of slot.entries) visit(entry.node);
+  else for (const inner of slot.slots) visitAll(inner, visit);
 };
 
 const NO_BRANCH = new Branch(0, []);
@@ -131,27 +127,23 @@ const NO_BRANCH = new Branch(0, []);
 /** An immutable, ordered map of names to nodes. */
 export class Children {
   /** No children. */
-  static readonly none: Children = new Children(NO_BRANCH, 0, 0, 0, undefined);
+  static readonly none: Children = new Children(NO_BRANCH, 0, 0, undefined);
 
   readonly size: number;
   /** Bytes of the listing: every name and a NUL each. */
   readonly listingLength: number;
   readonly #root: Branch;
-  readonly #nextOrder: number;
-  /** Filled when first asked for. */
-  #listing: Uint8Array | undefined;
+  readonly #listing: Listing | undefined;
 
   private constructor(
     root: Branch,
     size: number,
     listingLength: number,
-    nextOrder: number,
-    listing: Uint8Array | undefined,
+    listing: Listing | undefined,
   ) {
     this.#root = root;
     this.size = size;
     this.listingLength = listingLength;
-    this.#nextOrder = nextOrder;
     this.#listing = listing;
   }
 
@@ -159,26 +151,15 @@ export class Children {
     return this.size === 0 ? undefined : find(this.#root, name, hashOf(name))?.node;
   }
 
-  /** The place of a name in the listing's order, for sorting; undefined when it is not there. */
-  orderOf(name: string): number | undefined {
-    return this.size === 0 ? undefined : find(this.#root, name, hashOf(name))?.order;
-  }
-
   /** This map with `node` under `name`: in the place of the one that was there, or last. */
   with(name: string, node: StoreNode): Children {
     const hash = hashOf(name);
-    const old = find(this.#root, name, hash);
-    const order = old?.order ?? this.#nextOrder;
-    const root = put(this.#root, new Entry(name, hash, order, node), 0);
-    return old === undefined
-      ? new Children(
-          root,
-          this.size + 1,
-          this.listingLength + name.length + 1,
-          order + 1,
-          undefined,
-        )
-      : new Children(root, this.size, this.listingLength, this.#nextOrder, this.#listing);
+    const isNew = find(this.#root, name, hash) === undefined;
+    const root = put(this.#root, new Entry(name, hash, node), 0);
+    if (!isNew) return new Children(root, this.size, this.listingLength, this.#listing);
+    const size = this.size + 1;
+    const length = this.listingLength + name.length + 1;
+    return new Children(root, size, length, (this.#listing ?? Listing.none).with(name));
   }
 
   /** This map without `name`; itself when the name is not there. */
@@ -187,20 +168,23 @@ export class Children {
     if (old === undefined) return this;
     if (this.size === 1) return Children.none;
     const root = drop(this.#root, old, 0) as Branch;
+    const size = this.size - 1;
     const length = this.listingLength - name.length - 1;
-    return new Children(root, this.size - 1, length, this.#nextOrder, undefined);
+    return new Children(root, size, length, this.#listing?.without(name, size));
   }
 
-  /** Names and nodes in the order in which the names came. */
-  entries(): readonly { readonly name: string; readonly node: StoreNode }[] {
-    const entries: Entry[] = [];
-    gather(this.#root, entries);
-    return entries.sort((a, b) => a.order - b.order);
+  /** The names, oldest first. */
+  names(): readonly string[] {
+    return this.#listing?.names() ?? [];
   }
 
-  /** The names in order, each followed by a NUL. Not to be written to. */
+  /** Every child, in no order that means anything. */
+  forEach(visit: (node: StoreNode) => void): void {
+    if (this.size > 0) visitAll(this.#root, visit);
+  }
+
+  /** The names, oldest first, each followed by a NUL. Not to be written to. */
   listing(): Uint8Array {
-    this.#listing ??= payloadOf(this.entries().map((entry) => entry.name));
-    return this.#listing;
+    return this.#listing?.bytes() ?? new Uint8Array(0);
   }
 }

@@ -20,24 +20,28 @@ export class StoreNode {
   readonly children: Children;
   readonly generation: number;
   readonly childGeneration: number;
+  /** Nodes of the subtree, this one included, if it is known that all have one owner; else 0. */
+  readonly uniform: number;
 
-  constructor(
+  private constructor(
     value: Uint8Array,
     permissions: Permissions,
     children: Children,
     generation: number,
     childGeneration: number,
+    uniform: number,
   ) {
     this.value = value;
     this.permissions = permissions;
     this.children = children;
     this.generation = generation;
     this.childGeneration = childGeneration;
+    this.uniform = uniform;
   }
 
   /** A node without children. */
   static leaf(value: Uint8Array, permissions: Permissions, generation: number): StoreNode {
-    return new StoreNode(value, permissions, Children.none, generation, 0);
+    return new StoreNode(value, permissions, Children.none, generation, 0, 1);
   }
 
   get owner(): number {
@@ -60,16 +64,42 @@ export class StoreNode {
   }
 
   withValue(value: Uint8Array, generation: number): StoreNode {
-    return new StoreNode(value, this.permissions, this.children, generation, this.childGeneration);
+    const { permissions, children, childGeneration, uniform } = this;
+    return new StoreNode(value, permissions, children, generation, childGeneration, uniform);
   }
 
   withPermissions(permissions: Permissions, generation: number): StoreNode {
-    return new StoreNode(this.value, permissions, this.children, generation, this.childGeneration);
+    const { value, children, childGeneration } = this;
+    const same = (permissions[0] as Permission).domid === this.owner;
+    const uniform = same ? this.uniform : children.size === 0 ? 1 : 0;
+    return new StoreNode(value, permissions, children, generation, childGeneration, uniform);
   }
 
-  /** With other children; `childGeneration` stays when only a child's content is another. */
-  withChildren(children: Children, childGeneration: number): StoreNode {
-    return new StoreNode(this.value, this.permissions, children, this.generation, childGeneration);
+  /** With another child in the place of `old`, or a new one, for which `generation` marks the change of names. */
+  withChild(
+    name: string,
+    child: StoreNode,
+    old: StoreNode | undefined,
+    generation: number,
+  ): StoreNode {
+    const { value, permissions } = this;
+    const alike = this.uniform > 0 && child.uniform > 0 && child.owner === this.owner;
+    return new StoreNode(
+      value,
+      permissions,
+      this.children.with(name, child),
+      this.generation,
+      old === undefined ? generation : this.childGeneration,
+      alike ? this.uniform - (old?.uniform ?? 0) + child.uniform : 0,
+    );
+  }
+
+  /** Without the child `old`; `generation` marks the change of names. */
+  withoutChild(name: string, old: StoreNode, generation: number): StoreNode {
+    const { value, permissions } = this;
+    const children = this.children.without(name);
+    const uniform = children.size === 0 ? 1 : this.uniform > 0 ? this.uniform - old.uniform : 0;
+    return new StoreNode(value, permissions, children, this.generation, generation, uniform);
   }
 }
 
@@ -95,9 +125,8 @@ export const withNodeAt = (
   if (depth === names.length) return node;
   const name = names[depth] as string;
   const child = root.children.get(name);
-  if (child === undefined) return root.withChildren(root.children.with(name, node), generation);
-  const inner = withNodeAt(child, names, node, generation, depth + 1);
-  return root.withChildren(root.children.with(name, inner), root.childGeneration);
+  const inner = child === undefined ? node : withNodeAt(child, names, node, generation, depth + 1);
+  return root.withChild(name, inner, child, generation);
 };
 
 /** `root` without the node at `names`, which is there and is not the root. */
@@ -108,10 +137,10 @@ export const withoutNodeAt = (
   depth = 0,
 ): StoreNode => {
   const name = names[depth] as string;
-  if (depth === names.length - 1) return root.withChildren(root.children.without(name), generation);
   const child = root.children.get(name) as StoreNode;
+  if (depth === names.length - 1) return root.withoutChild(name, child, generation);
   const inner = withoutNodeAt(child, names, generation, depth + 1);
-  return root.withChildren(root.children.with(name, inner), root.childGeneration);
+  return root.withChild(name, inner, child, generation);
 };
 
 /** Calls `visit` with every node of the subtree, parents first, children in order. */
@@ -123,5 +152,18 @@ export const walk = (
   visit(node, path);
   if (node.children.size === 0) return;
   const prefix = path === '/' ? '/' : `${path}/`;
-  for (const { name, node: child } of node.children.entries()) walk(child, prefix + name, visit);
+  for (const name of node.children.names()) {
+    walk(node.children.get(name) as StoreNode, prefix + name, visit);
+  }
+};
+
+/** Adds the nodes of a subtree up by owner; subtrees of one owner are not walked. */
+export const countOwners = (node: StoreNode, into: Map<number, number>): Map<number, number> => {
+  const { owner, uniform } = node;
+  into.set(owner, (into.get(owner) ?? 0) + Math.max(1, uniform));
+  if (uniform > 0) return into;
+  node.children.forEach((child) => {
+    countOwners(child, into);
+  });
+  return into;
 };

@@ -6,7 +6,7 @@ import { apply } from './change.ts';
 import { namesOf } from './path.ts';
 import type { Permission, Permissions, Subject } from './permissions.ts';
 import type { Quotas } from './quotas.ts';
-import { nodeAt, StoreNode, walk, withNodeAt, withoutNodeAt } from './store-node.ts';
+import { countOwners, nodeAt, StoreNode, walk, withNodeAt, withoutNodeAt } from './store-node.ts';
 import type { Transaction } from './transaction.ts';
 import type { Change, View } from './view.ts';
 import type { ErrorName } from './xenstore-error.ts';
@@ -128,7 +128,9 @@ export class Store {
       if (keep) this.#adopt(path, domid);
       else {
         announcer.removing(path, node);
-        walk(node, path, (inner) => this.accounts.add(inner.owner, 'nodes', -1));
+        for (const [owner, nodes] of countOwners(node, new Map())) {
+          this.accounts.add(owner, 'nodes', -nodes);
+        }
         this.root = withoutNodeAt(this.root, namesOf(path), this.draw());
       }
     }
