@@ -89,7 +89,8 @@ export class PageTypes {
     if (count >= MAX_REFS) return -XEN_EINVAL;
     if (count > 0) {
       if (current !== type) return -XEN_EINVAL;
-      if (((table.flags[i] as number) & PGT_validated) === 0) return -XEN_EINVAL;
+      const valid = ((table.flags[i] as number) & PGT_validated) !== 0;
+      insist(valid, `a table was asked for while it was checked: ${table.describe(mfn)}`);
       table.typeRefs[i] = count + 1;
       return 0;
     }

@@ -39,9 +39,12 @@ interface Step {
   readonly word: number;
 }
 
+/** Tables, frames that nothing maps yet, and a few others. */
+const near = fc.oneof(fc.nat(3), fc.integer({ min: 20, max: 26 }), fc.nat(31));
+
 const frame = fc.oneof(
-  { weight: 12, arbitrary: fc.record({ kind: fc.constant('own' as const), n: fc.nat(31) }) },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant('other' as const), n: fc.nat(31) }) },
+  { weight: 12, arbitrary: fc.record({ kind: fc.constant('own' as const), n: near }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('other' as const), n: near }) },
   {
     weight: 1,
     arbitrary: fc.record({
@@ -149,7 +152,11 @@ const perform = (world: World, move: Step): void => {
         0,
         0,
       );
-      memoryOp(vcpu, word >> 4, SCRATCH);
+      memoryOp(
+        vcpu,
+        word & 0x8000 ? word >> 4 : ([0, 1, 6, 11][(word >> 4) & 3] as number),
+        SCRATCH,
+      );
       break;
     }
     case 9:
@@ -216,9 +223,12 @@ const live = (seed: number, moves: readonly Step[]): void => {
 
 describe('hostile guests', () => {
   test('HV-MEM-120: any sequence of hypercalls, stores and grants keeps the books and returns every frame', () => {
-    fc.assert(fc.property(fc.nat(100), fc.array(step, { minLength: 1, maxLength: 120 }), live), {
-      numRuns: Number(process.env.HV_RUNS ?? 60),
-    });
+    fc.assert(
+      fc.property(fc.nat(100), fc.array(step, { minLength: 1, maxLength: 150, size: 'max' }), live),
+      {
+        numRuns: Number(process.env.HV_RUNS ?? 60),
+      },
+    );
   }, 600_000);
 
   test('HV-MEM-121: accounting finds what is wrong', () => {

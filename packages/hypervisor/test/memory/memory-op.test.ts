@@ -114,10 +114,12 @@ describe('reservation', () => {
     const host = makeHost();
     const vcpu = buildDomain(host, 1);
     const other = buildDomain(host, 2);
-    for (const mfn of [allocateXenFrame(host, vcpu.domain), other.domain.mfn(40), 3, 2 ** 52]) {
+    const shared = allocateXenFrame(host, vcpu.domain);
+    for (const mfn of [shared, other.domain.mfn(40), 3, 2 ** 52]) {
       setList(vcpu, mfn);
       expect(reserve(vcpu, XENMEM_decrease_reservation, 1)).toBe(0);
     }
+    expect(host.table.ownerOf(shared)).toBe(1);
     expect(books(host)).toEqual([]);
   });
 

@@ -120,6 +120,36 @@ describe('MMU', () => {
     expect(mmu.ld32(va)).toBe(13);
   });
 
+  test('HV-MEM-14: a store that walks the tables goes where they lead, whatever loads still see', () => {
+    const vcpu = buildDomain(makeHost(), 1);
+    const { mmu, domain } = vcpu;
+    expect(mmu.ld32(BASE + 12 * 4096)).toBe(0);
+    expect(setEntry(vcpu, domain.mfn(3), 12, domain.mfn(13), FLAGS)).toBe(0);
+    mmu.st32(BASE + 12 * 4096, 5);
+    expect(mmu.ld32(BASE + 13 * 4096)).toBe(5);
+    expect(domain.host.memory.ld32(domain.mfn(12) * 4096)).toBe(0);
+  });
+
+  test('HV-MEM-14: an update above L1 flushes, because linear mappings show it as data', () => {
+    const vcpu = buildDomain(makeHost(), 1);
+    const { mmu, domain } = vcpu;
+    mmu.st32(BASE + 20 * 4096, 20);
+    expect(setEntry(vcpu, domain.mfn(1), 509, domain.mfn(2), FLAGS)).toBe(0);
+    expect(mmu.ld32(BASE - 2 ** 30 + 20 * 4096)).toBe(20);
+    expect(setEntry(vcpu, domain.mfn(1), 509, 0, 0)).toBe(0);
+    expect(() => mmu.ld32(BASE - 2 ** 30 + 20 * 4096)).toThrow(PageFault);
+  });
+
+  test('HV-MEM-14: a translation does not outlive its frame', () => {
+    const vcpu = buildDomain(makeHost(), 1);
+    const { mmu, domain } = vcpu;
+    mmu.st32(BASE + 40 * 4096, 40);
+    expect(setEntry(vcpu, domain.mfn(3), 40, 0, 0)).toBe(0);
+    expect(mmu.ld32(BASE + 40 * 4096)).toBe(40);
+    domain.host.types.putAllocated(domain.mfn(40));
+    expect(() => mmu.ld32(BASE + 40 * 4096)).toThrow(PageFault);
+  });
+
   test('HV-MEM-15: user mode has its own root', () => {
     const host = makeHost();
     const vcpu = buildDomain(host, 1);
