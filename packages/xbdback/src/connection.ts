@@ -55,6 +55,9 @@ export interface ConnectionParts {
   readonly onBroken: (sentence: string) => void;
 }
 
+/** What fits into one page: 112 bytes each, and a power of two. */
+const RING_ENTRIES = 32;
+
 /** One life of a ring between a front end and its disk. */
 export class Connection {
   readonly #parts: ConnectionParts;
@@ -77,7 +80,7 @@ export class Connection {
       this.#mapping.unmap();
       throw error;
     }
-    this.#ring = new BackRing(this.#mapping.memory, 32, blkif_request.size);
+    this.#ring = new BackRing(this.#mapping.memory, RING_ENTRIES, blkif_request.size);
   }
 
   /** Forgets what has not been answered, and lets go of port and page. Nothing is called back afterwards. */
@@ -93,7 +96,7 @@ export class Connection {
     const ring = this.#ring;
     for (;;) {
       if (this.#released || this.#parts.isDraining()) return;
-      if (ring.requestOverflow) {
+      if (ring.overflown) {
         this.#parts.onBroken(
           `expected at most ${ring.entries} requests in the ring, found producer ${ring.requestProducer} with ${ring.taken} taken`,
         );
