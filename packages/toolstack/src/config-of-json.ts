@@ -64,11 +64,17 @@ const nic = (json: JsonReader, index: number): NicConfig => {
   };
 };
 
+/** A complaint that may quote the text, on one line. */
+const printable = (text: string): string =>
+  text
+    .replace(/\s+/g, ' ')
+    .replace(/[^ -~]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
+
 const parse = (text: string): unknown => {
   try {
     return JSON.parse(text);
   } catch (error) {
-    const detail = error instanceof SyntaxError ? error.message : 'it cannot be read';
+    const detail = error instanceof SyntaxError ? printable(error.message) : 'it cannot be read';
     throw new ToolstackError(`expected the configuration to be JSON, found: ${detail}`);
   }
 };

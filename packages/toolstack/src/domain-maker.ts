@@ -120,8 +120,12 @@ export class DomainMaker {
     for (const nic of config.nics) addNic(this.#store, domid, nic);
   }
 
-  rename(domid: number, name: string): void {
-    this.#store.write(`${domainPath(domid)}/name`, name);
+  /** Gives the domain's name away: it gets the first free one of NAME-1, NAME-2, … */
+  setAside(domid: number): void {
+    const { name } = (this.#made.get(domid) as MadeDomain).config;
+    let number = 1;
+    while (this.#named(`${name}-${number}`) !== undefined) number++;
+    this.#store.write(`${domainPath(domid)}/name`, `${name}-${number}`);
   }
 
   /** @throws XenError if there is no such domain */
@@ -143,13 +147,18 @@ export class DomainMaker {
   }
 
   #checkName(name: string): void {
-    const other = this.#store
-      .directory('/local/domain')
-      .find((id) => this.#store.tryRead(`/local/domain/${id}/name`) === name);
+    const other = this.#named(name);
     if (other === undefined) return;
     throw new ToolstackError(
       `A domain with name ${JSON.stringify(name)} already exists: domain ${other}`,
     );
+  }
+
+  /** The domid of the domain that bears a name. */
+  #named(name: string): string | undefined {
+    return this.#store
+      .directory('/local/domain')
+      .find((id) => this.#store.tryRead(`/local/domain/${id}/name`) === name);
   }
 
   #wallclock_ns(): number {

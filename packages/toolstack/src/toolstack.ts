@@ -35,6 +35,10 @@ import { parseXlCfg } from './xl-cfg.ts';
 /** A daemon that waits for a domain's end takes so long to see to it. */
 const REACTION_NS = 1_000_000;
 
+/** Whether it is something that can be told and lived with, as opposed to a bug of the machine's or of ours. */
+const isUsersError = (error: unknown): error is Error =>
+  error instanceof Error && !(error instanceof ModelBug) && !(error instanceof WriterBug);
+
 /** Methods throw ToolstackError for what the user got wrong, XenError for what Xen refuses; then nothing has changed. */
 export class Toolstack {
   readonly #parts: ToolstackParts;
@@ -135,6 +139,7 @@ export class Toolstack {
 
   /** Ends a domain at once, and removes all that was made for it (`xl destroy`). */
   destroy(domid: number): void {
+    this.#known(domid);
     this.#suspending.get(domid)?.domainGone();
     this.#maker.destroy(domid);
     this.#tell(`domain ${domid}: destroyed`);
@@ -190,9 +195,7 @@ export class Toolstack {
         `domain ${domid}: saved: ${report.bytes} bytes, ${report.data_pages} ordinary pages, ${report.table_pages} page tables, ${report.absent_pages} without a page`,
       );
     } catch (error) {
-      if (!(error instanceof Error) || error instanceof ModelBug || error instanceof WriterBug) {
-        throw error;
-      }
+      if (!isUsersError(error)) throw error;
       this.#tell(`domain ${domid}: Failed to save domain, resuming domain: ${error.message}`);
       resumeDomain(hv, this.#store, domid);
       return error;
@@ -218,12 +221,20 @@ export class Toolstack {
     if (this.#maker.get(made.domid) !== made) return;
     const { old, again } = outcomeOf(action);
     const kernel = made.kernel ?? this.#parts.kernelFor?.(made.config);
-    if (old === 'rename') this.#maker.rename(made.domid, `${made.config.name}-1`);
+    if (old === 'rename') this.#maker.setAside(made.domid);
     else if (old === 'destroy') this.destroy(made.domid);
     for (const listener of this.#listeners) listener(made.domid, reason, action);
     if (!again) return;
-    if (kernel !== undefined) this.create(made.config, kernel);
-    else this.#tell(`domain ${made.domid}: cannot be started again: its kernel is not known`);
+    if (kernel === undefined) {
+      this.#tell(`domain ${made.domid}: cannot be started again: its kernel is not known`);
+      return;
+    }
+    try {
+      this.create(made.config, kernel);
+    } catch (error) {
+      if (!isUsersError(error)) throw error;
+      this.#tell(`domain ${made.domid}: cannot be started again: ${error.message}`);
+    }
   }
 
   #tell(text: string): void {

@@ -35,13 +35,24 @@ export const makeHost = (
     firstDomid: 1 + 10 * slot,
     firstPort: 1 + 5 * slot,
   });
-  const xenstored = new Xenstored({
+  const rings = new Map<number, () => void>();
+  const release = (domid: number): void => {
+    rings.get(domid)?.();
+    rings.delete(domid);
+  };
+  const xenstored: Xenstored = new Xenstored({
     sim,
     onIntroduce: (domid, mfn, port) => {
+      release(domid);
       const mapping = hv.dom0.mapForeign(domid, mfn);
       const local = hv.dom0.bindInterdomain(domid, port, () => xenstored.kick(domid));
+      rings.set(domid, () => {
+        mapping.unmap();
+        hv.dom0.close(local);
+      });
       return { ring: mapping.memory, notify: () => hv.dom0.notify(local) };
     },
+    onRelease: release,
   });
   hv.onDomainShutdown((domid) => xenstored.domainShutdown(domid));
   const story: string[] = [];
