@@ -1,1 +1,14 @@
-export {};
+export {
+  type CopyOp,
+  type CopySide,
+  Dom0,
+  type FrameMapping,
+  type GrantMapping,
+} from './dom0.ts';
+export type { TscSettings } from './domain.ts';
+export { type CpuPolicy, type CreateDomain, type DomainInfo, Domctl } from './domctl.ts';
+export { type HostCounts, Hypervisor, type HypervisorOptions } from './hypervisor.ts';
+export type { MachineMemory } from './machine-memory.ts';
+export type { FrameHold } from './memory-domain.ts';
+export { ModelBug } from './model-bug.ts';
+export { XenError } from './xen-error.ts';

@@ -1,0 +1,362 @@
+/*
+ * What the toolstack asks of Xen (xen/common/domctl.c, arch/x86/domctl.c), as calls. Contexts, policies and states are the ABI's
+ * bytes. A refusal is a XenError.
+ */
+import {
+  vcpu_info,
+  XEN_EBUSY,
+  XEN_EEXIST,
+  XEN_EINVAL,
+  XEN_ENOMEM,
+  XEN_EOPNOTSUPP,
+  XEN_ESRCH,
+  xen_domctl_ext_vcpucontext,
+} from '@port-xen/abi';
+import { BytesMemory, ldI64, ldU64, st64, stPair } from '@port-xen/layout';
+import type { Engine } from '@port-xen/vcpu';
+import { defaultLeaves, defaultMsrs } from './cpu-policy.ts';
+import { Domain, type TscSettings } from './domain.ts';
+import { populate } from './domain-frames.ts';
+import { holdFrame, releaseFrame } from './grant-mapping.ts';
+import { GuestVcpu } from './guest-vcpu.ts';
+import { fillHypercallPage } from './hypercall-page.ts';
+import type { Hypervisor } from './hypervisor.ts';
+import { cleanLogDirty, disableLogDirty, enableLogDirty, peekLogDirty } from './log-dirty.ts';
+import { pageFrameInfo } from './page-frame-info.ts';
+import { applyContext, readContext } from './vcpu-context.ts';
+import { XenError } from './xen-error.ts';
+
+/** XEN_DOMCTL_getdomaininfo. */
+export interface DomainInfo {
+  readonly domid: number;
+  readonly dying: boolean;
+  readonly shutdown: boolean;
+  readonly paused: boolean;
+  readonly blocked: boolean;
+  readonly running: boolean;
+  /** SHUTDOWN_*, 0 while it has not shut down. */
+  readonly shutdownReason: number;
+  readonly totPages: number;
+  readonly maxPages: number;
+  readonly sharedInfoMfn: number;
+  readonly cpuTime_ns: number;
+  readonly onlineVcpus: number;
+  readonly maxVcpuId: number;
+  readonly handle: Uint8Array;
+}
+
+export interface CreateDomain {
+  /** 16 bytes. */
+  readonly handle: Uint8Array;
+  readonly maxVcpus: number;
+  readonly maxGrantFrames?: number;
+  readonly maxEvtchnPort?: number;
+  /** Runs its vCPUs. */
+  readonly engine: Engine;
+  readonly domid?: number;
+}
+
+/** CPUID leaves (24 bytes each) and MSRs (16 bytes each). */
+export interface CpuPolicy {
+  readonly leaves: Uint8Array;
+  readonly msrs: Uint8Array;
+}
+
+const DOMID_MAX = 0x7fef;
+const MAX_VCPUS = 32;
+const XSAVE_HEADER = 16;
+const XSAVE_AREA = 576;
+
+export class Domctl {
+  readonly #xen: Hypervisor;
+  readonly #policies = new Map<number, CpuPolicy>();
+
+  constructor(xen: Hypervisor) {
+    this.#xen = xen;
+  }
+
+  #domain(domid: number): Domain {
+    const domain = this.#xen.domains.get(domid);
+    if (domain === undefined || domain.dying) {
+      throw new XenError(XEN_ESRCH, `expected a domain ${domid}, found none`);
+    }
+    return domain;
+  }
+
+  #vcpu(domid: number, id: number): GuestVcpu {
+    const vcpu = this.#domain(domid).vcpus[id];
+    if (vcpu === undefined) throw new XenError(XEN_EINVAL, `domain ${domid} has no vcpu ${id}`);
+    return vcpu;
+  }
+
+  /** A new domain: paused, without memory. @returns its domid */
+  createDomain(options: CreateDomain): number {
+    const { maxVcpus } = options;
+    if (maxVcpus < 1 || maxVcpus > MAX_VCPUS) {
+      throw new XenError(XEN_EINVAL, `expected 1 to ${MAX_VCPUS} vcpus, found ${maxVcpus}`);
+    }
+    const domid = options.domid ?? this.#xen.nextDomid();
+    if (domid < 1 || domid > DOMID_MAX || this.#xen.domains.has(domid)) {
+      throw new XenError(XEN_EEXIST, `domid ${domid} cannot be used`);
+    }
+    const domain = new Domain(this.#xen, {
+      domid,
+      handle: options.handle,
+      maxVcpus,
+      maxGrantFrames: options.maxGrantFrames ?? 64,
+      maxEvtchnPort: options.maxEvtchnPort ?? 4095,
+      engine: options.engine,
+    });
+    if (domain.sharedInfoMfn < 0 || !domain.grants.grow(1)) {
+      domain.grants.free();
+      throw new XenError(XEN_ENOMEM, 'the host has no frame left for a domain');
+    }
+    this.#xen.add(domain);
+    const { memory } = this.#xen.host;
+    for (let id = 0; id < MAX_VCPUS; id++)
+      memory.st8(domain.sharedInfo + id * vcpu_info.size + 1, 1);
+    for (let id = 0; id < maxVcpus; id++) domain.vcpus.push(new GuestVcpu(domain, id));
+    return domid;
+  }
+
+  maxMem(domid: number, kib: number): void {
+    this.#domain(domid).maxPages = Math.floor(kib / 4);
+  }
+
+  pauseDomain(domid: number): void {
+    const domain = this.#domain(domid);
+    domain.pausedByController = true;
+    for (const vcpu of domain.vcpus) vcpu.halt();
+  }
+
+  unpauseDomain(domid: number): void {
+    const domain = this.#domain(domid);
+    domain.pausedByController = false;
+    domain.wake();
+  }
+
+  /** Takes everything from a domain. Frames that others still map go when they let go. */
+  destroyDomain(domid: number): void {
+    this.#policies.delete(domid);
+    this.#xen.destroy(this.#domain(domid));
+  }
+
+  /** A domain that has shut down goes on where it was. */
+  resumeDomain(domid: number): void {
+    const domain = this.#domain(domid);
+    if (domain.shutdownCode < 0)
+      throw new XenError(XEN_EINVAL, `domain ${domid} has not shut down`);
+    domain.shutdownCode = -1;
+    for (const vcpu of domain.vcpus) {
+      vcpu.refreshTime(true);
+      if (vcpu.period_ns > 0) vcpu.setPeriod(vcpu.period_ns);
+    }
+    domain.wake();
+  }
+
+  #info(domain: Domain): DomainInfo {
+    const online = domain.vcpus.filter((vcpu) => vcpu.online);
+    return {
+      domid: domain.domid,
+      dying: domain.dying,
+      shutdown: domain.shutdownCode >= 0,
+      paused: domain.pausedByController,
+      blocked: online.length > 0 && online.every((vcpu) => vcpu.blocked),
+      running: online.some((vcpu) => !vcpu.blocked) && domain.runnable,
+      shutdownReason: Math.max(0, domain.shutdownCode),
+      totPages: domain.totPages,
+      maxPages: domain.maxPages,
+      sharedInfoMfn: domain.sharedInfoMfn,
+      cpuTime_ns: domain.vcpus.reduce((sum, vcpu) => sum + vcpu.cpuTime_ns, 0),
+      onlineVcpus: online.length,
+      maxVcpuId: domain.maxVcpus - 1,
+      handle: domain.handle.slice(),
+    };
+  }
+
+  getDomainInfo(domid: number): DomainInfo {
+    return this.#info(this.#domain(domid));
+  }
+
+  /** Dying domains that others still hold frames of included. */
+  listDomains(): DomainInfo[] {
+    return [...this.#xen.domains.values()].map((domain) => this.#info(domain));
+  }
+
+  /**
+   * XENMEM_populate_physmap on a domain's behalf. The M2P is written.
+   * @param pfns the first of each extent @returns the first MFN of each, fewer when memory or the domain's limit ran out
+   */
+  populatePhysmap(domid: number, pfns: Int32Array, order: 0 | 9 = 0): Int32Array {
+    const domain = this.#domain(domid);
+    const mfns = new Int32Array(pfns.length);
+    for (let i = 0; i < pfns.length; i++) {
+      const mfn = populate(this.#xen.host, domain, order, pfns[i] as number);
+      if (mfn < 0) return mfns.subarray(0, i);
+      mfns[i] = mfn;
+    }
+    return mfns;
+  }
+
+  hypercallInit(domid: number, mfn: number): void {
+    const domain = this.#domain(domid);
+    const { host } = this.#xen;
+    if (!holdFrame(host, mfn, domid, true)) {
+      throw new XenError(
+        XEN_EINVAL,
+        `mfn ${mfn} of domain ${domain.domid} cannot be a hypercall page`,
+      );
+    }
+    fillHypercallPage(host.memory.frameBytes(mfn));
+    host.markDirty(mfn);
+    releaseFrame(host, mfn, true);
+  }
+
+  pageFrameInfo(domid: number, mfns: Int32Array): Uint32Array {
+    this.#domain(domid);
+    return Uint32Array.from(mfns, (mfn) => pageFrameInfo(this.#xen.host, domid, mfn));
+  }
+
+  getVcpuContext(domid: number, id: number): Uint8Array {
+    return readContext(this.#vcpu(domid, id));
+  }
+
+  /** @param context 5168 bytes; null puts the vCPU back to how it was created */
+  setVcpuContext(domid: number, id: number, context: Uint8Array | null): void {
+    const vcpu = this.#vcpu(domid, id);
+    if (context === null) {
+      vcpu.online = false;
+      return;
+    }
+    const rc = applyContext(vcpu, context);
+    if (rc !== 0) throw new XenError(-rc, `the context of vcpu ${id} was refused (error ${-rc})`);
+  }
+
+  getExtVcpuContext(domid: number, id: number): Uint8Array {
+    const vcpu = this.#vcpu(domid, id);
+    const bytes = new Uint8Array(xen_domctl_ext_vcpucontext.size);
+    const memory = new BytesMemory(bytes);
+    const ext = xen_domctl_ext_vcpucontext.at(memory, 0);
+    ext.vcpu = id;
+    ext.size = xen_domctl_ext_vcpucontext.size;
+    st64(memory, xen_domctl_ext_vcpucontext.offset.syscall32_callback_eip, vcpu.syscall32Callback);
+    st64(memory, xen_domctl_ext_vcpucontext.offset.sysenter_callback_eip, vcpu.sysenterCallback);
+    return bytes;
+  }
+
+  setExtVcpuContext(domid: number, id: number, context: Uint8Array): void {
+    const vcpu = this.#vcpu(domid, id);
+    if (context.length < 32)
+      throw new XenError(XEN_EINVAL, 'expected an extended context of 32 bytes or more');
+    const memory = new BytesMemory(context);
+    vcpu.syscall32Callback = ldI64(
+      memory,
+      xen_domctl_ext_vcpucontext.offset.syscall32_callback_eip,
+    );
+    vcpu.sysenterCallback = ldI64(memory, xen_domctl_ext_vcpucontext.offset.sysenter_callback_eip);
+  }
+
+  /** xcr0, xcr0_accum, then the uncompressed XSAVE area. */
+  getVcpuExtState(domid: number, id: number): Uint8Array {
+    const vcpu = this.#vcpu(domid, id);
+    const bytes = new Uint8Array(XSAVE_HEADER + XSAVE_AREA);
+    const memory = new BytesMemory(bytes);
+    stPair(memory, 0, 3, 0);
+    stPair(memory, 8, vcpu.xcr0Accum, 0);
+    bytes.set(vcpu.xsave, XSAVE_HEADER);
+    stPair(memory, XSAVE_HEADER + 512, 3, 0);
+    return bytes;
+  }
+
+  setVcpuExtState(domid: number, id: number, state: Uint8Array): void {
+    const vcpu = this.#vcpu(domid, id);
+    if (state.length === XSAVE_HEADER) return;
+    if (state.length !== XSAVE_HEADER + XSAVE_AREA) {
+      throw new XenError(
+        XEN_EINVAL,
+        `expected ${XSAVE_HEADER + XSAVE_AREA} bytes of XSAVE state, found ${state.length}`,
+      );
+    }
+    const memory = new BytesMemory(state);
+    const accum = ldU64(memory, 8);
+    if (accum !== 1 && accum !== 3) {
+      throw new XenError(
+        XEN_EINVAL,
+        `xcr0_accum 0x${accum.toString(16)} has features that this host lacks`,
+      );
+    }
+    if ((memory.ld32(XSAVE_HEADER + 524) & 0x8000_0000) !== 0) {
+      throw new XenError(XEN_EOPNOTSUPP, 'expected uncompressed XSAVE state');
+    }
+    vcpu.xcr0Accum = accum;
+    vcpu.xsave.set(state.subarray(XSAVE_HEADER));
+  }
+
+  /** 16 bytes an MSR; none that is not zero exists. */
+  getVcpuMsrs(domid: number, id: number): Uint8Array {
+    this.#vcpu(domid, id);
+    return new Uint8Array(0);
+  }
+
+  setVcpuMsrs(domid: number, id: number, msrs: Uint8Array): void {
+    this.#vcpu(domid, id);
+    if (msrs.length % 16 !== 0) throw new XenError(XEN_EINVAL, 'expected whole MSR entries');
+  }
+
+  getTscInfo(domid: number): TscSettings {
+    const { tsc } = this.#domain(domid);
+    const { clock } = this.#xen;
+    return tsc ?? { mode: 0, khz: clock.tscKhz, nsec: clock.now_ns(), incarnation: 0 };
+  }
+
+  setTscInfo(domid: number, tsc: TscSettings): void {
+    if (tsc.mode > 2)
+      throw new XenError(XEN_EINVAL, `expected a TSC mode of 0 to 2, found ${tsc.mode}`);
+    this.#domain(domid).tsc = { ...tsc, incarnation: tsc.incarnation + 1 };
+  }
+
+  getCpuPolicy(domid: number): CpuPolicy {
+    this.#domain(domid);
+    return this.#policies.get(domid) ?? { leaves: defaultLeaves(), msrs: defaultMsrs() };
+  }
+
+  setCpuPolicy(domid: number, policy: CpuPolicy): void {
+    this.#domain(domid);
+    if (policy.leaves.length % 24 !== 0 || policy.msrs.length % 16 !== 0) {
+      throw new XenError(XEN_EINVAL, 'expected whole CPUID leaves and MSR entries');
+    }
+    this.#policies.set(domid, policy);
+  }
+
+  /** XEN_DOMCTL_shadow_op. @param bitmap a bit per pfn, filled by clean and peek */
+  shadowOp(
+    domid: number,
+    op: 'enable-logdirty' | 'off' | 'clean' | 'peek',
+    bitmap?: Uint8Array,
+  ): { dirty: number } {
+    const domain = this.#domain(domid);
+    switch (op) {
+      case 'enable-logdirty':
+        if (!enableLogDirty(domain)) throw new XenError(XEN_EBUSY, 'log-dirty mode is on already');
+        return { dirty: 0 };
+      case 'off':
+        disableLogDirty(domain);
+        return { dirty: 0 };
+      case 'clean':
+      case 'peek': {
+        const dirty = op === 'clean' ? cleanLogDirty(domain, bitmap) : peekLogDirty(domain, bitmap);
+        if (dirty < 0) throw new XenError(XEN_EINVAL, 'log-dirty mode is off');
+        return { dirty };
+      }
+    }
+  }
+
+  vcpuInfo(
+    domid: number,
+    id: number,
+  ): { online: boolean; blocked: boolean; running: boolean; cpuTime_ns: number } {
+    const vcpu = this.#vcpu(domid, id);
+    const { online, blocked, cpuTime_ns } = vcpu;
+    return { online, blocked, running: vcpu.runnable, cpuTime_ns };
+  }
+}

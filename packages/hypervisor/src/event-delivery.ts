@@ -1,0 +1,74 @@
+/*
+ * The two-level bitmaps in a domain's shared_info, as Xen writes them.
+ */
+import { shared_info, vcpu_info } from '@port-xen/abi';
+import type { MachineMemory } from './machine-memory.ts';
+
+const PENDING = shared_info.offset.evtchn_pending;
+const MASK = shared_info.offset.evtchn_mask;
+const SELECTOR = vcpu_info.offset.evtchn_pending_sel;
+
+/** Ports of the two-level ABI. */
+export const NR_EVENT_CHANNELS = 4096;
+
+/** Sets a bit. @returns whether it was set before */
+const testAndSet = (memory: MachineMemory, base: number, bit: number): boolean => {
+  const at = base + 4 * (bit >>> 5);
+  const old = memory.ld32(at);
+  memory.st32(at, old | (1 << (bit & 31)));
+  return (old & (1 << (bit & 31))) !== 0;
+};
+
+const test = (memory: MachineMemory, base: number, bit: number): boolean =>
+  (memory.ld32(base + 4 * (bit >>> 5)) & (1 << (bit & 31))) !== 0;
+
+/** evtchn_2l_clear_pending. */
+export const clearPending = (memory: MachineMemory, sharedInfo: number, port: number): void => {
+  const at = sharedInfo + PENDING + 4 * (port >>> 5);
+  memory.st32(at, memory.ld32(at) & ~(1 << (port & 31)));
+};
+
+/** Whether a port is pending, masked or not (SCHEDOP_poll). */
+export const isPending = (memory: MachineMemory, sharedInfo: number, port: number): boolean =>
+  test(memory, sharedInfo + PENDING, port);
+
+/** Tells a vCPU to look at a word of ports. @returns whether its upcall became pending by this */
+const select = (memory: MachineMemory, vcpuInfo: number, port: number): boolean => {
+  if (testAndSet(memory, vcpuInfo + SELECTOR, port >>> 6)) return false;
+  const wasPending = memory.ld8(vcpuInfo) !== 0;
+  memory.st8(vcpuInfo, 1);
+  return !wasPending;
+};
+
+/**
+ * evtchn_2l_set_pending.
+ * @param sharedInfo @param vcpuInfo machine addresses
+ * @returns 'quiet': nothing new; 'masked': pending, but the guest is not told; 'told'
+ */
+export const setPending = (
+  memory: MachineMemory,
+  sharedInfo: number,
+  vcpuInfo: number,
+  port: number,
+): 'quiet' | 'masked' | 'told' => {
+  if (testAndSet(memory, sharedInfo + PENDING, port)) return 'quiet';
+  if (test(memory, sharedInfo + MASK, port)) return 'masked';
+  select(memory, vcpuInfo, port);
+  return 'told';
+};
+
+/** evtchn_2l_unmask. @returns whether the guest was told of an event that waited */
+export const unmask = (
+  memory: MachineMemory,
+  sharedInfo: number,
+  vcpuInfo: number,
+  port: number,
+): boolean => {
+  const at = sharedInfo + MASK + 4 * (port >>> 5);
+  const old = memory.ld32(at);
+  const bit = 1 << (port & 31);
+  memory.st32(at, old & ~bit);
+  if ((old & bit) === 0 || !test(memory, sharedInfo + PENDING, port)) return false;
+  select(memory, vcpuInfo, port);
+  return true;
+};

@@ -1,0 +1,251 @@
+/*
+ * One host: its memory, its processors, its clock, and the domains on it.
+ */
+import { DOMID_FIRST_RESERVED, GNTMAP_device_map, GNTMAP_readonly } from '@port-xen/abi';
+import type { Sim } from '@port-xen/sim';
+import type { Tsc } from '@port-xen/vcpu';
+import { accounting } from './accounting.ts';
+import { Dom0 } from './dom0.ts';
+import type { Domain } from './domain.ts';
+import { freeXenFrame, relinquishMemory } from './domain-frames.ts';
+import { Domctl } from './domctl.ts';
+import type { EventChannels } from './event-channels.ts';
+import { releaseFrame } from './grant-mapping.ts';
+import type { GuestVcpu } from './guest-vcpu.ts';
+import { HostMemory } from './host-memory.ts';
+import type { MachineMemory } from './machine-memory.ts';
+import type { FrameHold } from './memory-domain.ts';
+import { HostClock } from './pvclock.ts';
+import { Scheduler } from './scheduler.ts';
+import { deliverUpcall } from './trap.ts';
+
+const SLOT_FRAMES = 2 ** 21;
+const SLOTS = 64;
+/** From a domain's shutdown to dom0 hearing of it (VIRQ_DOM_EXC). */
+const DOM_EXC_NS = 2_000;
+
+export interface HypervisorOptions {
+  readonly sim: Sim;
+  /** The machine's memory, zeroed. */
+  readonly memory: ArrayBuffer;
+  readonly byteOffset?: number;
+  /** 0 … 63: the host's first MFN is slot × 2^21. */
+  readonly slot: number;
+  readonly frames: number;
+  readonly tscKhz: number;
+  /** How long the host has been up when the world starts. */
+  readonly uptime_ns: number;
+  /** Since 1970, when the world starts. */
+  readonly wallclock_ns: number;
+  readonly processors?: number;
+  readonly firstDomid?: number;
+  /** The lowest port a new domain is given. */
+  readonly firstPort?: number;
+  readonly xenVersion?: { readonly major: number; readonly minor: number; readonly extra: string };
+}
+
+/** Counts for conservation checks. */
+export interface HostCounts {
+  /** Frames: the free ones, those of domains, and Xen's own make up the total. */
+  readonly total: number;
+  readonly free: number;
+  readonly owned: number;
+  readonly domains: readonly {
+    readonly domid: number;
+    readonly ports: number;
+    readonly grants: number;
+    readonly maptrack: number;
+    readonly pages: number;
+  }[];
+  readonly dom0: { readonly ports: number; readonly grants: number };
+}
+
+export class Hypervisor {
+  readonly sim: Sim;
+  readonly slot: number;
+  readonly host: HostMemory;
+  readonly clock: HostClock;
+  readonly scheduler: Scheduler;
+  readonly version: { readonly major: number; readonly minor: number; readonly extra: string };
+  readonly firstPort: number;
+  readonly domains = new Map<number, Domain>();
+  /** Event channels by domid, dom0's included. */
+  readonly ports = new Map<number, { readonly evtchn: EventChannels }>();
+  readonly dom0: Dom0;
+  readonly domctl: Domctl;
+  #nextDomid: number;
+  readonly #shutdownListeners: ((domid: number, reason: number) => void)[] = [];
+
+  constructor(options: HypervisorOptions) {
+    if (!(options.slot >= 0 && options.slot < SLOTS)) {
+      throw new RangeError(`expected a slot within [0, ${SLOTS}), found ${options.slot}`);
+    }
+    this.sim = options.sim;
+    this.slot = options.slot;
+    this.host = new HostMemory({
+      buffer: options.memory,
+      byteOffset: options.byteOffset ?? 0,
+      firstMfn: options.slot * SLOT_FRAMES,
+      frames: options.frames,
+      random: options.sim.random.stream(`frames/${options.slot}`),
+    });
+    this.clock = new HostClock(
+      options.sim,
+      options.tscKhz,
+      options.uptime_ns,
+      options.wallclock_ns,
+    );
+    this.scheduler = new Scheduler(options.processors ?? 1);
+    this.version = options.xenVersion ?? { major: 4, minor: 17, extra: '.0' };
+    this.firstPort = options.firstPort ?? 1;
+    this.#nextDomid = options.firstDomid ?? 1;
+    this.dom0 = new Dom0(this);
+    this.ports.set(0, this.dom0);
+    this.domctl = new Domctl(this);
+  }
+
+  get firstMfn(): number {
+    return this.host.memory.firstMfn;
+  }
+
+  get frames(): number {
+    return this.host.memory.frames;
+  }
+
+  get memory(): MachineMemory {
+    return this.host.memory;
+  }
+
+  get m2p(): { get(mfn: number): number; readonly maxMfn: number } {
+    return this.host.m2p;
+  }
+
+  uptime_ns(): number {
+    return this.clock.now_ns();
+  }
+
+  tsc(into: Tsc): void {
+    this.clock.readTsc(into);
+  }
+
+  /** The domid of the next domain; one that is in use is passed over. */
+  nextDomid(): number {
+    do {
+      if (this.#nextDomid >= DOMID_FIRST_RESERVED) this.#nextDomid = 1;
+    } while (this.domains.has(this.#nextDomid++));
+    return this.#nextDomid - 1;
+  }
+
+  add(domain: Domain): void {
+    this.domains.set(domain.domid, domain);
+    this.ports.set(domain.domid, domain);
+    this.host.domains.set(domain.domid, domain);
+  }
+
+  /** Called, from the event queue, when a domain has shut down. */
+  onDomainShutdown(listener: (domid: number, reason: number) => void): void {
+    this.#shutdownListeners.push(listener);
+  }
+
+  shutDown(domain: Domain, reason: number): void {
+    this.sim.after(DOM_EXC_NS, () => {
+      if (domain.dying) return;
+      for (const listener of this.#shutdownListeners) listener(domain.domid, reason);
+    });
+  }
+
+  /** A vCPU got its context: its clocks start. */
+  contextSet(vcpu: GuestVcpu): void {
+    const { domain } = vcpu;
+    if (vcpu.id === 0) {
+      this.clock.updateWallclock(this.host.memory, domain.sharedInfo, domain.timeOffset_s);
+    }
+    vcpu.refreshTime(true);
+    if (vcpu.period_ns > 0) vcpu.setPeriod(vcpu.period_ns);
+    vcpu.schedule();
+  }
+
+  /** On the way into the guest: an event is delivered if one is due. */
+  enter(vcpu: GuestVcpu): void {
+    if (!deliverUpcall(vcpu)) return;
+    const { trace } = this.sim;
+    if (trace.on) trace.emit('upcall', vcpu.domain.domid, vcpu.id);
+  }
+
+  /** domain_kill. */
+  destroy(domain: Domain): void {
+    domain.dying = true;
+    domain.evtchn.closeAll();
+    for (const vcpu of domain.vcpus) {
+      vcpu.stopTimers();
+      vcpu.halt();
+      if (vcpu.registeredInfoMfn >= 0) releaseFrame(this.host, vcpu.registeredInfoMfn, true);
+      vcpu.registeredInfoMfn = -1;
+    }
+    for (const [handle, mapping] of domain.maptrack.entries()) {
+      const writable = (mapping.flags & GNTMAP_readonly) === 0;
+      if ((mapping.flags & GNTMAP_device_map) !== 0) releaseFrame(this.host, mapping.mfn, writable);
+      this.domains.get(mapping.domid)?.grants.release(mapping.ref, writable);
+      domain.maptrack.remove(handle);
+    }
+    relinquishMemory(this.host, domain);
+    domain.grants.free();
+    freeXenFrame(this.host, domain.sharedInfoMfn);
+    domain.sharedInfoMfn = -1;
+    this.ports.delete(domain.domid);
+    this.reap();
+  }
+
+  /** Forgets dying domains of which nobody holds a frame any more. */
+  reap(): void {
+    for (const domain of this.domains.values()) {
+      if (!domain.dying || this.host.framesOf(domain.domid) > 0) continue;
+      this.domains.delete(domain.domid);
+      this.host.domains.delete(domain.domid);
+    }
+  }
+
+  /** Recomputes every reference and type count. @returns differences as sentences, [] when all is sound */
+  accounting(): string[] {
+    return accounting(this.host, this.domains.values(), this.#holds());
+  }
+
+  *#holds(): Generator<FrameHold> {
+    yield* this.dom0.holds;
+    for (const domain of this.domains.values()) {
+      for (const vcpu of domain.vcpus) {
+        if (vcpu.registeredInfoMfn < 0) continue;
+        const holder = `vcpu_info of d${domain.domid}v${vcpu.id}`;
+        yield { mfn: vcpu.registeredInfoMfn, writable: true, holder };
+      }
+      for (const [handle, mapping] of domain.maptrack.entries()) {
+        if ((mapping.flags & GNTMAP_device_map) === 0) continue;
+        const writable = (mapping.flags & GNTMAP_readonly) === 0;
+        yield {
+          mfn: mapping.mfn,
+          writable,
+          holder: `device mapping ${handle} of d${domain.domid}`,
+        };
+      }
+    }
+  }
+
+  counts(): HostCounts {
+    const { owner } = this.host.table;
+    let owned = 0;
+    for (let i = 0; i < owner.length; i++) if (this.domains.has(owner[i] as number)) owned++;
+    return {
+      total: this.frames,
+      free: this.host.allocator.free,
+      owned,
+      domains: [...this.domains.values()].map((domain) => ({
+        domid: domain.domid,
+        ports: domain.evtchn.count,
+        grants: domain.grants.inUse,
+        maptrack: domain.maptrack.count,
+        pages: domain.totPages,
+      })),
+      dom0: { ports: this.dom0.evtchn.count, grants: this.dom0.grantsMapped },
+    };
+  }
+}
