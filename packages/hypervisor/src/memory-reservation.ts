@@ -24,6 +24,7 @@ import type { MemoryDomain, MemoryVcpu } from './memory-domain.ts';
 /** More extents cannot be said in a continuation's command. */
 const MAX_EXTENTS = 2 ** 26 - 1;
 const COMMAND_SHIFT = 6;
+/** Beyond, a pfn is none: the M2P entry stays invalid. */
 const MAX_PFN = 2 ** 31;
 
 interface Reservation {
@@ -77,8 +78,8 @@ const increase = (reservation: Reservation, i: number, withPfn: boolean): boolea
   let pfn = -1;
   if (withPfn) {
     const given = fetchU64(vcpu, at);
-    if (given === undefined || given + 2 ** order > MAX_PFN) return false;
-    pfn = given;
+    if (given === undefined) return false;
+    if (given + 2 ** order <= MAX_PFN) pfn = given;
   }
   const mfn = populate(domain.host, domain, order, pfn);
   if (mfn < 0) return false;

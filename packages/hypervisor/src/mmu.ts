@@ -6,18 +6,11 @@
  * fills the TLB, or throws. A store to a page that is mapped read-only and is an L1 table of the guest becomes a checked update of
  * that entry when the guest asked for it (VMASST_TYPE_writable_pagetables).
  */
-import {
-  isCanonicalAddress,
-  PageFault,
-  PFEC_FETCH,
-  PFEC_USER,
-  PFEC_WRITE,
-  type VirtualMemory,
-} from '@port-xen/vcpu';
+import { isCanonicalAddress, type VirtualMemory } from '@port-xen/vcpu';
 import { PAGE_SIZE, PAGE_WORDS } from './machine-memory.ts';
 import type { MemoryDomain } from './memory-domain.ts';
 import { NonCanonical } from './non-canonical.ts';
-import { FETCH, PageWalk, READ, WRITE } from './page-walk.ts';
+import { FETCH, PageWalk, pageFault, READ, WRITE } from './page-walk.ts';
 import { storeToReadOnly } from './ro-page-fault.ts';
 import { TLB_MASK, Tlb } from './tlb.ts';
 
@@ -151,15 +144,7 @@ export class Mmu implements VirtualMemory {
   }
 
   read(va: number, into: Uint8Array): void {
-    this.probe(va, into.length, false);
-    const { memory } = this.#domain.host;
-    for (let done = 0; done < into.length; ) {
-      const start = (va + done) & OFFSET;
-      const count = Math.min(PAGE_SIZE - start, into.length - done);
-      const mfn = memory.firstMfn + Math.floor(this.#translate(va + done, READ) / PAGE_WORDS);
-      into.set(memory.frameBytes(mfn).subarray(start, start + count), done);
-      done += count;
-    }
+    this.#copy(va, into, READ);
   }
 
   /** A naturally aligned write of 1, 2, 4 or 8 bytes is one store, also to a page table. */
@@ -169,8 +154,7 @@ export class Mmu implements VirtualMemory {
       this.#bytes.set(from);
       if (this.#store(va, length, 0, this.#bytes) < 0) return;
     }
-    this.probe(va, length, true);
-    this.#put(va, from);
+    this.#copy(va, from, WRITE);
   }
 
   /**
@@ -178,8 +162,7 @@ export class Mmu implements VirtualMemory {
    * @throws PageFault
    */
   writeForXen(va: number, from: Uint8Array): void {
-    this.probe(va, from.length, true);
-    this.#put(va, from);
+    this.#copy(va, from, WRITE);
   }
 
   probe(va: number, length: number, write: boolean): void {
@@ -199,14 +182,19 @@ export class Mmu implements VirtualMemory {
     return this.#walk.walk(this.kernelRoot, va, READ) < 0 ? this.#walk.entry : -1;
   }
 
-  #put(va: number, from: Uint8Array): void {
+  /** Copies between guest memory and `bytes`, a page at a time; all pages are reached before the first is copied. */
+  #copy(va: number, bytes: Uint8Array, access: number): void {
+    const { length } = bytes;
+    this.probe(va, length, access === WRITE);
     const { memory } = this.#domain.host;
-    for (let done = 0; done < from.length; ) {
+    for (let done = 0; done < length; ) {
       const start = (va + done) & OFFSET;
-      const count = Math.min(PAGE_SIZE - start, from.length - done);
-      const mfn = memory.firstMfn + Math.floor(this.#translate(va + done, WRITE) / PAGE_WORDS);
-      memory.frameBytes(mfn).set(from.subarray(done, done + count), start);
-      done += count;
+      const end = Math.min(PAGE_SIZE, start + length - done);
+      const mfn = memory.firstMfn + Math.floor(this.#translate(va + done, access) / PAGE_WORDS);
+      const page = memory.frameBytes(mfn).subarray(start, end);
+      if (access === WRITE) page.set(bytes.subarray(done, done + page.length));
+      else bytes.set(page, done);
+      done += page.length;
     }
   }
 
@@ -226,12 +214,12 @@ export class Mmu implements VirtualMemory {
       const { entry } = this.#walk;
       if (storeToReadOnly(this.#domain, entry, va & OFFSET, this.#bytes, length)) return -1;
     }
-    throw this.#fault(va, WRITE, fault);
+    throw pageFault(va, WRITE, fault, this.#kernelMode);
   }
 
   #translate(va: number, access: number): number {
     const fault = this.#tryTranslate(va, access);
-    if (fault >= 0) throw this.#fault(va, access, fault);
+    if (fault >= 0) throw pageFault(va, access, fault, this.#kernelMode);
     return this.#frm[(va >>> 12) & TLB_MASK] as number;
   }
 
@@ -254,10 +242,5 @@ export class Mmu implements VirtualMemory {
       this.#tlb.placeWrite(page, word);
     }
     return -1;
-  }
-
-  #fault(va: number, access: number, present: number): PageFault {
-    const kind = access === WRITE ? PFEC_WRITE : access === FETCH ? PFEC_FETCH : 0;
-    return new PageFault(va, present | kind | (this.#kernelMode ? 0 : PFEC_USER));
   }
 }

@@ -22,7 +22,6 @@ export const PTE_HIGH_NX = 0x8000_0000 | 0;
 
 /** Frame number bits in the high half: 51…32. */
 const HIGH_FRAME = 0x000f_ffff;
-const LOW_FRAME = ~0xfff;
 
 /** PWT, PCD and PAT: a guest without devices has no say in caching. */
 const L1_DISALLOWED = 0x098;
@@ -72,6 +71,3 @@ export const sameMapping = (
   otherHigh: number,
 ): boolean =>
   ((low ^ otherLow) & ~UNCHECKED_LOW) === 0 && ((high ^ otherHigh) & ~UNCHECKED_HIGH) === 0;
-
-/** Whether the low halves name the same frame bits. */
-export const lowFrame = (low: number): number => low & LOW_FRAME;

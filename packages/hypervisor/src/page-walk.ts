@@ -7,7 +7,7 @@
  * A level grants what all levels above it grant. An L2 entry with PSE ends the walk (2 MiB: the M2P only). Accessed bits are set
  * on the way of a walk that succeeds, the dirty bit with a store, in the tables themselves.
  */
-import { PFEC_PRESENT } from '@port-xen/vcpu';
+import { PageFault, PFEC_FETCH, PFEC_PRESENT, PFEC_USER, PFEC_WRITE } from '@port-xen/vcpu';
 import type { HostMemory } from './host-memory.ts';
 import { PAGE_WORDS } from './machine-memory.ts';
 import {
@@ -24,6 +24,17 @@ import {
 export const READ = 0;
 export const WRITE = 1;
 export const FETCH = 2;
+
+/** The fault of an access that a walk refused with `present`, as Xen reports it: from user mode or not, whatever the ring. */
+export const pageFault = (
+  va: number,
+  access: number,
+  present: number,
+  kernelMode: boolean,
+): PageFault => {
+  const kind = access === WRITE ? PFEC_WRITE : access === FETCH ? PFEC_FETCH : 0;
+  return new PageFault(va, present | kind | (kernelMode ? 0 : PFEC_USER));
+};
 
 const L3_SPAN = 2 ** 30;
 const L4_SPAN = 2 ** 39;
