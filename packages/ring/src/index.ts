@@ -1,1 +1,3 @@
-export {};
+export { BackRing } from './back-ring.ts';
+export { FrontRing, front_ring } from './front-ring.ts';
+export { ringSize } from './geometry.ts';
