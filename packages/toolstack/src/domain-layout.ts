@@ -13,7 +13,7 @@ import type { KernelImage } from './kernel-image.ts';
 import { ToolstackError } from './toolstack-error.ts';
 
 /** One range of addresses that the boot page tables map; both bounds within. */
-export interface Mapping {
+interface Mapping {
   readonly from: number;
   readonly to: number;
   /** The first of the consecutive pfns it is mapped to. */

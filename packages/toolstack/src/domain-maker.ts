@@ -2,6 +2,7 @@
  * Makes and unmakes domains: the domain in Xen, its ports, its nodes in xenstore, its devices. Whatever fails half-way is
  * undone before the error goes on.
  */
+import { shared_info } from '@port-xen/abi';
 import type { Hypervisor } from '@port-xen/hypervisor';
 import type { Sim } from '@port-xen/sim';
 import type { Engine } from '@port-xen/vcpu';
@@ -10,6 +11,7 @@ import { addDisk, addNic } from './device-nodes.ts';
 import { buildDomain } from './domain-builder.ts';
 import type { DomainConfig } from './domain-config.ts';
 import type { DomainLayout } from './domain-layout.ts';
+import { GuestFrames } from './guest-frames.ts';
 import { hex } from './hex.ts';
 import type { KernelImage } from './kernel-image.ts';
 import type { RestoreTarget } from './restored-vcpus.ts';
@@ -113,7 +115,8 @@ export class DomainMaker {
       domid,
       `shared_info mfn ${hex(handles.sharedInfoMfn)}, store mfn ${hex(handles.storeMfn)} port ${handles.storePort}, console mfn ${hex(handles.consoleMfn)} port ${handles.consolePort}`,
     );
-    fillSkeleton(this.#store, domid, config, handles, this.#wallclock_ns());
+    const startTime_ns = this.#wallclock_ns(domid, handles.sharedInfoMfn);
+    fillSkeleton(this.#store, domid, config, handles, startTime_ns);
     this.#store.introduce(domid, handles.storeMfn, handles.storePort);
     for (const disk of config.disks) addDisk(this.#store, domid, disk);
     addConsole(this.#store, domid, handles);
@@ -161,8 +164,13 @@ export class DomainMaker {
       .find((id) => this.#store.tryRead(`/local/domain/${id}/name`) === name);
   }
 
-  #wallclock_ns(): number {
-    return this.#hv.wallclock_ns();
+  /** Since 1970: domain 0 reads it where Xen writes it for every domain. */
+  #wallclock_ns(domid: number, sharedInfoMfn: number): number {
+    const atBoot_ns = new GuestFrames(this.#hv, domid).with(sharedInfoMfn, (_, memory) => {
+      const { wc_sec, wc_nsec } = shared_info.at(memory, 0);
+      return wc_sec * 1e9 + wc_nsec;
+    });
+    return atBoot_ns + this.#hv.uptime_ns();
   }
 
   #tell(domid: number, text: string): void {

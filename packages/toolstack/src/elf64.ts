@@ -43,7 +43,7 @@ export const elf64_phdr = struct('elf64_phdr', {
   p_align: u64,
 });
 
-export const elf64_shdr = struct('elf64_shdr', {
+const elf64_shdr = struct('elf64_shdr', {
   sh_name: u32,
   sh_type: u32,
   sh_flags: u64,
@@ -58,7 +58,7 @@ export const elf64_shdr = struct('elf64_shdr', {
 
 export const PT_LOAD = 1;
 export const PT_NOTE = 4;
-export const SHT_NOBITS = 8;
+const SHT_NOBITS = 8;
 export const SHT_NOTE = 7;
 
 const EM_X86_64 = 62;

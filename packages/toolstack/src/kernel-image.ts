@@ -9,7 +9,7 @@ import { ToolstackError } from './toolstack-error.ts';
 import { type XenNotes, xenNotes } from './xen-notes.ts';
 
 /** A part of the image: the file's bytes, then zeroes up to `size`. */
-export interface KernelSegment {
+interface KernelSegment {
   readonly va: number;
   readonly bytes: Uint8Array;
   readonly size: number;

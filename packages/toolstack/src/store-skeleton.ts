@@ -18,8 +18,9 @@ import { backendPath, domainPath, frontendPath, libxlPath, vmPath } from './stor
 /** The most bytes of output that a console keeps for nobody (LIBXL_XENCONSOLE_LIMIT). */
 const CONSOLE_LIMIT = 1 << 20;
 
-/** Makes domain 0's own nodes, as xen-init-dom0 does when a host starts. */
+/** Makes domain 0's own nodes, as xen-init-dom0 does when a host starts, and the roots for other domains' nodes. */
 export const makeDomain0 = (store: StoreClient): void => {
+  for (const root of ['/vm', '/libxl']) store.mkdir(root);
   store.write(`${domainPath(0)}/domid`, '0');
   store.write(`${domainPath(0)}/name`, 'Domain-0');
 };
