@@ -84,7 +84,7 @@ export class Toolstack {
    * Suspends a domain and writes its save file (`xl save`); then destroys it, or has it go on (`-c`). If anything fails
    * after it suspended, it goes on.
    *
-   * @param done called from an event of the world, once; never from within this call
+   * @param done called once, later; never from within this call
    */
   save(domid: number, sink: Sink, options: SaveOptions, done: (error: Error | null) => void): void {
     const made = this.#known(domid);
