@@ -88,7 +88,7 @@ export class SocketConnection {
   #flush(): void {
     if (this.#socket.destroyed || this.#queue.length === 0 || this.#socket.writableNeedDrain)
       return;
-    const bytes = this.#queue.pending();
+    const { bytes } = this.#queue.pending();
     this.#queue.clear();
     this.#socket.write(bytes);
   }

@@ -59,6 +59,8 @@ export interface Domain {
   shutdown: boolean;
   /** The domain on whose behalf it acts besides its own. */
   target: number | undefined;
+  /** The port that XS_INTRODUCE named; 0 when nobody did. */
+  port: number;
 }
 
 /** The introduced domains, in the order of introduction; dom0 always is. */
@@ -97,6 +99,7 @@ export class DomainTable {
     if (typeof mapped === 'string') return mapped;
     const there = this.#domains.get(domid);
     const domain = there ?? this.#enter(domid);
+    domain.port = port;
     if (mapped !== undefined) this.#connect(domain, mapped.ring, mapped.notify);
     else this.#host.forget(domain.connection);
     if (there === undefined) this.#host.announcements.special('@introduceDomain');
@@ -108,6 +111,28 @@ export class DomainTable {
     const there = this.#domains.get(domid);
     this.#connect(there ?? this.#enter(domid), ring, notify);
     if (there === undefined) this.#host.announcements.special('@introduceDomain');
+  }
+
+  /**
+   * A domain as the daemon before this one had it: its ring goes on where it stands.
+   * @param mapped undefined when the domain has no ring, or its page cannot be had any more
+   */
+  restore(
+    peer: { readonly domid: number; readonly target: number | undefined; readonly port: number },
+    mapped: MappedRing | undefined,
+    input: Uint8Array,
+    output: Uint8Array,
+  ): Connection {
+    const domain = this.#domains.get(peer.domid) ?? this.#enter(peer.domid);
+    domain.target = peer.target;
+    domain.port = peer.port;
+    if (mapped !== undefined) {
+      domain.ring = this.#ringOf(domain, mapped.ring, mapped.notify);
+      domain.ring.resume(input);
+      domain.outgoing.restore(output);
+      this.kick(peer.domid);
+    }
+    return domain.connection;
   }
 
   /** The domain's event came: its ring is looked at in `latency_ns`. */
@@ -149,17 +174,18 @@ export class DomainTable {
 
   #connect(domain: Domain, memory: Memory, notify: () => void): void {
     this.#host.forget(domain.connection);
-    domain.ring ??= new RingConnection(
-      memory,
-      notify,
-      domain.outgoing,
-      domain.connection.privileged ? Number.POSITIVE_INFINITY : this.#host.quotas.outstanding,
-      {
-        request: (message) => this.#host.handle(domain.connection, message),
-        broken: () => this.#host.forget(domain.connection),
-      },
-    );
+    domain.ring ??= this.#ringOf(domain, memory, notify);
     domain.ring.reset(memory, notify);
+  }
+
+  #ringOf(domain: Domain, memory: Memory, notify: () => void): RingConnection {
+    const { connection, outgoing } = domain;
+    const { quotas } = this.#host;
+    const outstanding = connection.privileged ? Number.POSITIVE_INFINITY : quotas.outstanding;
+    return new RingConnection(memory, notify, outgoing, outstanding, {
+      request: (message) => this.#host.handle(connection, message),
+      broken: () => this.#host.forget(connection),
+    });
   }
 
   #enter(domid: number): Domain {
@@ -183,6 +209,7 @@ export class DomainTable {
       wakeup: undefined,
       shutdown: false,
       target: undefined,
+      port: 0,
     };
     this.#domains.set(domid, domain);
     return domain;

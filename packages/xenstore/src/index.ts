@@ -11,6 +11,8 @@ export {
   permissionText,
 } from './permissions.ts';
 export { DEFAULT_QUOTAS, type Quotas } from './quotas.ts';
+export type { SocketState } from './state-save.ts';
+export { decodeState, encodeState, type StatePeer, type StateRecord } from './state-stream.ts';
 export { StoreClient } from './store-client.ts';
 export { encodeMessage, HEADER_SIZE, type Message, MessageDecoder } from './wire.ts';
 export { type ErrorName, XenstoreError } from './xenstore-error.ts';
@@ -18,6 +20,7 @@ export {
   type Counters,
   type DumpedNode,
   type ServedConnection,
+  type Successor,
   Xenstored,
   type XenstoredOptions,
 } from './xenstored.ts';

@@ -81,8 +81,8 @@ export class OutgoingQueue {
     }
   }
 
-  /** Everything that waits, in one piece. */
-  pending(): Uint8Array {
+  /** Everything that waits, in one piece, and how much of it is the rest of a message that has begun to go out. */
+  pending(): { readonly bytes: Uint8Array; readonly partial: number } {
     const bytes = new Uint8Array(this.#bytes);
     let at = 0;
     for (let i = this.#head; i < this.#queue.length; i++) {
@@ -91,7 +91,9 @@ export class OutgoingQueue {
       bytes.set(rest, at);
       at += rest.length;
     }
-    return bytes;
+    const first = this.#queue[this.#head];
+    const partial = this.#offset === 0 ? 0 : (first as Queued).bytes.length - this.#offset;
+    return { bytes, partial };
   }
 
   /** Puts back what {@link pending} gave: bytes that go out before anything else. */

@@ -83,6 +83,20 @@ export class RingConnection {
     memory.st32(server_features, XENSTORE_SERVER_FEATURE_ERROR);
   }
 
+  /** Goes on after the bytes of a request that another daemon took from the ring. */
+  resume(partial: Uint8Array): void {
+    for (let at = 0; at < partial.length; ) {
+      const end = at + Math.min(this.#decoder.wanted, partial.length - at);
+      const message = this.#decoder.take(partial.subarray(at, end));
+      if (message !== undefined || end === at) {
+        throw new Error(
+          `expected the beginning of one message of a ring, found ${partial.length} bytes that are more`,
+        );
+      }
+      at = end;
+    }
+  }
+
   /** Leaves the page alone from now on. */
   close(): void {
     this.#broken = true;

@@ -80,6 +80,29 @@ export class Store {
     };
   }
 
+  /** A view on which changes can be tried: nothing of them is kept, counted or announced. */
+  scratch(): View {
+    return {
+      root: this.root,
+      draw: () => this.draw(),
+      note: () => true,
+      nodesOf: () => 0,
+      charge: () => undefined,
+      keep: () => undefined,
+      changed: () => undefined,
+      removing: () => undefined,
+    };
+  }
+
+  /** Starts over with `root`, which has no children yet. */
+  replaceAll(root: StoreNode): void {
+    for (const [owner, nodes] of countOwners(this.root, new Map())) {
+      this.accounts.add(owner, 'nodes', -nodes);
+    }
+    this.root = root;
+    this.accounts.add(root.owner, 'nodes', 1);
+  }
+
   /**
    * Makes what `transaction` did part of the store, and announces it.
    * @returns why it cannot be; the transaction is over either way
@@ -91,6 +114,7 @@ export class Store {
     announcer: Announcer,
   ): ErrorName | undefined {
     if (transaction.failed) return 'ENOMEM';
+    if (transaction.doomed) return 'EAGAIN';
     if (transaction.changes.length === 0) return undefined;
     if (!subject.privileged) {
       for (const [domid, nodes] of transaction.charges) {

@@ -46,6 +46,8 @@ export class Transaction implements View {
   root: StoreNode;
   /** It touched more nodes than it may: it cannot be committed. */
   failed = false;
+  /** It is known to conflict, from before the daemon was replaced. */
+  doomed = false;
   readonly base: StoreNode;
   readonly changes: { readonly change: Change; readonly subject: Subject }[] = [];
   /** Nodes by owner that it adds to the store. */
@@ -132,6 +134,7 @@ export class Transaction implements View {
 
   /** Whether the store at `root` differs from its base in something it saw. */
   conflictsWith(root: StoreNode): boolean {
+    if (this.doomed) return true;
     for (const [path, { sees }] of this.#accesses) {
       if (sees === 0) continue;
       const names = namesOf(path);

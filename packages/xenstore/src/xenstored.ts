@@ -12,6 +12,9 @@ import { LocalPort } from './local-client.ts';
 import type { Permissions } from './permissions.ts';
 import { DEFAULT_QUOTAS, type Quotas } from './quotas.ts';
 import { RequestHandler } from './request-handler.ts';
+import { restoreState } from './state-restore.ts';
+import { type SocketState, stateOf } from './state-save.ts';
+import { decodeState, encodeState } from './state-stream.ts';
 import { StoreClient } from './store-client.ts';
 import { walk } from './store-node.ts';
 import type { Message } from './wire.ts';
@@ -54,10 +57,29 @@ export interface Counters {
 
 /** A connection of which somebody else carries the bytes: a socket, say. */
 export interface ServedConnection {
+  /** Its number in the daemon, and in its saved state. */
+  readonly id: number;
   /** Handles a message; what comes of it goes to the outlet before this returns. */
   request(message: Message): void;
   /** Drops the connection's watches and transactions. */
   close(): void;
+}
+
+/** How a daemon that takes over gets at the other ends of its connections. */
+export interface Successor {
+  /** The page of a domain that was introduced with `port`; undefined when it cannot be had. */
+  readonly ring: (domid: number, port: number) => MappedRing | undefined;
+  /**
+   * Takes a socket over.
+   * @param input the beginning of a request that came in, @param output what has not gone out
+   * @returns where its replies and events go; undefined when it is not there any more
+   */
+  readonly socket: (
+    fd: number,
+    input: Uint8Array,
+    output: Uint8Array,
+    served: ServedConnection,
+  ) => Outlet | undefined;
 }
 
 /** A xenstore daemon. */
@@ -83,6 +105,42 @@ export class Xenstored {
   }
 
   /**
+   * A daemon that goes on from the state of another: nodes, watches, transactions, half-read requests and unsent
+   * answers. Connections within the other's process are not taken over.
+   * @param state what {@link saveState} gave, or another xenstored wrote for its live update
+   * @throws Error a sentence, when the state is not in order
+   */
+  static restore(options: XenstoredOptions, state: Uint8Array, successor: Successor): Xenstored {
+    const daemon = new Xenstored(options);
+    const handler = daemon.#handler;
+    restoreState(handler, decodeState(state), (peer, input, output) => {
+      if (peer.kind === 'ring') {
+        const mapped = successor.ring(peer.domid, peer.port);
+        return handler.domains.restore(peer, mapped, input, output);
+      }
+      let outlet: Outlet | undefined;
+      const connection = handler.open(0, {
+        reply: (type, id, tx, payload) => outlet?.reply(type, id, tx, payload),
+        event: (path, token) => outlet?.event(path, token) ?? false,
+      });
+      outlet = successor.socket(peer.fd, input, output, servedBy(handler, connection));
+      if (outlet !== undefined) return connection;
+      handler.close(connection);
+      return undefined;
+    });
+    return daemon;
+  }
+
+  /**
+   * Everything another daemon needs to go on from here, as a live-update state stream.
+   * @param sockets what the server of each connection knows of it, by {@link ServedConnection.id}
+   * @param socketFd the listening socket
+   */
+  saveState(sockets: ReadonlyMap<number, SocketState> = new Map(), socketFd = -1): Uint8Array {
+    return encodeState(stateOf(this.#handler, sockets, socketFd));
+  }
+
+  /**
    * A synchronous connection of a program in this process.
    * @param domid 0 for dom0's own programs, which may do anything
    * @param onEvent called for each watch event, from the event queue
@@ -95,11 +153,7 @@ export class Xenstored {
 
   /** A connection whose messages somebody else carries; `domid` 0 for what comes through a socket. */
   serve(domid: number, outlet: Outlet): ServedConnection {
-    const connection: Connection = this.#handler.open(domid, outlet);
-    return {
-      request: (message) => this.#handler.handle(connection, message),
-      close: () => this.#handler.close(connection),
-    };
+    return servedBy(this.#handler, this.#handler.open(domid, outlet));
   }
 
   /**
@@ -155,3 +209,9 @@ export class Xenstored {
     };
   }
 }
+
+const servedBy = (handler: RequestHandler, connection: Connection): ServedConnection => ({
+  id: connection.id,
+  request: (message) => handler.handle(connection, message),
+  close: () => handler.close(connection),
+});

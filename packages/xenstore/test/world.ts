@@ -17,7 +17,7 @@ export class Guest {
   readonly ring = xenstore_domain_interface.at(this.memory, 0);
   readonly received: Message[] = [];
   notified = 0;
-  readonly #daemon: Xenstored;
+  #daemon: Xenstored;
   readonly #domid: number;
   readonly #decoder = new MessageDecoder();
 
@@ -27,6 +27,11 @@ export class Guest {
     daemon.introduceRing(domid, this.memory, () => {
       this.notified++;
     });
+  }
+
+  /** Its events go to another daemon from now on. */
+  serveBy(daemon: Xenstored): void {
+    this.#daemon = daemon;
   }
 
   /** Puts bytes on the request ring as far as they fit. @returns how many */
