@@ -15,8 +15,8 @@ import {
   blkif_response,
 } from '@port-xen/abi';
 import type { Dom0, GrantMapping } from '@port-xen/hypervisor';
+import { BackRing, ringSize } from '@port-xen/ring';
 import type { Sim } from '@port-xen/sim';
-import { BackRing } from './back-ring.ts';
 import type { BlockStore } from './block-store.ts';
 import {
   checkRequest,
@@ -55,8 +55,7 @@ export interface ConnectionParts {
   readonly onBroken: (sentence: string) => void;
 }
 
-/** What fits into one page: 112 bytes each, and a power of two. */
-const RING_ENTRIES = 32;
+const RING_BYTES = 4096;
 
 /** One life of a ring between a front end and its disk. */
 export class Connection {
@@ -80,7 +79,11 @@ export class Connection {
       this.#mapping.unmap();
       throw error;
     }
-    this.#ring = new BackRing(this.#mapping.memory, RING_ENTRIES, blkif_request.size);
+    this.#ring = new BackRing(
+      this.#mapping.memory,
+      ringSize(RING_BYTES, blkif_request.size),
+      blkif_request.size,
+    );
   }
 
   /** Forgets what has not been answered, and lets go of port and page. Nothing is called back afterwards. */

@@ -10,6 +10,7 @@ export interface Conservation {
   readonly domains: number;
   /** In use, all domains together, domain 0's included. */
   readonly ports: number;
+  /** In use by their grantees, and mapped by domain 0. */
   readonly grants: number;
   readonly maptrack: number;
   readonly xenstore: {
@@ -26,10 +27,9 @@ export interface Conservation {
 
 /** Counts. */
 export const countHost = (host: TestHost): Conservation => {
-  const { hv, xenstored, xbdback, disks } = host;
+  const { hv, xenstored, xbdback } = host;
   const counts = hv.counts();
-  let ports = 0;
-  let grants = 0;
+  let { ports, grants } = counts.dom0;
   let maptrack = 0;
   for (const domain of counts.domains) {
     ports += domain.ports;
@@ -37,8 +37,6 @@ export const countHost = (host: TestHost): Conservation => {
     maptrack += domain.maptrack;
   }
   const { connections, watches, transactions } = xenstored.counters();
-  let openDisks = 0;
-  for (const disk of disks.values()) openDisks += disk.opened;
   return {
     frames: { owned: counts.owned, free: counts.free, total: counts.total },
     domains: counts.domains.length,
@@ -47,7 +45,7 @@ export const countHost = (host: TestHost): Conservation => {
     maptrack,
     xenstore: { connections, watches, transactions, nodes: xenstored.dump().length },
     devices: xbdback.devices,
-    openDisks,
+    openDisks: host.openDisks,
   };
 };
 
@@ -55,8 +53,10 @@ export const countHost = (host: TestHost): Conservation => {
 export const auditHost = (host: TestHost): string[] => {
   const wrong = host.hv.accounting();
   const { owned, free, total } = host.hv.counts();
-  if (owned + free !== total) {
-    wrong.push(`expected owned and free frames to be ${total}, found ${owned} and ${free}`);
+  if (owned + free + host.xenFrames !== total) {
+    wrong.push(
+      `expected domains' ${owned} frames, ${free} free ones and Xen's ${host.xenFrames} to be ${total}, found ${owned + free + host.xenFrames}`,
+    );
   }
   const { transactions } = host.xenstored.counters();
   if (transactions > 0) wrong.push(`expected no transaction under way, found ${transactions}`);

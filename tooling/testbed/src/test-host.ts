@@ -43,6 +43,10 @@ export class TestHost {
   readonly xl: Toolstack;
   /** What the back end can open, by target. */
   readonly disks = new Map<string, MemoryDisk>();
+  /** How many of them the back end has open. */
+  openDisks = 0;
+  /** Frames that are Xen's own: its M2P and page tables. They never become more or fewer. */
+  readonly xenFrames: number;
   /** The last lines of the story, for people who read why a test failed. */
   readonly story: string[] = [];
   readonly #console = new ConsoleText();
@@ -64,6 +68,8 @@ export class TestHost {
       firstDomid: options.firstDomid ?? 1 + 10 * slot,
       firstPort: options.firstPort ?? 1 + 3 * slot,
     });
+    const { total, free, owned } = this.hv.counts();
+    this.xenFrames = total - free - owned;
     sim.trace.listenToStory((time_ns, subsystem, text) => {
       this.story.push(`${(time_ns / 1e9).toFixed(6)} ${subsystem}: ${text}`);
       if (this.story.length > STORY_LINES) this.story.shift();
@@ -92,7 +98,13 @@ export class TestHost {
       open: (target, mode) => {
         const disk = this.disks.get(target);
         if (disk === undefined) throw new Error(`expected a disk of this host, found ${target}`);
-        return disk.open(mode);
+        const store = disk.open(mode);
+        this.openDisks++;
+        const close = (): void => {
+          this.openDisks--;
+          store.close();
+        };
+        return { ...store, close };
       },
     });
     this.xl = new Toolstack({

@@ -6,7 +6,7 @@
  *                 ask for a flush, print the ports
  *     2 wait      SCHEDOP_poll on both ports
  *     3 handle    an answer is printed; a request to suspend goes on to 4
- *     4 suspend   unmap what is the host's, SCHEDOP_shutdown(suspend)
+ *     4 suspend   make pfns of start_info's mfns, unmap what is the host's, SCHEDOP_shutdown(suspend)
  *     5 resumed   1: cancelled, map again, wait; 0: restored, connect
  */
 import {
@@ -45,6 +45,8 @@ import {
 } from './plain-kernel.ts';
 
 const DOMID_SELF = 0x7ff0;
+/** Xen's table of pfns by mfn, which every guest can read. */
+const M2P = -0x8000_0000_0000;
 const PRESENT_RW = 3;
 const UVMF_INVLPG = 2;
 const RING_REF = 8;
@@ -98,9 +100,9 @@ const unmap = (vcpu: Vcpu, va: number): void => {
 
 const print = (vcpu: Vcpu, text: string): void => {
   const { memory } = vcpu;
-  const { domU } = info(memory).console as { domU: { mfn: number; evtchn: number } };
+  const { domU } = info(memory).console;
   // The console page is mapped at its pfn; the M2P says which.
-  const page = VIRT_BASE + ldU64(memory, -0x8000_0000_0000 + domU.mfn * 8) * 4096;
+  const page = VIRT_BASE + ldU64(memory, M2P + domU.mfn * 8) * 4096;
   const intf = xencons_interface.at(memory, page);
   for (const char of text) {
     memory.st8(page + 1024 + (intf.out_prod & 2047), char.charCodeAt(0));
@@ -228,9 +230,17 @@ const handle = (vcpu: Vcpu): number => {
   return takePending(memory, memory.ld32(SUSPEND_PORT)) ? 4 : 2;
 };
 
+/** The two frame numbers in start_info, which a guest makes pfns of before it suspends, by the M2P or the P2M. */
+const translate = (memory: Memory, translation: (frame: number) => number): void => {
+  const si = info(memory);
+  si.store_mfn = translation(si.store_mfn);
+  si.console.domU.mfn = translation(si.console.domU.mfn);
+};
+
 const suspend = (vcpu: Vcpu): number => {
   const { memory, registers } = vcpu;
   print(vcpu, 'suspending\n');
+  translate(memory, (mfn) => ldU64(memory, M2P + mfn * 8));
   unmap(vcpu, SHARED_INFO);
   unmap(vcpu, GRANT_TABLE);
   memory.st32(SCRATCH, SHUTDOWN_suspend);
@@ -242,6 +252,8 @@ const suspend = (vcpu: Vcpu): number => {
 
 const resumed = (vcpu: Vcpu): number => {
   if (vcpu.registers.get(RAX) === 1) {
+    const { memory } = vcpu;
+    translate(memory, (pfn) => mfnOf(memory, VIRT_BASE + pfn * 4096));
     mapHostPages(vcpu);
     print(vcpu, 'cancelled\n');
     return 2;

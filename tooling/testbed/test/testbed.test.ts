@@ -71,6 +71,7 @@ test('a checkpointed domain goes on, and can be saved again', () => {
   host.runUntilConsole(domid, 'cancelled\n');
   const second = host.saveToBytes(domid);
   expect(second.length).toBe(first.length);
+  host.runFor(1e6);
   expect(host.audit()).toEqual([]);
 });
 
