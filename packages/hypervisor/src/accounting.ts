@@ -156,11 +156,14 @@ const compare = (books: Books, host: HostMemory): void => {
 const compareDomains = (books: Books, host: HostMemory): void => {
   const { owner, flags } = host.table;
   const owned = new Map<number, number>();
+  const all = new Map<number, number>();
   let free = 0;
   for (let i = 0; i < owner.length; i++) {
     const domid = owner[i] as number;
     if (domid === NO_OWNER) free++;
-    else if (((flags[i] as number) & PGC_xen_heap) === 0) {
+    else {
+      all.set(domid, (all.get(domid) ?? 0) + 1);
+      if (((flags[i] as number) & PGC_xen_heap) !== 0) continue;
       owned.set(domid, (owned.get(domid) ?? 0) + 1);
     }
   }
@@ -174,6 +177,11 @@ const compareDomains = (books: Books, host: HostMemory): void => {
     const count = owned.get(domain.domid) ?? 0;
     if (count !== domain.totPages) {
       books.say(`expected domain ${domain.domid} to own ${domain.totPages} frames, found ${count}`);
+    }
+    const every = all.get(domain.domid) ?? 0;
+    const told = host.framesOf(domain.domid);
+    if (count === domain.totPages && every !== told) {
+      books.say(`expected ${told} frames of domain ${domain.domid}, found ${every}`);
     }
   }
 };

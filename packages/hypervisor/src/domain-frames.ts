@@ -63,6 +63,7 @@ export const allocateXenFrame = (host: HostMemory, domain: MemoryDomain): number
   const i = host.table.index(mfn);
   host.table.type[i] = PGT_writable_page;
   host.table.typeRefs[i] = 1;
+  host.countXenFrames(domain.domid, 1);
   return mfn;
 };
 
@@ -96,9 +97,14 @@ export const stealFrame = (host: HostMemory, domain: MemoryDomain, mfn: number):
 /** Gives a stolen frame to a domain. @returns false, nothing done, when it may not get one */
 export const giveFrame = (host: HostMemory, domain: MemoryDomain, mfn: number): boolean => {
   if (!mayGet(domain, 1)) return false;
+  exchangeFrame(host, domain, mfn);
+  return true;
+};
+
+/** Gives a stolen frame, or a fresh one, in return for another: limits do not count. */
+export const exchangeFrame = (host: HostMemory, domain: MemoryDomain, mfn: number): void => {
   own(host, mfn, domain.domid, PGC_allocated);
   domain.totPages++;
-  return true;
 };
 
 /** Frees a stolen frame. */

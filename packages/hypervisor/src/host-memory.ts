@@ -43,6 +43,7 @@ export class HostMemory implements Contents {
   readonly domains = new Map<number, MemoryDomain>();
   /** Domains in log-dirty mode: nothing is asked of a store while there is none. */
   logDirtyDomains = 0;
+  readonly #xenFrames = new Map<number, number>();
 
   constructor(options: HostMemoryOptions) {
     const { buffer, byteOffset, firstMfn, frames, random } = options;
@@ -68,12 +69,16 @@ export class HostMemory implements Contents {
     return this.domains.get(this.table.ownerOf(mfn));
   }
 
-  /** Frames that belong to a domain, Xen's own for it counted: 0 means that it can be forgotten. */
+  /** Frames that belong to a domain, Xen's own for it counted. */
   framesOf(domid: number): number {
-    const { owner } = this.table;
-    let count = 0;
-    for (let i = 0; i < owner.length; i++) if (owner[i] === domid) count++;
-    return count;
+    return (this.domains.get(domid)?.totPages ?? 0) + (this.#xenFrames.get(domid) ?? 0);
+  }
+
+  /** Counts Xen's own frames for a domain. */
+  countXenFrames(domid: number, change: number): void {
+    const count = (this.#xenFrames.get(domid) ?? 0) + change;
+    if (count === 0) this.#xenFrames.delete(domid);
+    else this.#xenFrames.set(domid, count);
   }
 
   /** Runs `visit` for every vCPU of the host. */
@@ -124,7 +129,10 @@ export class HostMemory implements Contents {
     this.flushAll();
     this.m2p.set(mfn, -1);
     this.allocator.release(mfn);
-    if (xenHeap) return;
+    if (xenHeap) {
+      this.countXenFrames(owner, -1);
+      return;
+    }
     const domain = this.domains.get(owner);
     insist(domain !== undefined && domain.totPages > 0, `mfn ${mfn} was freed of domain ${owner}`);
     domain.totPages--;

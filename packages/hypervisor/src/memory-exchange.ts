@@ -11,12 +11,11 @@ import {
   XEN_ESRCH,
   xen_memory_exchange,
 } from '@port-xen/abi';
-import { freeStolenFrame, giveFrame, stealFrame } from './domain-frames.ts';
+import { exchangeFrame, freeStolenFrame, stealFrame } from './domain-frames.ts';
 import { anyDomain, mayActFor } from './foreign-domain.ts';
 import { EXTENT_ORDER } from './frame-allocator.ts';
 import { fetchStruct, fetchU64, returnU64 } from './guest-words.ts';
 import type { MemoryDomain, MemoryVcpu } from './memory-domain.ts';
-import { insist } from './model-bug.ts';
 
 /** A list of extents in guest memory. */
 interface Extents {
@@ -66,7 +65,7 @@ const exchangeChunk = (
   const order = Math.max(from.order, to.order);
   const taken: number[] = [];
   const giveBack = (result: number): number => {
-    for (const mfn of taken) insist(giveFrame(host, domain, mfn), `mfn ${mfn} had no way back`);
+    for (const mfn of taken) exchangeFrame(host, domain, mfn);
     return result;
   };
   for (let k = 0; k < 2 ** (order - from.order); k++) {
@@ -107,7 +106,7 @@ const hand = (
     const at = to.list + (first / 2 ** to.order + k) * 8;
     const pfn = fetchU64(vcpu, at);
     for (let i = 0; i < 2 ** to.order; i++) {
-      insist(giveFrame(host, domain, mfn + i), `mfn ${mfn + i} could not be given`);
+      exchangeFrame(host, domain, mfn + i);
       if (pfn !== undefined && pfn + i < 2 ** 31) host.m2p.set(mfn + i, pfn + i);
     }
     if (!returnU64(vcpu, at, mfn)) result = -XEN_EFAULT;

@@ -136,6 +136,7 @@ describe('the end of a domain', () => {
     remap(vcpu, 20, shared, FLAGS);
     kill(host, vcpu);
     expect(domain.totPages).toBe(0);
+    expect(host.framesOf(1)).toBe(1);
     freeXenFrame(host, shared);
     expect(host.allocator.free).toBe(before);
     expect(host.framesOf(1)).toBe(0);

@@ -130,6 +130,7 @@ const perform = (world: World, move: Step): void => {
     }
     case 8: {
       const [list, listHigh] = halves(SCRATCH + 1024);
+      vcpu.domain.maxPages = 60 + (Math.abs(bits) & 31);
       copyToGuest(vcpu, SCRATCH + 1024, new Uint8Array(Int32Array.of(...halves(mfn)).buffer));
       argue(
         vcpu,

@@ -223,6 +223,19 @@ describe('exchange', () => {
     expect(books(host)).toEqual([]);
   });
 
+  test('HV-MEM-76: a domain over its limit may still exchange', () => {
+    const host = makeHost();
+    const vcpu = buildDomain(host, 1);
+    vcpu.domain.maxPages = 10;
+    for (const pfn of [40, 41]) remap(vcpu, pfn, 0, 0);
+    setList(vcpu, vcpu.domain.mfn(40), vcpu.domain.mfn(41));
+    expect(exchange(vcpu, [2, 0], [1, 1])).toBe(0);
+    setList(vcpu, vcpu.mmu.ld32(LIST + 2048), 3);
+    expect(exchange(vcpu, [2, 1], [1, 2])).toBe(-XEN_EINVAL);
+    expect(vcpu.domain.totPages).toBe(64);
+    expect(books(host)).toEqual([]);
+  });
+
   test('HV-MEM-77: no extent of that size is -ENOMEM and everything stays', () => {
     const host = makeHost();
     const vcpu = buildDomain(host, 1);
