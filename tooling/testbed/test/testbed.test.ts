@@ -115,6 +115,45 @@ test('a wait that is in vain says what was printed and what happened', () => {
   );
 });
 
+test('a save that the guest does not answer fails, and the domain goes on', () => {
+  const host = createHost({ mib: 32 });
+  const domid = host.bootKernel({ elf, engine, memoryMib: 8 });
+  host.runUntilConsole(domid, 'life 1');
+  expect(() => host.saveToBytes(domid)).toThrow(
+    "guest didn't acknowledge suspend, cancelling request",
+  );
+  expect(host.hv.domctl.getDomainInfo(domid).shutdown).toBe(false);
+  expect(host.audit()).toEqual([]);
+});
+
+test('a save file that ends too early leaves nothing on the host that refuses it', () => {
+  const here = createHost({ mib: 32 });
+  const image = here.saveToBytes(boot(here, memoryDisk(1 << 16)));
+  const there = createHost({ mib: 32, slot: 1 });
+  const before = there.conservation();
+  for (const share of [0, 0.001, 0.1, 0.5, 0.9, 0.999]) {
+    const part = image.subarray(0, Math.floor(image.length * share));
+    expect(() => there.restoreFromBytes(part, engine)).toThrow();
+    expect(there.conservation()).toEqual(before);
+  }
+  expect(there.audit()).toEqual([]);
+});
+
+test('a domain that is destroyed while its disk works leaves nothing', () => {
+  const host = createHost({ mib: 32 });
+  const before = host.conservation();
+  const disk = memoryDisk(1 << 16);
+  const domid = host.bootKernel({ elf, engine, memoryMib: 8, disks: { xvda: disk } });
+  host.runUntilConsole(domid, 'hello\n');
+  connectDisk(host, domid);
+  host.runUntil('the disk to be connected', () => host.hv.counts().dom0.grants === 1);
+  host.runFor(50_000);
+  host.xl.destroy(domid);
+  expect(host.conservation()).toEqual(before);
+  expect(host.audit()).toEqual([]);
+  expect(disk.bytes).toEqual(new Uint8Array(1 << 16));
+});
+
 test('a disk of half a sector is refused', () => {
   expect(() => memoryDisk(700)).toThrow(
     'expected a disk of whole sectors of 512 bytes, found 700 bytes',
