@@ -10,8 +10,8 @@ import type { Socket } from 'node:net';
 import {
   MessageDecoder,
   OutgoingQueue,
+  type Outlet,
   type ServedConnection,
-  type Xenstored,
 } from '@port-xen/xenstore';
 
 const READ_AHEAD_bytes = 262_144;
@@ -26,11 +26,20 @@ export class SocketConnection {
   /** What came and is not handled yet, because the client does not read. */
   #held: Uint8Array = new Uint8Array(0);
   #flushing = false;
+  /** A successor is about to take over: nothing goes out any more. */
+  #leaving = false;
 
-  /** @param onClose called once, when the client is gone */
-  constructor(daemon: Xenstored, socket: Socket, onClose: (connection: SocketConnection) => void) {
+  /**
+   * @param serve opens the daemon's side for an outlet
+   * @param onClose called once, when the client is gone
+   */
+  constructor(
+    serve: (outlet: Outlet) => ServedConnection,
+    socket: Socket,
+    onClose: (connection: SocketConnection) => void,
+  ) {
     this.#socket = socket;
-    this.#served = daemon.serve(0, {
+    this.#served = serve({
       reply: (type, requestId, transactionId, payload) => {
         this.#queue.reply(type, requestId, transactionId, payload);
         this.#flushSoon();
@@ -51,6 +60,39 @@ export class SocketConnection {
     });
   }
 
+  /** Goes on where another process stopped: after `input`, with `output` to send. */
+  resume(input: Uint8Array, output: Uint8Array): void {
+    this.#queue.restore(output);
+    this.#flush();
+    this.#take(input);
+  }
+
+  /** Stops reading and writing. @returns when the system has taken what was handed to it, or after `patience_ms` */
+  async settle(patience_ms: number): Promise<void> {
+    this.#leaving = true;
+    this.#socket.pause();
+    const until = Date.now() + patience_ms;
+    while (this.#socket.writableLength > 0 && !this.#socket.destroyed && Date.now() < until) {
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    if (this.#socket.writableLength > 0) this.close();
+  }
+
+  /** What a successor needs, requests that have come entirely handled first; undefined when the client is gone. */
+  leave():
+    | { id: number; socket: Socket; input: Uint8Array; output: Uint8Array; partial: number }
+    | undefined {
+    const held = this.#held;
+    this.#held = new Uint8Array(0);
+    this.#take(held);
+    for (let rest = this.#socket.read(); rest !== null; rest = this.#socket.read())
+      this.#take(rest);
+    if (this.#socket.destroyed) return undefined;
+    const { bytes: output, partial } = this.#queue.pending();
+    const input = this.#decoder.partial;
+    return { id: this.#served.id, socket: this.#socket, input, output, partial };
+  }
+
   /** Ends the connection at once. */
   close(): void {
     this.#socket.destroy();
@@ -59,7 +101,8 @@ export class SocketConnection {
   #take(bytes: Uint8Array): void {
     let at = 0;
     while (at < bytes.length) {
-      if (this.#queue.length + this.#socket.writableLength > READ_AHEAD_bytes) {
+      const waiting = this.#queue.length + this.#socket.writableLength;
+      if (waiting > READ_AHEAD_bytes && !this.#leaving) {
         this.#held = bytes.slice(at);
         this.#socket.pause();
         return;
@@ -86,7 +129,12 @@ export class SocketConnection {
 
   /** Hands on what waits; while the client is slow, it stays here, where it is counted. */
   #flush(): void {
-    if (this.#socket.destroyed || this.#queue.length === 0 || this.#socket.writableNeedDrain)
+    if (
+      this.#leaving ||
+      this.#socket.destroyed ||
+      this.#queue.length === 0 ||
+      this.#socket.writableNeedDrain
+    )
       return;
     const { bytes } = this.#queue.pending();
     this.#queue.clear();
@@ -94,6 +142,7 @@ export class SocketConnection {
   }
 
   #goOn(): void {
+    if (this.#leaving) return;
     this.#flush();
     const held = this.#held;
     this.#held = new Uint8Array(0);

@@ -1,11 +1,33 @@
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, lstatSync, unlinkSync } from 'node:fs';
-import { connect, createServer, type Server } from 'node:net';
-import type { Xenstored } from '@port-xen/xenstore';
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  lstatSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { connect, createServer, type Server, Socket } from 'node:net';
+import {
+  type Outlet,
+  type ServedConnection,
+  type SocketState,
+  type Successor,
+  Xenstored,
+  type XenstoredOptions,
+} from '@port-xen/xenstore';
 import { SocketConnection } from './socket-connection.ts';
 
 /** sun_path has room for 107 bytes and a NUL. */
 const PATH_MAX_bytes = 107;
+/** Where a successor finds what it takes over: a file with the state, the listening socket, then the clients. */
+const STATE_FD = 3;
+const LISTENER_FD = 4;
+const PATH_VARIABLE = 'PORT_XEN_XENSTORE_SOCKET';
 
 /**
  * Serves a daemon on a Unix socket, to Xen's own clients and any other. Who can open the socket (mode 0600) speaks as
@@ -13,13 +35,15 @@ const PATH_MAX_bytes = 107;
  */
 export class XenstoreServer {
   readonly path: string;
-  readonly #server: Server;
-  readonly #connections: Set<SocketConnection>;
+  readonly #daemon: Xenstored;
+  readonly #server: Server = createServer((socket) => {
+    this.#attach((outlet) => this.#daemon.serve(0, outlet), socket);
+  });
+  readonly #connections = new Set<SocketConnection>();
 
-  private constructor(path: string, server: Server, connections: Set<SocketConnection>) {
+  private constructor(path: string, daemon: Xenstored) {
     this.path = path;
-    this.#server = server;
-    this.#connections = connections;
+    this.#daemon = daemon;
   }
 
   /**
@@ -34,21 +58,102 @@ export class XenstoreServer {
       );
     }
     await clear(path);
-    const connections = new Set<SocketConnection>();
-    const server = createServer((socket) => {
-      connections.add(
-        new SocketConnection(daemon, socket, (connection) => connections.delete(connection)),
-      );
-    });
-    server.listen({ path, backlog: 511 });
-    await once(server, 'listening');
+    const server = new XenstoreServer(path, daemon);
+    server.#server.listen({ path, backlog: 511 });
+    await once(server.#server, 'listening');
     chmodSync(path, 0o600);
-    return new XenstoreServer(path, server, connections);
+    return server;
+  }
+
+  /**
+   * In the process that {@link replaceBy} started: takes state, listening socket and clients over.
+   * @param ring gives the page of a domain that was introduced with `port`
+   */
+  static async takeOver(
+    options: XenstoredOptions,
+    ring: Successor['ring'] = () => undefined,
+  ): Promise<{ server: XenstoreServer; daemon: Xenstored }> {
+    const path = process.env[PATH_VARIABLE];
+    if (path === undefined) {
+      throw new Error(`expected to be started by a xenstore server, found no ${PATH_VARIABLE}`);
+    }
+    const taken: { connection: SocketConnection; input: Uint8Array; output: Uint8Array }[] = [];
+    let server: XenstoreServer | undefined;
+    const attach = (serve: (outlet: Outlet) => ServedConnection, socket: Socket) =>
+      (server as XenstoreServer).#attach(serve, socket);
+    const waiting: (() => void)[] = [];
+    const daemon = Xenstored.restore(options, readFileSync(STATE_FD), {
+      ring,
+      socket: (fd, input, output, served) => {
+        let outlet: Outlet | undefined;
+        waiting.push(() => {
+          const socket = new Socket({ fd });
+          const connection = attach((own) => {
+            outlet = own;
+            return served;
+          }, socket);
+          taken.push({ connection, input, output });
+        });
+        return {
+          reply: (type, id, tx, payload) => outlet?.reply(type, id, tx, payload),
+          event: (changed, token) => outlet?.event(changed, token) ?? false,
+        };
+      },
+    });
+    server = new XenstoreServer(path, daemon);
+    for (const open of waiting) open();
+    server.#server.listen({ fd: LISTENER_FD });
+    await once(server.#server, 'listening');
+    for (const { connection, input, output } of taken) connection.resume(input, output);
+    return { server, daemon };
+  }
+
+  /**
+   * Starts `program`, which calls {@link takeOver}, and hands it everything: no client notices, whatever it was in
+   * the middle of. A client that does not take its answers for a second is disconnected. This server is done then.
+   */
+  async replaceBy(program: string, args: readonly string[]): Promise<ChildProcess> {
+    await Promise.all([...this.#connections].map((connection) => connection.settle(1000)));
+    // From here to the end nothing else runs, so no byte comes in or goes out on this side.
+    const sockets = new Map<number, SocketState>();
+    const handles: Socket[] = [];
+    for (const connection of this.#connections) {
+      const left = connection.leave();
+      if (left === undefined) continue;
+      const fd = LISTENER_FD + 1 + handles.length;
+      sockets.set(left.id, { fd, input: left.input, output: left.output, partial: left.partial });
+      handles.push(left.socket);
+    }
+    const stateFile = `${this.path}.state`;
+    writeFileSync(stateFile, this.#daemon.saveState(sockets, LISTENER_FD), { mode: 0o600 });
+    const state = openSync(stateFile, 'r');
+    unlinkSync(stateFile);
+    const listener = (this.#server as unknown as { _handle: { fd: number } })._handle.fd;
+    const child = spawn(program, args, {
+      env: { ...process.env, [PATH_VARIABLE]: this.path },
+      stdio: ['inherit', 'inherit', 'inherit', state, listener, ...handles],
+    });
+    closeSync(state);
+    for (const connection of this.#connections) connection.close();
+    // Closing a listening socket removes its path, which is the successor's now.
+    renameSync(this.path, stateFile);
+    this.#server.close();
+    renameSync(stateFile, this.path);
+    await once(child, 'spawn');
+    return child;
   }
 
   /** Clients that are connected. */
   get clients(): number {
     return this.#connections.size;
+  }
+
+  #attach(serve: (outlet: Outlet) => ServedConnection, socket: Socket): SocketConnection {
+    const connection = new SocketConnection(serve, socket, (gone) =>
+      this.#connections.delete(gone),
+    );
+    this.#connections.add(connection);
+    return connection;
   }
 
   /** Disconnects everybody and removes the socket. */

@@ -149,7 +149,7 @@ const restoreAccess = (
     apply(transaction, change, DOM0);
     transaction.keep(change, DOM0);
   };
-  if (access === 'read') {
+  if (access === 'read' || access === 'read-self') {
     if (!same(node, record)) transaction.doomed = true;
   } else if (access === 'removed') {
     if (node === undefined || path === '/') return;

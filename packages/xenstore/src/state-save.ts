@@ -14,6 +14,7 @@ import type { StatePeer, StateRecord } from './state-stream.ts';
 import type { Store } from './store.ts';
 import { nodeAt, type StoreNode, walk } from './store-node.ts';
 import type { Transaction } from './transaction.ts';
+import { SEES_SELF } from './view.ts';
 
 const NOTHING = new Uint8Array(0);
 
@@ -102,7 +103,7 @@ const transactionState = (
   store: Store,
   node: (path: string, of: StoreNode) => NodeRecord,
 ): NodeRecord[] => {
-  const absent = (path: string, access: 'read' | 'removed'): NodeRecord => ({
+  const absent = (path: string, access: NodeRecord['access']): NodeRecord => ({
     ...node(path, store.root),
     access,
     value: NOTHING,
@@ -122,9 +123,8 @@ const transactionState = (
   for (const [path, sees] of transaction.seen()) {
     if (sees === 0 || done.has(path)) continue;
     const seen = nodeAt(store.root, namesOf(path));
-    records.push(
-      seen === undefined ? absent(path, 'read') : { ...node(path, seen), access: 'read' },
-    );
+    const access = sees === SEES_SELF ? 'read-self' : 'read';
+    records.push(seen === undefined ? absent(path, access) : { ...node(path, seen), access });
   }
   return records;
 };

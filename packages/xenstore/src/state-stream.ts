@@ -11,7 +11,7 @@
  *     3 WATCH    connection u32, path length u16, token length u16, path, token (lengths with the NUL)
  *     4 TA       connection u32, transaction u32
  *     5 NODE     connection u32, transaction u32 (0, 0: the store's), path length u16, value length u16, access u16
- *                (1 read, 2 written, 0 removed), entries u16, entries {letter, flags, domid u16}, path, value
+ *                (1 read, 2 written, 0 removed; ours: 4 beside 1 when not its children), entries u16, entries {letter, flags, domid u16}, path, value
  *     8 WATCH2   WATCH with depth u16 before the path (version 2)
  *     0 END
  *
@@ -65,14 +65,14 @@ export type StateRecord =
       /** 0 for a node of the store. */
       readonly connection: number;
       readonly transaction: number;
-      readonly access: 'read' | 'written' | 'removed';
+      readonly access: 'read' | 'read-self' | 'written' | 'removed';
       readonly path: string;
       readonly value: Uint8Array;
       /** None when the node is not there. */
       readonly permissions: Permissions;
     };
 
-const ACCESS = { removed: 0, read: 1, written: 2 } as const;
+const ACCESS = { removed: 0, read: 1, written: 2, 'read-self': 5 } as const;
 
 const bodyOf = (record: StateRecord): readonly [type: number, body: StateWriter] => {
   const body = new StateWriter();
@@ -152,6 +152,12 @@ const textIn = (body: StateReader, length: number): string => {
   return latin1(bytes, 0, length - 1);
 };
 
+const accessIn = (bits: number): 'read' | 'read-self' | 'written' | 'removed' => {
+  if ((bits & 2) !== 0) return 'written';
+  if ((bits & 1) === 0) return 'removed';
+  return (bits & 4) !== 0 ? 'read-self' : 'read';
+};
+
 const recordIn = (type: number, body: StateReader): StateRecord | undefined => {
   switch (type) {
     case GLOBAL:
@@ -201,7 +207,7 @@ const recordIn = (type: number, body: StateReader): StateRecord | undefined => {
       ];
       const permissions = permissionsIn(body, count);
       const path = textIn(body, pathLength);
-      const access = (bits & 2) !== 0 ? 'written' : (bits & 1) !== 0 ? 'read' : 'removed';
+      const access = accessIn(bits);
       const value = body.bytes(valueLength);
       return { type: 'node', connection, transaction, access, path, value, permissions };
     }

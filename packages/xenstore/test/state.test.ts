@@ -48,7 +48,7 @@ const record: fc.Arbitrary<StateRecord> = fc.oneof(
     type: fc.constant('node'),
     connection: word,
     transaction: word,
-    access: fc.constantFrom('read', 'written', 'removed'),
+    access: fc.constantFrom('read', 'read-self', 'written', 'removed'),
     path: text,
     value: bytes,
     permissions,

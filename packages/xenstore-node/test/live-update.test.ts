@@ -1,0 +1,82 @@
+import { execFile } from 'node:child_process';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { XS_READ, XS_WRITE } from '@port-xen/abi';
+import { encodeMessage } from '@port-xen/xenstore';
+import { debianPackage } from '@tooling/peers';
+import { expect, onTestFinished, test } from 'vitest';
+import { XenstoreClient } from '../src/index.ts';
+import { serve } from './served.ts';
+
+const run = promisify(execFile);
+const successor = join(import.meta.dirname, 'successor.ts');
+
+test('LIVE-1: replaced by another process, with watches, transactions and half a request under way', async () => {
+  debianPackage('xenstore-utils', '/usr/bin/xenstore-read');
+  const { path, server } = await serve();
+  const [one, two] = [await XenstoreClient.connect(path), await XenstoreClient.connect(path)];
+  await one.write('/a', 'before');
+  const watch = await one.watch('/a');
+  expect((await watch.next()).value).toBe('/a');
+  const tx = await two.transactionStart();
+  expect(await two.read('/a', tx)).toBe('before');
+  await two.write('/b', 'in transaction', tx);
+  const loser = await two.transactionStart();
+  await two.read('/a', loser);
+  await two.write('/c', 'lost', loser);
+  const half = connect(path);
+  await new Promise((resolve) => half.on('connect', resolve));
+  const write = encodeMessage(XS_WRITE, 5, 0, new TextEncoder().encode('/half\0whole'));
+  half.write(write.subarray(0, 19));
+  await two.read('/a');
+
+  const child = await server.replaceBy(process.execPath, [successor]);
+  onTestFinished(async () => {
+    child.kill();
+  });
+  const reads = Promise.all(Array.from({ length: 50 }, () => one.read('/a')));
+  half.write(write.subarray(19));
+  const reply = await new Promise<Buffer>((resolve) => half.once('data', resolve));
+  expect(reply.subarray(16).toString('latin1')).toBe('OK\0');
+  half.destroy();
+  expect(new Set(await reads)).toEqual(new Set(['before']));
+  expect(await one.read('/half')).toBe('whole');
+  await two.transactionEnd(tx, true);
+  await two.write('/a', 'after');
+  expect((await watch.next()).value).toBe('/a');
+  await expect(two.transactionEnd(loser, true)).rejects.toMatchObject({ code: 'EAGAIN' });
+  const env = { ...process.env, XENSTORED_PATH: path };
+  expect((await run('/usr/bin/xenstore-read', ['/a', '/b'], { env })).stdout).toBe(
+    'after\nin transaction\n',
+  );
+  await watch.return();
+  await one.close();
+  await two.close();
+});
+
+test('LIVE-2: under load no answer is lost and none comes twice', async () => {
+  const { path, server } = await serve();
+  const clients = await Promise.all(Array.from({ length: 10 }, () => XenstoreClient.connect(path)));
+  let going = true;
+  const work = clients.map(async (client, i) => {
+    let n = 0;
+    while (going || n < 200) {
+      await client.write(`/load/${i}`, `${++n}`);
+      expect(await client.read(`/load/${i}`)).toBe(`${n}`);
+    }
+    return n;
+  });
+  const slow = connect(path);
+  await new Promise((resolve) => slow.on('connect', resolve));
+  const child = await server.replaceBy(process.execPath, [successor]);
+  onTestFinished(() => {
+    child.kill();
+  });
+  slow.write(encodeMessage(XS_READ, 1, 0, new TextEncoder().encode('/load\0')));
+  await new Promise((resolve) => slow.once('data', resolve));
+  slow.destroy();
+  going = false;
+  for (const n of await Promise.all(work)) expect(n).toBeGreaterThanOrEqual(200);
+  await Promise.all(clients.map((client) => client.close()));
+});
