@@ -8,20 +8,17 @@ import type { Hypervisor } from '@port-xen/hypervisor';
 import { BytesMemory, st64 } from '@port-xen/layout';
 import { bootContext } from './boot-context.ts';
 import { writeBootPageTables } from './boot-page-tables.ts';
-import { type DomainLayout, domainLayout } from './domain-layout.ts';
+import type { BuildPlan } from './build-plan.ts';
+import type { DomainLayout } from './domain-layout.ts';
 import { GuestFrames } from './guest-frames.ts';
-import type { KernelImage } from './kernel-image.ts';
 import { populate } from './populate.ts';
-import { CMDLINE_BYTES, fillStartInfo, type HostHandles } from './start-info.ts';
+import { fillStartInfo, type HostHandles } from './start-info.ts';
 import { tellExtents } from './tell-extents.ts';
-import { ToolstackError } from './toolstack-error.ts';
 
 const PAGE = 4096;
 
-/** What a build needs beside the kernel. */
-export interface BuildRequest {
-  readonly pages: number;
-  readonly cmdline: string;
+/** The ports that were allocated for the domain. */
+export interface DomainPorts {
   readonly storePort: number;
   readonly consolePort: number;
 }
@@ -36,32 +33,22 @@ export const seedGrants = (hv: Hypervisor, domid: number, handles: HostHandles):
   hv.dom0.seedGrant(domid, STORE_REF, 0, handles.storeMfn);
 };
 
-/** @throws ToolstackError if the kernel or the command line does not fit; nothing is changed then */
-export const checkBuild = (image: KernelImage, request: BuildRequest): DomainLayout => {
-  if (request.cmdline.length >= CMDLINE_BYTES) {
-    throw new ToolstackError(
-      `expected a command line of at most ${CMDLINE_BYTES - 1} characters, found ${request.cmdline.length}`,
-    );
-  }
-  return domainLayout(image, request.pages);
-};
-
 class Builder {
   readonly #hv: Hypervisor;
   readonly #frames: GuestFrames;
-  readonly #image: KernelImage;
+  readonly #plan: BuildPlan;
   readonly #layout: DomainLayout;
   readonly #mfnOf: Int32Array;
 
-  constructor(hv: Hypervisor, domid: number, image: KernelImage, layout: DomainLayout) {
+  constructor(hv: Hypervisor, domid: number, plan: BuildPlan) {
     this.#hv = hv;
     this.#frames = new GuestFrames(hv, domid);
-    this.#image = image;
-    this.#layout = layout;
-    this.#mfnOf = new Int32Array(layout.pages);
+    this.#plan = plan;
+    this.#layout = plan.layout;
+    this.#mfnOf = new Int32Array(plan.layout.pages);
   }
 
-  build(request: BuildRequest): HostHandles {
+  build({ storePort, consolePort }: DomainPorts): HostHandles {
     const { domid } = this.#frames;
     const layout = this.#layout;
     populate(
@@ -76,17 +63,17 @@ class Builder {
     const handles: HostHandles = {
       sharedInfoMfn: this.#hv.domctl.getDomainInfo(domid).sharedInfoMfn,
       storeMfn: this.#mfn(layout.storePfn),
-      storePort: request.storePort,
+      storePort,
       consoleMfn: this.#mfn(layout.consolePfn),
-      consolePort: request.consolePort,
+      consolePort,
     };
     this.#frames.with(this.#mfn(layout.startInfoPfn), (_, memory) =>
-      fillStartInfo(memory, layout, handles, request.cmdline),
+      fillStartInfo(memory, layout, handles, this.#plan.cmdline),
     );
     this.#startPageTables();
     this.#startSharedInfo(handles.sharedInfoMfn);
     seedGrants(this.#hv, domid, handles);
-    const context = bootContext(this.#image, layout, this.#mfn(layout.ptBasePfn));
+    const context = bootContext(this.#plan.image, layout, this.#mfn(layout.ptBasePfn));
     this.#hv.domctl.setVcpuContext(domid, 0, context);
     return handles;
   }
@@ -97,7 +84,7 @@ class Builder {
 
   /** Copies the segments, page by page; frames are zero before, so bss needs nothing. */
   #loadKernel(): void {
-    for (const { va, bytes } of this.#image.segments) {
+    for (const { va, bytes } of this.#plan.image.segments) {
       for (let done = 0; done < bytes.length; ) {
         const at = va + done - this.#layout.virtBase;
         const within = at % PAGE;
@@ -107,7 +94,7 @@ class Builder {
         done += part.length;
       }
     }
-    const { hypercallPage } = this.#image;
+    const { hypercallPage } = this.#plan.image;
     if (hypercallPage === undefined) return;
     const pfn = (hypercallPage - this.#layout.virtBase) / PAGE;
     this.#hv.domctl.hypercallInit(this.#frames.domid, this.#mfn(pfn));
@@ -144,14 +131,11 @@ class Builder {
 
 /**
  * Builds a domain that has no memory yet.
- *
- * @param layout what {@link checkBuild} gave for the same kernel and request
- * @throws XenError if Xen refuses something: the domain is the caller's to destroy
+ * @throws XenError or ToolstackError if Xen refuses something: the domain is the caller's to destroy
  */
 export const buildDomain = (
   hv: Hypervisor,
   domid: number,
-  image: KernelImage,
-  layout: DomainLayout,
-  request: BuildRequest,
-): HostHandles => new Builder(hv, domid, image, layout).build(request);
+  plan: BuildPlan,
+  ports: DomainPorts,
+): HostHandles => new Builder(hv, domid, plan).build(ports);

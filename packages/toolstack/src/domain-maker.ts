@@ -7,13 +7,12 @@ import type { Hypervisor } from '@port-xen/hypervisor';
 import type { Sim } from '@port-xen/sim';
 import type { Engine } from '@port-xen/vcpu';
 import type { StoreClient } from '@port-xen/xenstore';
+import type { BuildPlan } from './build-plan.ts';
 import { addDisk, addNic } from './device-nodes.ts';
 import { buildDomain } from './domain-builder.ts';
 import type { DomainConfig } from './domain-config.ts';
-import type { DomainLayout } from './domain-layout.ts';
 import { GuestFrames } from './guest-frames.ts';
 import { hex } from './hex.ts';
-import type { KernelImage } from './kernel-image.ts';
 import type { RestoreTarget } from './restored-vcpus.ts';
 import type { HostHandles } from './start-info.ts';
 import { domainPath } from './store-paths.ts';
@@ -86,20 +85,11 @@ export class DomainMaker {
   }
 
   /** Makes a domain from a kernel, whole but paused. @returns its domid */
-  build(
-    config: DomainConfig,
-    engine: Engine,
-    kernel: Uint8Array,
-    image: KernelImage,
-    layout: DomainLayout,
-    cmdline: string,
-  ): number {
-    const made = this.make(config, engine, kernel);
-    const { domid, storePort, consolePort } = made;
+  build(config: DomainConfig, engine: Engine, plan: BuildPlan): number {
+    const made = this.make(config, engine, plan.kernel);
+    const { domid } = made;
     return this.#orUndo(domid, () => {
-      const { pages } = layout;
-      const request = { pages, cmdline, storePort, consolePort };
-      this.introduce(made, buildDomain(this.#hv, domid, image, layout, request));
+      this.introduce(made, buildDomain(this.#hv, domid, plan, made));
       return domid;
     });
   }

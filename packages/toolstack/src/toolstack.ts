@@ -6,15 +6,14 @@
 import { ModelBug } from '@port-xen/hypervisor';
 import { type Sink, type Source, WriterBug } from '@port-xen/migration-stream';
 import type { StoreClient } from '@port-xen/xenstore';
+import { planBuild } from './build-plan.ts';
 import { toJson } from './config-json.ts';
 import { domainConfig } from './config-of-cfg.ts';
 import { fromJson } from './config-of-json.ts';
-import { checkBuild } from './domain-builder.ts';
 import type { DomainConfig, ShutdownAction } from './domain-config.ts';
 import { type DomainRow, domainRows } from './domain-list.ts';
 import { DomainMaker, type MadeDomain } from './domain-maker.ts';
 import { hex } from './hex.ts';
-import { kernelImage } from './kernel-image.ts';
 import { actionFor, outcomeOf, reasonText } from './life-cycle.ts';
 import { restoreImage } from './restore-image.ts';
 import { resumeDomain } from './resume-domain.ts';
@@ -65,17 +64,9 @@ export class Toolstack {
    * @returns its domid
    */
   create(config: DomainConfig, kernelElf: Uint8Array, options: { paused?: boolean } = {}): number {
-    const image = kernelImage(kernelElf);
-    if (config.ramdisk !== undefined) {
-      throw new ToolstackError(
-        `expected no ramdisk, found ${JSON.stringify(config.ramdisk)}: a kernel is loaded alone`,
-      );
-    }
-    const pages = Math.floor(config.targetMem_kib / 4);
-    const cmdline = config.cmdline ?? '';
-    const layout = checkBuild(image, { pages, cmdline, storePort: 0, consolePort: 0 });
+    const plan = planBuild(config, kernelElf);
     const engine = this.#parts.engineFor(kernelElf, config);
-    const domid = this.#maker.build(config, engine, kernelElf, image, layout, cmdline);
+    const domid = this.#maker.build(config, engine, plan);
     if (!options.paused) this.unpause(domid);
     return domid;
   }

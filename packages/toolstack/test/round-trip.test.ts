@@ -1,4 +1,4 @@
-import { start_info, vcpu_guest_context } from '@port-xen/abi';
+import { shared_info, start_info, vcpu_guest_context } from '@port-xen/abi';
 import { BytesMemory, ldI64 } from '@port-xen/layout';
 import {
   canonicalise,
@@ -13,6 +13,7 @@ import { GuestFrames } from '../src/guest-frames.ts';
 import { readGuestP2m } from '../src/guest-p2m.ts';
 import { kernelImage } from '../src/kernel-image.ts';
 import { slotHint } from '../src/slot-hint.ts';
+import { handElf } from './hand-elf.ts';
 import { GUEST_ELF, HandGuest, pfnOfVa, USER_L4 } from './hand-guest.ts';
 import { acknowledge, Bytes, makeHost, sourceOf, type TestHost, testConfig } from './host.ts';
 
@@ -115,6 +116,29 @@ describe('boot', () => {
     host.run(1e9);
     expect(host.hv.accounting()).toEqual([]);
     expect(host.hv.counts()).toEqual(nothing);
+  });
+
+  test('BLD-3: a kernel with INIT_P2M finds its list there, through its own page tables', () => {
+    const initP2m = 0x80_0000_0000;
+    const host = makeHost(0, () => new HandGuest());
+    const elf = handElf({ initP2m });
+    const domid = host.xl.create(testConfig('hand'), elf, { paused: true });
+    expect(host.hv.accounting()).toEqual([]);
+    const layout = domainLayout(kernelImage(elf), 16 * 256);
+    const { mfnOf, frames } = restoredP2m(host, domid);
+    const startInfo = frames.copy(mfnOf[layout.startInfoPfn] as number);
+    const info = start_info.at(new BytesMemory(startInfo), 0);
+    expect(ldI64(new BytesMemory(startInfo), start_info.offset.mfn_list)).toBe(initP2m);
+    expect([info.first_p2m_pfn, info.nr_p2m_frames]).toEqual([layout.p2mPfn, 8 + 3]);
+    // Publish it by its address, as a guest does, and have the toolstack walk there.
+    const page = new Uint8Array(4096);
+    const shared = shared_info.at(new BytesMemory(page), 0);
+    shared.arch.max_pfn = 4096;
+    shared.arch.p2m_cr3 = (mfnOf[layout.ptBasePfn] as number) * 4096;
+    shared.arch.p2m_vaddr = initP2m;
+    const p2m = readGuestP2m(host.hv, domid, new BytesMemory(page));
+    expect(p2m.mfnOf).toEqual(mfnOf);
+    expect([...p2m.leafPfns]).toEqual(Array.from({ length: 8 }, (_, i) => layout.p2mPfn + i));
   });
 
   test('LIF-1: a bad kernel, a name that is taken, and too little memory leave nothing', () => {
