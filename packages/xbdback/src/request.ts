@@ -25,7 +25,7 @@ export const SECTOR_BYTES = 512;
 const LAST_SECTOR_OF_PAGE = 7;
 
 /** A run of sectors within one granted page. */
-export interface Segment {
+interface Segment {
   readonly gref: number;
   /** Where in the page it starts. */
   readonly offset: number;

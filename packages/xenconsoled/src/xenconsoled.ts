@@ -16,7 +16,7 @@ import { InputQueue } from './input-queue.ts';
 const DOMAINS_TOKEN = 'domains';
 
 /** What the daemon needs of a host. */
-export interface ConsoleHost extends Pick<Hypervisor, 'onDomainShutdown'> {
+interface ConsoleHost extends Pick<Hypervisor, 'onDomainShutdown'> {
   readonly sim: Sim;
   readonly dom0: ConsoleXen;
   readonly domctl: Pick<Domctl, 'listDomains'>;
