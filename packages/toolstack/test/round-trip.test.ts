@@ -16,6 +16,7 @@ import { slotHint } from '../src/slot-hint.ts';
 import { handElf } from './hand-elf.ts';
 import { GUEST_ELF, HandGuest, pfnOfVa, USER_L4 } from './hand-guest.ts';
 import { acknowledge, Bytes, makeHost, sourceOf, type TestHost, testConfig } from './host.ts';
+import { without } from './without.ts';
 
 const MINUTE = 60e9;
 const LAYOUT = domainLayout(kernelImage(GUEST_ELF), 16 * 256);
@@ -335,5 +336,22 @@ describe('save and restore', () => {
     };
     expect(() => host.xl.restore(sourceOf(image), { checkKernel })).toThrow('another kernel');
     expect([host.hv.counts(), host.store.directory('/local/domain')]).toEqual(before);
+  });
+
+  test('RST-3: a page that a table names and the file lacks starts as zeroes, and is told of', () => {
+    const guest = new HandGuest();
+    const host = makeHost(0, () => guest);
+    const domid = boot(host);
+    acknowledge(host, domid, () => {
+      guest.wish = 'suspend';
+    });
+    const missing = pfnOfVa(USER_L4) + 1;
+    const image = without(save(host, domid).image, missing);
+    const other = makeHost(3, () => HandGuest.restored(guest));
+    const { domid: restored } = other.xl.restore(sourceOf(image));
+    const { mfnOf, frames } = restoredP2m(other, restored);
+    expect(frames.copy(mfnOf[missing] as number)).toEqual(new Uint8Array(4096));
+    expect(other.story.filter((line) => line.includes('starts as zeroes'))).toHaveLength(1);
+    expect(other.hv.accounting()).toEqual([]);
   });
 });
