@@ -15,9 +15,8 @@
 export const NO_OWNER = -1;
 
 export const PGT_none = 0;
+/** A page table's type is its level: 1, 2, 3, 4. */
 export const PGT_l1_page_table = 1;
-export const PGT_l2_page_table = 2;
-export const PGT_l3_page_table = 3;
 export const PGT_l4_page_table = 4;
 export const PGT_seg_desc_page = 5;
 export const PGT_writable_page = 7;

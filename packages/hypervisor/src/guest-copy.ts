@@ -7,8 +7,8 @@ import { isCanonicalAddress, PageFault } from '@port-xen/vcpu';
 import type { MemoryVcpu } from './memory-domain.ts';
 
 /** 0xffff800000000000 … 0xffff87ffffffffff are Xen's. */
-export const HYPERVISOR_START = -0x8000_0000_0000;
-export const HYPERVISOR_END = -0x7800_0000_0000;
+const HYPERVISOR_START = -0x8000_0000_0000;
+const HYPERVISOR_END = -0x7800_0000_0000;
 
 /** Whether an address is the guest's: canonical and not in Xen's range (__addr_ok). */
 export const isGuestAddress = (va: number): boolean =>

@@ -13,7 +13,7 @@ import { PAGE_WORDS } from './machine-memory.ts';
 const CHUNK_SHIFT = 18;
 const CHUNK_ENTRIES = 2 ** CHUNK_SHIFT;
 /** Frames of a chunk. */
-export const M2P_CHUNK_FRAMES = 512;
+const M2P_CHUNK_FRAMES = 512;
 const NEVER_GIVEN = 0x5555_5555;
 
 /** Frames the table takes on a host of that many. */

@@ -272,7 +272,15 @@ describe('page types', () => {
   });
 
   test("HV-MEM-49: the tools see levels and pins, and XTAB for what is not the domain's", () => {
-    const { host, domain, l1, l3, l4 } = machine();
+    const { host, vcpu, domain, l1, l3, l4 } = machine();
+    const retired = populate(host, domain, 0, 64);
+    expect(extended(vcpu, MMUEXT_PIN_L2_TABLE, retired)).toBe(0);
+    expect(pageFrameInfo(host, 1, retired)).toBe(0xa000_0000);
+    expect(extended(vcpu, MMUEXT_UNPIN_TABLE, retired)).toBe(0);
+    expect(pageFrameInfo(host, 1, retired)).toBe(0x2000_0000);
+    expect(remap(vcpu, 20, retired, FLAGS)).toBe(0);
+    expect(pageFrameInfo(host, 1, retired)).toBe(0);
+    expect(pageFrameInfo(host, 1, allocateXenFrame(host, domain))).toBe(0xf000_0000);
     expect(pageFrameInfo(host, 1, l4)).toBe(0xc000_0000);
     expect(pageFrameInfo(host, 1, l3)).toBe(0x3000_0000);
     expect(pageFrameInfo(host, 1, l1)).toBe(0x1000_0000);
