@@ -81,6 +81,6 @@ export class World {
     hv.onDomainShutdown((domid) => xenstored.domainShutdown(domid));
     this.consoled = new Xenconsoled({ hv, xenstored, output: options.console });
     this.xbdback = new Xbdback({ sim: this.sim, hv, xenstored, open: options.openDisk });
-    this.xl = new Toolstack({ sim: this.sim, hv, xenstored, engine: options.engine });
+    this.xl = new Toolstack({ sim: this.sim, hv, xenstored, engineFor: () => options.engine });
   }
 }

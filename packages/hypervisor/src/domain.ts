@@ -76,7 +76,7 @@ export class Domain implements MemoryDomain {
     this.maxVcpus = options.maxVcpus;
     this.engine = options.engine;
     this.sharedInfoMfn = allocateXenFrame(this.host, this);
-    this.evtchn = new EventChannels(this, xen.domains, xen.firstPort, options.maxEvtchnPort);
+    this.evtchn = new EventChannels(this, xen.ports, xen.firstPort, options.maxEvtchnPort);
     this.grants = new GrantTable(this, options.maxGrantFrames);
   }
 

@@ -1,1 +1,12 @@
-export {};
+export { numberOf, putString, XS_STRING_MAX } from './guest-string.ts';
+export { shutdownText } from './shutdown-xenbus.ts';
+export {
+  Xenbus,
+  type XenbusDriver,
+  type XenbusKern,
+  type XenbusStart,
+  XS_EAGAIN,
+} from './xenbus.ts';
+export { xenbus_data, xenbus_device } from './xenbus-data.ts';
+export { xenbusText } from './xenbus-text.ts';
+export { xsText } from './xs-text.ts';
