@@ -26,12 +26,26 @@ import {
 } from '@port-xen/machdep';
 import { P2mFrameList, Pmap, p2m_frame_list_data, pmap_data, pmapText } from '@port-xen/pmap';
 import { Uvm, uvm_data, uvmText } from '@port-xen/uvm';
+import { Xbd, xbd_data, xbdText } from '@port-xen/xbd';
+import {
+  shutdownText,
+  Xenbus,
+  type XenbusDriver,
+  xenbus_data,
+  xenbusText,
+  xsText,
+} from '@port-xen/xenbus';
 import { Xencons, xencons_softc, xenconsText } from '@port-xen/xencons';
 import { Xengnt, xengnt_data } from '@port-xen/xengnt';
 import { counter } from './programs/counter.ts';
 import { sha256 } from './programs/sha256.ts';
 
 const window_page = struct('window_page', { page: bytes(PAGE_SIZE) });
+
+/** Which driver serves which type of device. */
+const DRIVERS: readonly XenbusDriver[] = [
+  { type: 'vbd', attach: 'xbd_xenbus_attach', changed: 'xbd_backend_changed' },
+];
 
 const at = (data: Readonly<Record<string, number>>, module: string): number => {
   const address = data[module];
@@ -49,6 +63,8 @@ const link = (cpu: Cpu, data: Readonly<Record<string, number>>): Linked => {
   const clock = new Clock(cpu, at(data, 'clock'), kern, evtchn);
   const console = new Xencons(cpu, at(data, 'xencons'), kern, evtchn);
   const p2mFrameList = new P2mFrameList(cpu, at(data, 'p2mFrameList'), pmap, kern.spl.sharedInfo);
+  const xenbus = new Xenbus(cpu, at(data, 'xenbus'), kern, evtchn, startOfDay, DRIVERS);
+  const xbd = new Xbd(cpu, at(data, 'xbd'), kern, evtchn, xengnt, pmap, uvm, xenbus);
   const machdep: Machdep = {
     kern,
     startOfDay,
@@ -59,7 +75,7 @@ const link = (cpu: Cpu, data: Readonly<Record<string, number>>): Linked => {
     p2mFrameList,
     clock,
     console,
-    shutdown: { wchan: 0, take: () => '' },
+    shutdown: xenbus,
     window: at(data, 'window'),
   };
   return {
@@ -71,6 +87,8 @@ const link = (cpu: Cpu, data: Readonly<Record<string, number>>): Linked => {
     xengnt,
     clock,
     xencons: console,
+    xenbus,
+    xbd,
     p2mFrameList,
     machdep,
   };
@@ -93,6 +111,8 @@ const spec: KernelSpec = {
     machdep: { data: machdep_data, text: { ...mainText, ...suspendText, ...trapText } },
     clock: { data: clock_data, text: clockText },
     xencons: { data: xencons_softc, text: xenconsText },
+    xenbus: { data: xenbus_data, text: { ...xsText, ...xenbusText, ...shutdownText } },
+    xbd: { data: xbd_data, text: xbdText },
   },
   link,
 };

@@ -4,6 +4,7 @@
  */
 import { array, i32, i64, struct, u32, u64, type View } from '@port-xen/layout';
 import type { Cpu } from './cpu.ts';
+import { PAGE_SIZE } from './image.ts';
 import type { Sched } from './sched.ts';
 import { call, done, goto, leaf, routine, type Text } from './text.ts';
 
@@ -16,7 +17,7 @@ export const B_FLUSH = 8;
 export const NBUF = 16;
 export const DEV_BSIZE = 512;
 /** The most that physio puts into one buf: eleven pages, what a blkif request holds. */
-export const MAXPHYS = 11 * 4096;
+export const MAXPHYS: number = 11 * PAGE_SIZE;
 
 export const buf = struct('buf', {
   b_flags: u32,
@@ -137,7 +138,8 @@ export const bufText: Text<BufPool> = {
       if (bp === undefined) {
         return l.count > 0 ? goto('wait') : call('issue', m.cpu.sym('tsleep'), m.data, 0);
       }
-      const length = Math.min(l.left, MAXPHYS);
+      // A request holds eleven pages, and the first may be one of which only the end is meant.
+      const length = Math.min(l.left, MAXPHYS - (l.uaddr % PAGE_SIZE));
       bp.b_flags |= l.flags;
       bp.b_bcount = length;
       bp.b_resid = length;

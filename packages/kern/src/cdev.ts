@@ -1,7 +1,7 @@
 /*
  * Character devices (cdevsw): a table in memory of names and of the text that opens, reads and writes them.
  */
-import { array, bytes, cString, i64, struct, textOf, u32, type View } from '@port-xen/layout';
+import { array, bytes, cString, i64, struct, textOf, type View } from '@port-xen/layout';
 import type { Cpu } from './cpu.ts';
 import { kassert } from './panic.ts';
 
@@ -15,9 +15,11 @@ export const cdev = struct('cdev', {
   d_write: i64,
   /** Leaf(softc) → bytes; 0: not a device with a size. */
   d_size: i64,
+  /** Text(softc) → 0 or -errno: everything written is on the medium. 0: nothing is ever cached. */
+  d_sync: i64,
 });
 
-export const cdev_data = struct('cdev_data', { ncdev: u32, table: array(cdev, NCDEV) });
+export const cdev_data = struct('cdev_data', { table: array(cdev, NCDEV) });
 
 export class Cdevsw {
   readonly cpu: Cpu;
@@ -40,23 +42,37 @@ export class Cdevsw {
   attach(
     name: string,
     softc: number,
-    text: { read?: number; write?: number; size?: number },
+    text: { read?: number; write?: number; size?: number; sync?: number },
   ): void {
-    const d = this.#d;
-    kassert(d.ncdev < NCDEV, `expected at most ${NCDEV} character devices`);
-    const dev = d.table.at(d.ncdev++);
+    const dev = this.#free();
     dev.d_name = cString(name);
     dev.d_softc = softc;
     dev.d_read = text.read ?? 0;
     dev.d_write = text.write ?? 0;
     dev.d_size = text.size ?? 0;
+    dev.d_sync = text.sync ?? 0;
+  }
+
+  #free(): View<typeof cdev> {
+    const { table } = this.#d;
+    for (let i = 0; i < NCDEV; i++) {
+      const dev = table.at(i);
+      if (textOf(dev.d_name) === '') return dev;
+    }
+    kassert(false, `expected at most ${NCDEV} character devices`);
+  }
+
+  /** Takes a device's name away. Its entry, which programs may have open, stays until it is used for another. */
+  detach(name: string): void {
+    const address = this.lookup(name);
+    if (address !== 0) this.at(address).d_name = new Uint8Array(16);
   }
 
   /** @returns the address of the device's entry, 0 when there is none of that name */
   lookup(name: string): number {
-    const d = this.#d;
-    for (let i = 0; i < d.ncdev; i++) {
-      const dev = d.table.at(i);
+    const { table } = this.#d;
+    for (let i = 0; i < NCDEV; i++) {
+      const dev = table.at(i);
       if (textOf(dev.d_name) === name) return dev.address;
     }
     return 0;

@@ -10,4 +10,7 @@ export const EBUSY = 16;
 export const ENODEV = 19;
 export const EINVAL = 22;
 export const EMFILE = 24;
+export const ENOSPC = 28;
+export const EROFS = 30;
+export const EOPNOTSUPP = 45;
 export const ENOSYS = 78;

@@ -80,6 +80,11 @@ export class StartOfDay {
     return start_info.at(this.cpu.memory, this.d.start_info);
   }
 
+  /** Kernel address of the xenstore page. */
+  get storePage(): number {
+    return this.d.store_page;
+  }
+
   /** Machine address of shared_info. */
   get sharedInfoMa(): number {
     return this.startInfo.shared_info;

@@ -39,6 +39,8 @@ export const xenbus_device = struct('xenbus_device', {
 
 export const xenbus_data = struct('xenbus_data', {
   xb_page: i64,
+  /** The autoconf device of the bus. */
+  xb_device: i64,
   xb_port: u32,
   /** The lwp whose request is under way; 0: none. */
   xs_lock: i64,

@@ -5,7 +5,7 @@ import { XenbusStateClosed, XenbusStateInitialising } from '@port-xen/abi';
 import { call, done, goto, leaf, PRI_KTHREAD, routine, type Text } from '@port-xen/kern';
 import { bytes, i32, i64, struct, u32, u64 } from '@port-xen/layout';
 import { numberOf, putString, XS_STRING_MAX } from './guest-string.ts';
-import type { Xenbus } from './xenbus.ts';
+import { type Xenbus, XS_EAGAIN } from './xenbus.ts';
 import { NWATCH, NXENBUSDEV } from './xenbus-data.ts';
 
 const LIST_MAX = 1024;
@@ -33,11 +33,21 @@ const walking = struct('xenbus_walk_locals', {
   pad: u64,
 });
 
+const writing = struct('xenbus_write_locals', {
+  device: i64,
+  nodes: i64,
+  at: i64,
+  tx: i64,
+  error: i64,
+  path: bytes(XS_STRING_MAX),
+});
+
 const PATH = probing.offset.path;
 const VALUE = probing.offset.value;
 const LIST = probing.offset.list;
 const R_PATH = reading.offset.path;
 const R_VALUE = reading.offset.value;
+const W_PATH = writing.offset.path;
 
 /** The device numbers in a directory's listing, ascending. */
 const idsOf = (list: Uint8Array): number[] =>
@@ -56,6 +66,7 @@ export const xenbusText: Text<Xenbus> = {
       const { autoconf, sched } = m.kern;
       m.connect();
       const dv = autoconf.attach('xenbus0', parent, 0);
+      m.d.xb_device = dv.address;
       autoconf.pmfRegister(dv, m.cpu.sym('xenbus_suspend'), m.cpu.sym('xenbus_resume'));
       m.kern.msgbuf.printf(`xenbus0 at hypervisor0: store port ${m.d.xb_port}\n`);
       sched.create('xenwatch', m.cpu.sym('xenwatch_thread'), 0, PRI_KTHREAD);
@@ -254,6 +265,56 @@ export const xenbusText: Text<Xenbus> = {
     },
   }),
 
+  /**
+   * (device, nodes): writes nodes of its directory in one transaction.
+   * @param nodes names and values in turn, each NUL-terminated, ended by an empty name @returns 0 or -errno
+   */
+  xenbus_write_nodes: routine(writing, {
+    start: (_, l, device, nodes) => {
+      l.device = device;
+      l.nodes = nodes;
+      return goto('begin');
+    },
+    begin: (m, l) => {
+      l.at = l.nodes;
+      return call('begun', m.cpu.sym('xs_transaction_start'));
+    },
+    begun: (_, l, tx) => {
+      if (tx < 0) return done(tx);
+      l.tx = tx;
+      return goto('next');
+    },
+    next: (m, l) => {
+      const name = m.text(l.at);
+      if (name === '') return call('ended', m.cpu.sym('xs_transaction_end'), l.tx, 0);
+      putString(m.cpu.memory, l.address + W_PATH, `${m.pathOf(m.device(l.device))}/${name}`);
+      const value = l.at + name.length + 1;
+      l.at = value + m.text(value).length + 1;
+      return call('written', m.cpu.sym('xs_write'), l.tx, l.address + W_PATH, value);
+    },
+    written: (m, l, result) => {
+      if (result >= 0) return goto('next');
+      l.error = result;
+      return call('aborted', m.cpu.sym('xs_transaction_end'), l.tx, 1);
+    },
+    aborted: (_, l) => done(l.error),
+    ended: (_, __, result) => (result === -XS_EAGAIN ? goto('begin') : done(Math.min(result, 0))),
+  }),
+
+  /** (device): it is no more; nor is the watch on its back end's state. */
+  xenbus_free_device: routine(walking, {
+    start: (m, l, device) => {
+      const dev = m.device(device);
+      l.watch = dev.xbusd_watch;
+      dev.xbusd_used = 0;
+      return l.watch === 0 ? done() : call('free', m.cpu.sym('xs_unwatch'), l.watch);
+    },
+    free: (m, l) => {
+      m.freeWatch(l.watch);
+      return done();
+    },
+  }),
+
   /** Waits until no request is under way, keeps the slot, and lets go of the channel. */
   xenbus_suspend: routine(walking, {
     lock: (m) => {
@@ -287,8 +348,9 @@ export const xenbusText: Text<Xenbus> = {
       if (dev === undefined) return goto('device');
       return call('found', m.cpu.sym('xenbus_read_otherend'), dev.address);
     },
-    found: (m, l) => {
+    found: (m, l, result) => {
       const dev = m.deviceAt(l.position - 1);
+      if (dev !== undefined && result < 0) m.setOtherend(dev, '', -1);
       if (dev !== undefined && dev.xbusd_watch !== 0) {
         m.setNode(dev.xbusd_watch, `${m.otherendOf(dev)}/state`);
       }

@@ -337,6 +337,12 @@ export class Xenbus {
     kassert(false, `xenbus: expected at most ${NWATCH} watches`);
   }
 
+  /** Forgets a watch, and the events for it that wait. */
+  freeWatch(address: number): void {
+    const { watches } = this.d;
+    watches.at((address - watches.address(0)) / this.#watchSize).w_used = 0;
+  }
+
   /** The watch at a place of the table. */
   watchAt(index: number): View<typeof watch> {
     return this.d.watches.at(index);
@@ -404,6 +410,21 @@ export class Xenbus {
 
   otherendOf(dev: View<typeof xenbus_device>): string {
     return textOf(dev.xbusd_otherend);
+  }
+
+  /** The autoconf device that devices are children of. */
+  get bus(): number {
+    return this.d.xb_device;
+  }
+
+  /** The domain in which a device's back end is. */
+  otherendIdOf(address: number): number {
+    return this.device(address).xbusd_otherend_id;
+  }
+
+  /** Whether the host has a back end for the device. */
+  isPresent(address: number): boolean {
+    return this.otherendOf(this.device(address)) !== '';
   }
 
   setOtherend(dev: View<typeof xenbus_device>, path: string, id: number): void {

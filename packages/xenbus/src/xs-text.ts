@@ -7,6 +7,7 @@ import {
   XS_RM,
   XS_TRANSACTION_END,
   XS_TRANSACTION_START,
+  XS_UNWATCH,
   XS_WATCH,
   XS_WRITE,
   xsd_sockmsg,
@@ -52,6 +53,21 @@ const onPath = (type: number): Routine<Xenbus> =>
         reply,
         max,
       );
+    },
+    answered: (_, __, result) => done(result),
+  });
+
+/** A request about a watch: its node and its token. (watch). */
+const onWatch = (type: number): Routine<Xenbus> =>
+  routine(requesting, {
+    start: (m, l, w) => {
+      const { memory } = m.cpu;
+      const node = m.nodeOf(w);
+      const token = m.tokenOf(w);
+      putString(memory, l.address, node);
+      putString(memory, l.address + node.length + 1, token);
+      const length = node.length + token.length + 2;
+      return call('answered', m.cpu.sym('xs_talkv'), type, 0, l.address, length, 0, 0);
     },
     answered: (_, __, result) => done(result),
   });
@@ -155,16 +171,7 @@ export const xsText: Text<Xenbus> = {
   }),
 
   /** (watch): registers it; it fires once at once. */
-  xs_watch: routine(requesting, {
-    start: (m, l, w) => {
-      const { memory } = m.cpu;
-      const node = m.nodeOf(w);
-      const token = m.tokenOf(w);
-      putString(memory, l.address, node);
-      putString(memory, l.address + node.length + 1, token);
-      const length = node.length + token.length + 2;
-      return call('answered', m.cpu.sym('xs_talkv'), XS_WATCH, 0, l.address, length, 0, 0);
-    },
-    answered: (_, __, result) => done(result),
-  }),
+  xs_watch: onWatch(XS_WATCH),
+  /** (watch): it fires no more. */
+  xs_unwatch: onWatch(XS_UNWATCH),
 };

@@ -1,0 +1,81 @@
+/*
+ * What a block front end keeps: its ring's private indices, the requests that are out, the bufs that wait.
+ *
+ *     bufs that wait   sc_bufq_head → buf ─b_actq→ buf ─b_actq→ … ← sc_bufq_tail
+ *     requests         sc_reqs[id]: what is in the ring under that id, in terms that outlive a restore
+ *
+ * A request names its pages by physical address. Frames and references stand in the ring and in the grant table only, and
+ * are made anew when a request is issued again to another host's back end.
+ */
+import { BLKIF_MAX_SEGMENTS_PER_REQUEST, blkif_request } from '@port-xen/abi';
+import { array, bytes, i32, i64, nest, struct, u8, u32, u64, type View } from '@port-xen/layout';
+import { front_ring, ringSize } from '@port-xen/ring';
+
+export const RING_BYTES = 4096;
+/** Slots of a ring of one page: 32. */
+export const XBD_RING_SIZE: number = ringSize(RING_BYTES, blkif_request.size);
+/** Disks that the kernel can have. */
+export const NXBD = 8;
+
+/** There is no back end: nothing is put into the ring. */
+export const XBD_DISCONNECTED = 0;
+export const XBD_CONNECTED = 1;
+/** The domain is being saved: nothing is put into the ring, and no handler runs. */
+export const XBD_SUSPENDED = 2;
+/** The back end is going away for good: whatever is asked for fails. */
+export const XBD_GONE = 3;
+
+const xbd_segment = struct('xbd_segment', {
+  /** Physical address of the page. */
+  s_pa: i64,
+  s_gntref: i32,
+  s_first_sect: u8,
+  s_last_sect: u8,
+});
+
+export const xbd_req = struct('xbd_req', {
+  /** The buf that is answered; 0: the slot is free. */
+  req_bp: i64,
+  req_sector: u64,
+  req_operation: u32,
+  req_nr_segments: u32,
+  /** 0 while the request has to be issued again. */
+  req_issued: u32,
+  /** Order of issue: after a restore the requests are issued again as they were. */
+  req_stamp: u64,
+  req_seg: array(xbd_segment, BLKIF_MAX_SEGMENTS_PER_REQUEST),
+});
+
+export type XbdReq = View<typeof xbd_req>;
+
+export const xbd_softc = struct('xbd_xenbus_softc', {
+  sc_used: u32,
+  sc_unit: u32,
+  /** The xenbus device. */
+  sc_xbusd: i64,
+  sc_dev: i64,
+  sc_backend_status: u32,
+  sc_evtchn: u32,
+  sc_ring_gntref: i32,
+  /** Kernel address of the ring page. */
+  sc_ring_page: i64,
+  sc_ring: nest(front_ring),
+  /** 512-byte sectors. */
+  sc_sectors: u64,
+  /** VDISK_CDROM, VDISK_REMOVABLE, VDISK_READONLY. */
+  sc_info: u32,
+  sc_cache_flush: u32,
+  /** It has been a disk before: programs have it open. */
+  sc_attached: u32,
+  sc_bufq_head: i64,
+  sc_bufq_tail: i64,
+  sc_stamp: u64,
+  /** Requests in the ring, or to be issued again. */
+  sc_busy: u32,
+  sc_xname: bytes(8),
+  sc_reqs: array(xbd_req, XBD_RING_SIZE),
+});
+
+export type XbdSoftc = View<typeof xbd_softc>;
+
+export const xbd_data = struct('xbd_data', { softcs: array(xbd_softc, NXBD) });

@@ -1,0 +1,271 @@
+/*
+ * A disk's life as text: attach, connect, suspend, resume, and what programs do with it.
+ *
+ *     attach   softc ─┐
+ *                     ├─ xbd_connect: ring, grant, channel, nodes, Initialised ─► the back end is Connected ─► xbd_open
+ *     resume   softc ─┘
+ *
+ * Attach discovers a disk, resume a new back end for a disk that programs have open; what connects is the same text. Neither
+ * waits for the back end: it is served by the watch on its state, and what programs ask for waits in bufq.
+ */
+import {
+  XenbusStateClosed,
+  XenbusStateClosing,
+  XenbusStateConnected,
+  XenbusStateInitialised,
+} from '@port-xen/abi';
+import {
+  B_FLUSH,
+  B_READ,
+  call,
+  DEV_BSIZE,
+  done,
+  EINVAL,
+  ENOSPC,
+  ENXIO,
+  goto,
+  leaf,
+  type Routine,
+  routine,
+  type Text,
+} from '@port-xen/kern';
+import { bytes, cString, i64, struct, u32, u64 } from '@port-xen/layout';
+import type { Xbd } from './xbd.ts';
+import { XBD_CONNECTED, XBD_DISCONNECTED, XBD_GONE, XBD_SUSPENDED } from './xbd-data.ts';
+
+/** Ticks that a suspend waits for the back end: five seconds. */
+const DRAIN_TICKS = 500;
+const NODES_MAX = 128;
+const NAME_MAX = 32;
+const MIB = 2 ** 20;
+
+const connecting = struct('xbd_connect_locals', { sc: i64, nodes: bytes(NODES_MAX) });
+const opening = struct('xbd_open_locals', {
+  sc: i64,
+  sectors: u64,
+  info: u32,
+  name: bytes(NAME_MAX),
+});
+const suspending = struct('xbd_suspend_locals', { sc: i64, drained: u32, pad: u32 });
+const transferring = struct('xbd_transfer_locals', { bp: i64, error: i64 });
+
+const NODES = connecting.offset.nodes;
+const NAME = opening.offset.name;
+
+/** xenbus_read_number of a node of the back end's. */
+const readOtherend = (m: Xbd, locals: number, xbusd: number, name: string, then: string) => {
+  m.cpu.memory.write(locals + NAME, cString(name));
+  return call(then, m.cpu.sym('xenbus_read_number'), xbusd, locals + NAME, 1);
+};
+
+/** (softc, offset, address, length): whole sectors, to the end of the disk at most. */
+const physio = (flags: number): Routine<Xbd> =>
+  routine(transferring, {
+    start: (m, _, softc, offset, address, length) => {
+      const sc = m.at(softc);
+      if (sc.sc_backend_status === XBD_GONE) return done(-ENXIO);
+      if (offset % DEV_BSIZE !== 0 || length % DEV_BSIZE !== 0 || address % DEV_BSIZE !== 0) {
+        return done(-EINVAL);
+      }
+      const left = sc.sc_sectors * DEV_BSIZE - offset;
+      if (left <= 0) return done(flags === B_READ ? 0 : -ENOSPC);
+      const count = Math.min(length, left);
+      const strategy = m.cpu.sym('xbdstrategy');
+      return call('moved', m.cpu.sym('physio'), strategy, softc, flags, offset, address, count);
+    },
+    moved: (_, __, result) => done(result),
+  });
+
+export const xbdText: Text<Xbd> = {
+  xbdstrategy: leaf((m, softc, bp) => m.strategy(m.at(softc), m.kern.bufs.at(bp))),
+  xbd_handler: leaf((m, softc) => m.handler(m.at(softc))),
+  xbdread: physio(B_READ),
+  xbdwrite: physio(0),
+  xbdsize: leaf((m, softc) => m.at(softc).sc_sectors * DEV_BSIZE),
+
+  /** (softc): DIOCCACHESYNC. @returns 0 or -errno */
+  xbdsync: routine(transferring, {
+    start: (m, l, softc) => {
+      const bp = m.kern.bufs.get();
+      if (bp === undefined) return call('start', m.cpu.sym('tsleep'), m.kern.bufs.data, 0);
+      bp.b_flags |= B_FLUSH;
+      l.bp = bp.address;
+      return call('wait', m.cpu.sym('xbdstrategy'), softc, bp.address);
+    },
+    wait: (m, l) => call('synced', m.cpu.sym('biowait'), l.bp),
+    synced: (m, l, error) => {
+      m.kern.bufs.put(m.kern.bufs.at(l.bp));
+      return done(-error);
+    },
+  }),
+
+  /** (xenbus device) → softc, 0 when there is no room for another disk. */
+  xbd_xenbus_attach: routine(suspending, {
+    start: (m, l, xbusd) => {
+      const sc = m.create(xbusd);
+      if (sc === undefined) return done(0);
+      l.sc = sc.address;
+      const { autoconf } = m.kern;
+      const dv = autoconf.attach(m.nameOf(sc), m.xenbus.bus, sc.address);
+      autoconf.pmfRegister(dv, m.cpu.sym('xbd_xenbus_suspend'), m.cpu.sym('xbd_xenbus_resume'));
+      sc.sc_dev = dv.address;
+      autoconf.pendingIncr();
+      return call('connected', m.cpu.sym('xbd_connect'), sc.address);
+    },
+    connected: (m, l, ok) => {
+      if (ok === 0) m.kern.autoconf.pendingDecr();
+      return done(l.sc);
+    },
+  }),
+
+  /** (softc): an empty ring for a back end to map. @returns 1, or 0 when there are no grants or no nodes to write */
+  xbd_connect: routine(connecting, {
+    start: (m, l, softc) => {
+      const sc = m.at(softc);
+      l.sc = softc;
+      if (!m.prepare(sc)) return done(0);
+      const nodes = {
+        'ring-ref': sc.sc_ring_gntref,
+        'event-channel': sc.sc_evtchn,
+        protocol: 'x86_64-abi',
+      };
+      const text = Object.entries(nodes).map(([name, value]) => `${name}\0${value}\0`);
+      m.cpu.memory.write(l.address + NODES, cString(text.join('')));
+      return call('told', m.cpu.sym('xenbus_write_nodes'), sc.sc_xbusd, l.address + NODES);
+    },
+    told: (m, l, result) => {
+      const sc = m.at(l.sc);
+      if (result < 0) {
+        m.kern.msgbuf.printf(`${m.nameOf(sc)}: its nodes cannot be written: error ${-result}\n`);
+        return done(0);
+      }
+      m.kern.msgbuf.printf(
+        `${m.nameOf(sc)}: ring grant ${sc.sc_ring_gntref}, port ${sc.sc_evtchn}\n`,
+      );
+      return call('done', m.cpu.sym('xenbus_switch_state'), sc.sc_xbusd, XenbusStateInitialised);
+    },
+    done: (_, __, result) => done(result < 0 ? 0 : 1),
+  }),
+
+  /** (softc, state): the watch on the back end's state. */
+  xbd_backend_changed: routine(suspending, {
+    start: (m, l, softc, state) => {
+      const sc = m.at(softc);
+      l.sc = softc;
+      if (state === XenbusStateConnected && sc.sc_backend_status === XBD_DISCONNECTED) {
+        return call('done', m.cpu.sym('xbd_open'), softc);
+      }
+      if (state === XenbusStateClosing && sc.sc_backend_status !== XBD_GONE) {
+        m.kern.msgbuf.printf(`${m.nameOf(sc)}: the back end is closing\n`);
+        m.fail(sc, ENXIO);
+        return goto('drain');
+      }
+      if (state === XenbusStateClosed && sc.sc_backend_status === XBD_GONE) {
+        return goto('detach');
+      }
+      return done();
+    },
+    drain: (m, l) => {
+      const sc = m.at(l.sc);
+      if (sc.sc_busy > 0) return call('drain', m.cpu.sym('tsleep'), m.idleChannel(sc), 0);
+      return call('done', m.cpu.sym('xenbus_switch_state'), sc.sc_xbusd, XenbusStateClosed);
+    },
+    detach: (m, l) => {
+      const sc = m.at(l.sc);
+      m.kern.msgbuf.printf(`${m.nameOf(sc)}: detached\n`);
+      m.release(sc);
+      m.kern.cdevsw.detach(m.nameOf(sc));
+      m.kern.autoconf.detach(sc.sc_dev);
+      sc.sc_used = 0;
+      return call('done', m.cpu.sym('xenbus_free_device'), sc.sc_xbusd);
+    },
+    done: () => done(),
+  }),
+
+  /** (softc): the back end serves the ring: what it has, then whatever waits for it. */
+  xbd_open: routine(opening, {
+    start: (m, l, softc) => {
+      l.sc = softc;
+      return readOtherend(m, l.address, m.at(softc).sc_xbusd, 'sectors', 'sectors');
+    },
+    sectors: (m, l, result) => {
+      l.sectors = Math.max(0, result);
+      return readOtherend(m, l.address, m.at(l.sc).sc_xbusd, 'info', 'info');
+    },
+    info: (m, l, result) => {
+      l.info = Math.max(0, result);
+      return readOtherend(m, l.address, m.at(l.sc).sc_xbusd, 'feature-flush-cache', 'flush');
+    },
+    flush: (m, l, result) => {
+      const sc = m.at(l.sc);
+      sc.sc_sectors = l.sectors;
+      sc.sc_info = l.info;
+      sc.sc_cache_flush = result === 1 ? 1 : 0;
+      return call('open', m.cpu.sym('xenbus_switch_state'), sc.sc_xbusd, XenbusStateConnected);
+    },
+    open: (m, l) => {
+      const sc = m.at(l.sc);
+      const name = m.nameOf(sc);
+      const mib = ((sc.sc_sectors * DEV_BSIZE) / MIB).toFixed(2);
+      m.kern.msgbuf.printf(
+        `${name}: ${mib} MB, ${DEV_BSIZE} bytes/sect x ${sc.sc_sectors} sectors\n`,
+      );
+      if (sc.sc_attached === 0) {
+        sc.sc_attached = 1;
+        m.kern.cdevsw.attach(name, sc.address, {
+          read: m.cpu.sym('xbdread'),
+          write: m.cpu.sym('xbdwrite'),
+          size: m.cpu.sym('xbdsize'),
+          sync: m.cpu.sym('xbdsync'),
+        });
+        m.kern.autoconf.pendingDecr();
+      }
+      m.connected(sc);
+      return done();
+    },
+  }),
+
+  /** (softc): waits for what is out, five seconds at most; what is not answered then is issued again after the restore. */
+  xbd_xenbus_suspend: routine(suspending, {
+    start: (_, l, softc) => {
+      l.sc = softc;
+      return goto('drain');
+    },
+    drain: (m, l) => {
+      const sc = m.at(l.sc);
+      if (sc.sc_backend_status === XBD_CONNECTED && sc.sc_busy > 0 && l.drained < DRAIN_TICKS) {
+        l.drained++;
+        return call('drain', m.cpu.sym('tsleep'), m.idleChannel(sc), 1);
+      }
+      if (sc.sc_evtchn !== 0) m.silence(sc);
+      m.kern.msgbuf.printf(
+        `${m.nameOf(sc)}: suspended, port ${sc.sc_evtchn} let go, ${sc.sc_busy} requests unanswered\n`,
+      );
+      if (sc.sc_backend_status === XBD_CONNECTED) sc.sc_backend_status = XBD_SUSPENDED;
+      return done(1);
+    },
+  }),
+
+  /** (softc, cancelled). */
+  xbd_xenbus_resume: routine(suspending, {
+    start: (m, _, softc, cancelled) => {
+      const sc = m.at(softc);
+      if (cancelled !== 0) {
+        // The back end never lost the ring.
+        if (sc.sc_backend_status === XBD_SUSPENDED) sc.sc_backend_status = XBD_CONNECTED;
+        if (sc.sc_evtchn !== 0) m.listen(sc);
+        m.handler(sc);
+        return done(1);
+      }
+      m.forgetHandles(sc);
+      if (sc.sc_backend_status === XBD_GONE) return done(1);
+      if (!m.xenbus.isPresent(sc.sc_xbusd)) {
+        m.kern.msgbuf.printf(`${m.nameOf(sc)}: this host has no such disk\n`);
+        m.fail(sc, ENXIO);
+        return done(1);
+      }
+      return call('connected', m.cpu.sym('xbd_connect'), softc);
+    },
+    connected: (_, __, ok) => done(ok),
+  }),
+};
