@@ -14,9 +14,10 @@ import {
   blkif_request,
   blkif_response,
 } from '@port-xen/abi';
-import type { Dom0, GrantMapping } from '@port-xen/hypervisor';
+import type { GrantMapping } from '@port-xen/hypervisor';
 import { BackRing, ringSize } from '@port-xen/ring';
 import type { Sim } from '@port-xen/sim';
+import type { BackendXen } from '@port-xen/xenbus-backend';
 import type { BlockStore } from './block-store.ts';
 import {
   checkRequest,
@@ -28,12 +29,6 @@ import {
 } from './request.ts';
 import type { Spindle } from './spindle.ts';
 import { transfer } from './transfer.ts';
-
-/** What Xen does for a back end in domain 0. */
-export type BackendXen = Pick<
-  Dom0,
-  'grantMap' | 'grantCopy' | 'bindInterdomain' | 'notify' | 'close'
->;
 
 /** What a connection is made of. */
 export interface ConnectionParts {

@@ -1,29 +1,20 @@
 /*
  * What a front end says of itself in its own directory, which its guest may write as it likes:
  *
- *     state            see stateOf
  *     ring-ref         grant reference of the ring page
  *     event-channel    the guest's port
  *     protocol         x86_64-abi, or absent
  */
+import { numberAt } from '@port-xen/xenbus-backend';
 import type { StoreClient } from '@port-xen/xenstore';
 
 const PROTOCOL = 'x86_64-abi';
-const MAX_U32 = 0xffff_ffff;
 
 /** Where the ring is. */
 export interface Frontend {
   readonly ringRef: number;
   readonly port: number;
 }
-
-/** A decimal 32-bit number, or a sentence. */
-const numberAt = (store: StoreClient, directory: string, name: string): number | string => {
-  const value = store.tryRead(`${directory}/${name}`);
-  const number = value !== undefined && /^[0-9]{1,10}$/.test(value) ? Number(value) : Number.NaN;
-  if (number <= MAX_U32) return number;
-  return `expected a 32-bit number in ${directory}/${name}, found ${value === undefined ? 'no node' : JSON.stringify(value.slice(0, 40))}`;
-};
 
 /** @returns where the ring is, or a sentence saying what the front end got wrong */
 export const readFrontend = (store: StoreClient, directory: string): Frontend | string => {

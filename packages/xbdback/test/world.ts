@@ -1,8 +1,8 @@
 import { XenError } from '@port-xen/hypervisor';
 import { BytesMemory } from '@port-xen/layout';
 import { Sim } from '@port-xen/sim';
+import type { BackendXen } from '@port-xen/xenbus-backend';
 import { Xenstored } from '@port-xen/xenstore';
-import type { BackendXen } from '../src/connection.ts';
 import { type BlockStore, Xbdback } from '../src/index.ts';
 
 const EINVAL = 22;

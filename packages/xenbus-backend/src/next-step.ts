@@ -7,11 +7,13 @@
  *   Closed or gone       not Closed       abandon: forget what is in flight, release the ring, Closed
  *   Closing              ring mapped      drain: answer what was taken, then release the ring
  *   Closing              no ring          own Closing (what a front end waits for before it says Closed)
- *   Initialised or       InitWait         connect: map ring and port, Connected
- *     Connected
+ *   ready                InitWait         connect: map ring and port, Connected
  *   Initialising         Closed, online   reopen: InitWait again
  *   0, 1 or 2            not online       abandon: it is not connected, there is nobody to wait for
  *   anything else                         wait
+ *
+ * A front end is ready when it is Connected; that of a block device already when it is Initialised (`readyAt`). A network
+ * front end that is Initialised may not have said yet where its rings are.
  *
  * A toolstack removes a device by writing `online` 0 and `state` Closing into the back end's own directory; a
  * front end that is connected sees the latter and closes first.
@@ -20,7 +22,6 @@ import {
   XenbusStateClosed,
   XenbusStateClosing,
   XenbusStateConnected,
-  XenbusStateInitialised,
   XenbusStateInitialising,
   XenbusStateInitWait,
 } from '@port-xen/abi';
@@ -35,6 +36,8 @@ export interface BothEnds {
   readonly online: boolean;
   /** The ring is mapped. */
   readonly mapped: boolean;
+  /** The state from which on a front end has said where its rings are: Initialised or Connected. */
+  readonly readyAt: number;
 }
 
 export type Step = 'wait' | 'connect' | 'drain' | 'close' | 'abandon' | 'reopen';
@@ -50,7 +53,7 @@ export const nextStep = (ends: BothEnds): Step => {
     if (ends.mapped) return 'drain';
     return own === XenbusStateClosing ? 'wait' : 'close';
   }
-  if (front === XenbusStateInitialised || front === XenbusStateConnected) {
+  if (front >= ends.readyAt && front <= XenbusStateConnected) {
     return own === XenbusStateInitWait && ends.online ? 'connect' : 'wait';
   }
   return ends.online ? 'wait' : 'abandon';

@@ -1,0 +1,4 @@
+export { BackendBus } from './backend-bus.ts';
+export type { BackendXen } from './backend-xen.ts';
+export type { DeviceEnd, DeviceHandle } from './device-end.ts';
+export { numberAt } from './number-at.ts';
