@@ -1,0 +1,1 @@
+export { type CapturedFrame, type CaptureInterface, PcapngWriter } from './pcapng-writer.ts';
