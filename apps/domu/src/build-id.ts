@@ -1,48 +1,33 @@
 import { createHash } from 'node:crypto';
-import { globSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { BUILD_ID_SIZE } from '@port-xen/kern';
 
-/** The packages whose text or data layout a guest kernel is made of. */
-const GUEST_PACKAGES = [
-  'abi',
-  'clock',
-  'evtchn',
-  'kern',
-  'layout',
-  'machdep',
-  'pmap',
-  'ring',
-  'uvm',
-  'xbd',
-  'xenbus',
-  'xencons',
-  'xengnt',
-];
+/** `from '…'` of imports and re-exports, types included: what a type says of a layout is part of the kernel too. */
+const FROM = /^\s*(?:import|export|\})[^'\n]*from '([^']+)'|^import '([^']+)'/gm;
+
+/** Every source file that `path` reaches through relative imports and the packages of this repository. */
+const reach = (path: string, into: Map<string, string>): void => {
+  if (into.has(path)) return;
+  const text = readFileSync(path, 'utf8');
+  into.set(path, text);
+  const require = createRequire(path);
+  for (const match of text.matchAll(FROM)) {
+    const specifier = match[1] ?? match[2] ?? '';
+    if (/^\.|^@port-xen\//.test(specifier)) reach(require.resolve(specifier), into);
+  }
+};
 
 /**
- * The kernel's build id: a digest of the sources it is made of. A saved guest's stacks hold addresses in its text, so it
- * can go on under the same sources only.
+ * The kernel's build id: a digest of the sources that it is made of, kernel.ts and all that it imports. A saved guest's stacks
+ * hold addresses in its text, so it can go on under the same sources only.
  */
 export const buildId = (): Uint8Array => {
-  const here = dirname(fileURLToPath(import.meta.url));
-  const folders = [
-    ...GUEST_PACKAGES.map((name) =>
-      fileURLToPath(new URL('.', import.meta.resolve(`@port-xen/${name}`))),
-    ),
-    join(here, 'programs'),
-  ];
+  const sources = new Map<string, string>();
+  reach(fileURLToPath(new URL('kernel.ts', import.meta.url)), sources);
   const hash = createHash('sha256');
-  for (const folder of folders) {
-    for (const file of globSync('**/*.ts', { cwd: folder }).sort()) {
-      hash
-        .update(file)
-        .update('\0')
-        .update(readFileSync(join(folder, file)))
-        .update('\0');
-    }
-  }
-  hash.update(readFileSync(join(here, 'kernel.ts')));
+  // The contents alone: where a clone lies on the disk makes no difference.
+  for (const text of [...sources.values()].sort()) hash.update(text).update('\0');
   return new Uint8Array(hash.digest().subarray(0, BUILD_ID_SIZE));
 };

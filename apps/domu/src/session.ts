@@ -1,6 +1,7 @@
 /*
  * A run: a domain created or restored on a host of its own, followed to its end or to the moment at which it is saved.
  */
+import { type ShutdownAction, toJson } from '@port-xen/toolstack';
 import { FileSink } from './file-stream.ts';
 import { UserError } from './user-error.ts';
 import { describeWhen, type When } from './when.ts';
@@ -18,29 +19,54 @@ export type Outcome =
   | { readonly kind: 'saved' }
   | { readonly kind: 'ended'; readonly reason: number };
 
+/** What the toolstack does that ends in another domain of the same name. */
+const RESTARTS: ReadonlySet<ShutdownAction> = new Set([
+  'restart',
+  'restart_rename',
+  'coredump_restart',
+  'soft_reset',
+]);
+
 const SHUTDOWN_NAMES = ['poweroff', 'reboot', 'suspend', 'crash', 'watchdog', 'soft reset'];
 
 /** What a shutdown reason is called. */
 export const shutdownName = (reason: number): string =>
   SHUTDOWN_NAMES[reason] ?? `reason ${reason}`;
 
-/** Follows one domain of a world. */
+/** How long events are handled before Node.js may see to signals and sockets. */
+const BATCH_MS = 20;
+const EVENTS_PER_LOOK = 256;
+
+/** Follows one domain of a world, and the one that takes its place when it restarts. */
 export class Session {
   readonly #world: World;
-  readonly #domid: number;
   readonly #plan: SavePlan | undefined;
+  readonly #onSave: (domid: number) => void;
+  #domid: number;
+  #name: string;
   #requested = false;
   #saved = false;
+  #restarting = false;
   #ended: number | undefined;
   #failure: Error | undefined;
   #seen = '';
 
-  constructor(world: World, domid: number, plan: SavePlan | undefined) {
+  /** @param onSave told when the save is asked for */
+  constructor(
+    world: World,
+    domid: number,
+    plan: SavePlan | undefined,
+    onSave: (domid: number) => void = () => {},
+  ) {
     this.#world = world;
     this.#domid = domid;
+    this.#name = world.xl.configOf(domid).name;
     this.#plan = plan;
-    world.xl.onExit((exited, reason) => {
-      if (exited === domid) this.#ended = reason;
+    this.#onSave = onSave;
+    world.xl.onExit((exited, reason, action) => {
+      if (exited !== this.#domid) return;
+      this.#ended = reason;
+      this.#restarting = RESTARTS.has(action);
     });
     const when = plan?.when;
     if (when?.kind === 'ns') world.sim.at(when.time_ns, () => this.#save());
@@ -48,6 +74,11 @@ export class Session {
       if (when.count <= world.xbdback.completed) world.sim.after(0, () => this.#save());
       else world.xbdback.onComplete((total) => total === when.count && this.#save());
     }
+  }
+
+  /** The domain's number now. */
+  get domid(): number {
+    return this.#domid;
   }
 
   /** The console printed something. */
@@ -62,13 +93,24 @@ export class Session {
     const plan = this.#plan;
     if (plan === undefined || this.#requested || this.#ended !== undefined) return;
     this.#requested = true;
-    const sink = new FileSink(plan.path);
-    this.#world.xl.save(this.#domid, sink, { checkpoint: plan.checkpoint }, (error) => {
+    const { xl } = this.#world;
+    let sink: FileSink;
+    try {
+      sink = new FileSink(plan.path);
+    } catch (error) {
+      this.#failure = error as Error;
+      return;
+    }
+    const config_len = Buffer.byteLength(toJson(xl.configOf(this.#domid))) + 1;
+    process.stderr.write(`Saving to ${plan.path} new xl format (info 0x3/0x0/${4 + config_len})\n`);
+    this.#onSave(this.#domid);
+    xl.save(this.#domid, sink, { checkpoint: plan.checkpoint }, (error) => {
       if (error === null) {
         sink.commit();
         this.#saved = true;
       } else {
         sink.discard();
+        process.stderr.write('Failed to save domain, resuming domain\n');
         this.#failure = error;
       }
     });
@@ -76,26 +118,47 @@ export class Session {
 
   /**
    * Runs the world.
-   * @param progress called now and then
    * @throws UserError when the domain could not be saved
    */
-  run(progress: () => void = () => {}): Outcome {
-    const { sim } = this.#world;
-    const when = this.#plan?.when;
-    for (let steps = 0; ; steps++) {
-      if ((steps & 0xfff) === 0) progress();
-      if (when?.kind === 'event' && sim.events >= when.count) this.#save();
-      if (this.#failure !== undefined) throw new UserError(this.#failure.message);
-      if (this.#saved && this.#plan?.checkpoint === false) return { kind: 'saved' };
-      if (this.#ended !== undefined) {
-        if (this.#plan !== undefined && !this.#saved) {
-          throw new UserError(
-            `the guest ended (${shutdownName(this.#ended)}) before ${describeWhen(this.#plan.when)}: nothing was saved`,
-          );
-        }
-        return { kind: 'ended', reason: this.#ended };
+  async run(): Promise<Outcome> {
+    for (let until = performance.now() + BATCH_MS; ; ) {
+      for (let i = 0; i < EVENTS_PER_LOOK; i++) {
+        const outcome = this.#step();
+        if (outcome !== undefined) return outcome;
       }
-      if (!sim.step()) throw new UserError('the guest waits for something that will never come');
+      if (performance.now() < until) continue;
+      await new Promise((resolve) => setImmediate(resolve));
+      until = performance.now() + BATCH_MS;
     }
+  }
+
+  /** One event of the world. @returns how the run ended, if it did */
+  #step(): Outcome | undefined {
+    const { sim } = this.#world;
+    const plan = this.#plan;
+    if (plan?.when.kind === 'event' && sim.events >= plan.when.count) this.#save();
+    if (this.#failure !== undefined) throw new UserError(this.#failure.message);
+    if (this.#saved && !plan?.checkpoint) return { kind: 'saved' };
+    if (this.#ended !== undefined && !this.#follow()) {
+      if (plan !== undefined && !this.#saved) {
+        throw new UserError(
+          `the guest ended (${shutdownName(this.#ended)}) before ${describeWhen(plan.when)}: nothing was saved`,
+        );
+      }
+      return { kind: 'ended', reason: this.#ended };
+    }
+    if (!sim.step()) throw new UserError('the guest waits for something that will never come');
+    return undefined;
+  }
+
+  /** Takes up the domain that was made in place of the one that ended. @returns whether there is one */
+  #follow(): boolean {
+    if (!this.#restarting) return false;
+    this.#restarting = false;
+    const next = this.#world.xl.list().find(({ name, domid }) => name === this.#name && domid > 0);
+    if (next === undefined || next.domid === this.#domid) return false;
+    this.#domid = next.domid;
+    this.#ended = undefined;
+    return true;
   }
 }

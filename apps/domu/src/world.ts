@@ -23,6 +23,8 @@ export interface WorldOptions {
   readonly host: Host;
   readonly guestMemory_mib: number;
   readonly engine: Engine;
+  /** The kernel's ELF file: a restored domain that reboots is built from it. */
+  readonly kernel: Uint8Array;
   openDisk(path: string, mode: 'r' | 'w'): BlockStore;
   /** Each byte that a guest prints, once. */
   console(domid: number, bytes: Uint8Array): void;
@@ -81,6 +83,12 @@ export class World {
     hv.onDomainShutdown((domid) => xenstored.domainShutdown(domid));
     this.consoled = new Xenconsoled({ hv, xenstored, output: options.console });
     this.xbdback = new Xbdback({ sim: this.sim, hv, xenstored, open: options.openDisk });
-    this.xl = new Toolstack({ sim: this.sim, hv, xenstored, engineFor: () => options.engine });
+    this.xl = new Toolstack({
+      sim: this.sim,
+      hv,
+      xenstored,
+      engineFor: () => options.engine,
+      kernelFor: () => options.kernel,
+    });
   }
 }

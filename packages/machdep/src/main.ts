@@ -103,7 +103,13 @@ const attachRoot = (m: Machdep): number => {
   return hypervisor.address;
 };
 
-const booting = struct('main_locals', { hypervisor: i64, init: i64, status: u32, pad: u32 });
+const booting = struct('main_locals', {
+  hypervisor: i64,
+  xenbus: i64,
+  init: i64,
+  status: u32,
+  pad: u32,
+});
 const rebooting = struct('cpu_reboot_locals', {
   shutdown: nest(sched_shutdown),
   tries: u32,
@@ -137,6 +143,8 @@ export const mainText: Text<Machdep> = {
       m.evtchn.init();
       m.p2mFrameList.build(m.uvm);
       l.hypervisor = attachRoot(m);
+      // Attach order is suspend order within a depth: the console goes last, to tell how the bus went.
+      l.xenbus = autoconf.attach('xenbus0', l.hypervisor, 0).address;
       m.console.attach(
         m.startOfDay.d.console_page,
         si.memory.ld32(si.address + start_info.offset.console + 8),
@@ -149,7 +157,7 @@ export const mainText: Text<Machdep> = {
       });
       m.clock.initclocks();
       sched.create('sysmon', cpu.sym('sysmon_thread'), 0, PRI_KTHREAD);
-      return call('probed', cpu.sym('xenbus_attach'), l.hypervisor);
+      return call('probed', cpu.sym('xenbus_attach'), l.xenbus);
     },
     probed: () => goto('settle'),
     settle: (m, l) => {

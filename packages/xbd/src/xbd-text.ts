@@ -44,6 +44,8 @@ const opening = struct('xbd_open_locals', {
   sc: i64,
   sectors: u64,
   info: u32,
+  /** It is another disk than it was: worth a line. */
+  changed: u32,
   name: bytes(NAME_MAX),
 });
 const suspending = struct('xbd_suspend_locals', { sc: i64, drained: u32, pad: u32 });
@@ -198,6 +200,7 @@ export const xbdText: Text<Xbd> = {
     },
     flush: (m, l, result) => {
       const sc = m.at(l.sc);
+      l.changed = sc.sc_attached === 0 || sc.sc_sectors !== l.sectors ? 1 : 0;
       sc.sc_sectors = l.sectors;
       sc.sc_info = l.info;
       sc.sc_cache_flush = result === 1 ? 1 : 0;
@@ -207,9 +210,11 @@ export const xbdText: Text<Xbd> = {
       const sc = m.at(l.sc);
       const name = m.nameOf(sc);
       const mib = ((sc.sc_sectors * DEV_BSIZE) / MIB).toFixed(2);
-      m.kern.msgbuf.printf(
-        `${name}: ${mib} MB, ${DEV_BSIZE} bytes/sect x ${sc.sc_sectors} sectors\n`,
-      );
+      if (l.changed !== 0) {
+        m.kern.msgbuf.printf(
+          `${name}: ${mib} MB, ${DEV_BSIZE} bytes/sect x ${sc.sc_sectors} sectors\n`,
+        );
+      }
       if (sc.sc_attached === 0) {
         sc.sc_attached = 1;
         m.kern.cdevsw.attach(name, sc.address, {

@@ -60,14 +60,17 @@ const idsOf = (list: Uint8Array): number[] =>
 export const xenbusText: Text<Xenbus> = {
   xenbus_handler: leaf((m) => m.handler()),
 
-  /** (hypervisor0): the bus, its two services, its devices. */
+  /** (xenbus0's device): the bus, its two services, its devices. */
   xenbus_attach: routine(walking, {
-    start: (m, _, parent) => {
+    start: (m, _, bus) => {
       const { autoconf, sched } = m.kern;
       m.connect();
-      const dv = autoconf.attach('xenbus0', parent, 0);
-      m.d.xb_device = dv.address;
-      autoconf.pmfRegister(dv, m.cpu.sym('xenbus_suspend'), m.cpu.sym('xenbus_resume'));
+      m.d.xb_device = bus;
+      autoconf.pmfRegister(
+        autoconf.at(bus),
+        m.cpu.sym('xenbus_suspend'),
+        m.cpu.sym('xenbus_resume'),
+      );
       m.kern.msgbuf.printf(`xenbus0 at hypervisor0: store port ${m.d.xb_port}\n`);
       sched.create('xenwatch', m.cpu.sym('xenwatch_thread'), 0, PRI_KTHREAD);
       return call('probed', m.cpu.sym('xenbus_probe'));

@@ -1,0 +1,74 @@
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { Random } from '@port-xen/sim';
+import {
+  type DomainConfig,
+  domainConfig,
+  drawMac,
+  drawUuid,
+  parseXlCfg,
+} from '@port-xen/toolstack';
+import { type Command, Option } from 'commander';
+import { makeGuest } from './guest.ts';
+import { runDomain } from './run-domain.ts';
+import { addRunFlags, type RunFlags } from './run-options.ts';
+import { UserError } from './user-error.ts';
+
+const DEFAULT_SLOT = 0;
+
+/** Reads a configuration file as xl does, `key=value` overrides last. @throws UserError, ToolstackError */
+export const readConfig = (
+  path: string,
+  overrides: readonly string[],
+  seed: number,
+): DomainConfig => {
+  let text: string;
+  try {
+    text = readFileSync(path, 'latin1');
+  } catch (error) {
+    throw new UserError(`Failed to read config file: ${path}: ${(error as Error).message}`);
+  }
+  process.stderr.write(`Parsing config from ${path}\n`);
+  for (const override of overrides) {
+    if (!/^\w+\+?=/.test(override)) {
+      throw new UserError(`expected key=value after the file, found ${JSON.stringify(override)}`);
+    }
+  }
+  const random = new Random(seed, 'config');
+  const draw = { uuid: () => drawUuid(random), mac: () => drawMac(random) };
+  const { config, warnings } = domainConfig(parseXlCfg(text, overrides), draw);
+  for (const warning of warnings) process.stderr.write(`${path}: ${warning}\n`);
+  if (config.kernel !== undefined) {
+    throw new UserError(
+      `kernel=${JSON.stringify(config.kernel)}: domains run the kernel that is built in; leave kernel= out`,
+    );
+  }
+  // The domain may be restored from another folder.
+  const disks = config.disks.map((disk) =>
+    disk.pdevPath === '' ? disk : { ...disk, pdevPath: resolve(disk.pdevPath) },
+  );
+  return { ...config, disks };
+};
+
+/** `domu create CONFIG [key=value…]`. */
+export const createCommand = (program: Command): void => {
+  addRunFlags(
+    program
+      .command('create')
+      .description('make a domain from an xl.cfg file and run it, its console on stdout')
+      .argument('<config>', 'an xl.cfg file; extra="init=PROGRAM ARGS" says what the guest runs')
+      .argument('[key=value...]', 'settings that prevail over the file'),
+  )
+    .addOption(new Option('-q, --quiet').hideHelp())
+    .action(async (path: string, overrides: string[], flags: RunFlags) => {
+      const config = readConfig(path, overrides, flags.seed);
+      const guest = makeGuest(flags.amnesia ?? false);
+      process.exitCode = await runDomain({
+        flags,
+        guest,
+        memory_mib: Math.ceil(config.maxMem_kib / 1024),
+        slot: DEFAULT_SLOT,
+        make: (world) => world.xl.create(config, guest.elf),
+      });
+    });
+};

@@ -1,0 +1,74 @@
+import type { Command } from 'commander';
+import { checkKernel } from './check-kernel.ts';
+import { readConfig } from './create-command.ts';
+import { FileSource } from './file-stream.ts';
+import { makeGuest } from './guest.ts';
+import { SLOTS } from './host-options.ts';
+import { type Run, runDomain } from './run-domain.ts';
+import { addRunFlags, type RunFlags } from './run-options.ts';
+import { memoryOf, readSaveFile } from './save-file.ts';
+import { UserError } from './user-error.ts';
+
+const hex = (value: number): string => `0x${value.toString(16)}`;
+
+/** Restores FILE and runs the domain. @returns the exit status */
+export const restoreFile = async (
+  path: string,
+  configPath: string | undefined,
+  flags: RunFlags,
+  watch: Pick<Run, 'console' | 'onStory' | 'onSave' | 'onRequest'> = {},
+): Promise<number> => {
+  const file = readSaveFile(path);
+  if (file.header === undefined) {
+    throw new UserError(`${path}: File has wrong magic number - corrupt or for a different tool?`);
+  }
+  const { mandatory_flags, optional_flags, optional_data_len } = file.header;
+  process.stderr.write(
+    `Loading new save file ${path} (new xl fmt info ${hex(mandatory_flags)}/${hex(optional_flags)}/${optional_data_len})\n`,
+  );
+  if (file.format === 'json') {
+    process.stderr.write(' Savefile contains xl domain config in JSON format\n');
+  }
+  if (configPath === undefined) process.stderr.write('Parsing config from <saved>\n');
+  const config = configPath === undefined ? undefined : readConfig(configPath, [], flags.seed);
+  const guest = makeGuest(flags.amnesia ?? false);
+  return runDomain({
+    flags,
+    guest,
+    memory_mib: Math.max(memoryOf(file), Math.ceil((config?.maxMem_kib ?? 0) / 1024)),
+    // Another machine than the one it was saved on: other frames, another uptime, another TSC.
+    slot: file.slot === undefined ? 0 : (file.slot + 1) % SLOTS,
+    ...watch,
+    make: (world) => {
+      const source = new FileSource(path);
+      try {
+        const { domid } = world.xl.restore(source, {
+          ...(config === undefined ? {} : { config }),
+          checkKernel: (pageAt) => checkKernel(pageAt, guest.buildId),
+        });
+        world.xl.unpause(domid);
+        return domid;
+      } finally {
+        source.close();
+      }
+    },
+  });
+};
+
+/** `domu restore [CONFIG] FILE`. */
+export const restoreCommand = (program: Command): void => {
+  addRunFlags(
+    program
+      .command('restore')
+      .description('make a domain from a save file and run it on')
+      .usage('[options] [config] <file>')
+      .argument(
+        '<config-or-file>',
+        'a save file, or a configuration to use instead of the one in it',
+      )
+      .argument('[file]', 'the save file, when a configuration came first'),
+  ).action(async (first: string, second: string | undefined, flags: RunFlags) => {
+    const [config, path] = second === undefined ? [undefined, first] : [first, second];
+    process.exitCode = await restoreFile(path, config, flags);
+  });
+};

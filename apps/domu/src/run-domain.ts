@@ -1,0 +1,78 @@
+/*
+ * A domain in a world of its own, from its making to its end or its save: what `create` and `restore` do once they know what
+ * to make.
+ */
+
+import { FileDisk } from './file-disk.ts';
+import type { Guest } from './guest.ts';
+import { completeHost } from './host-options.ts';
+import { type RunFlags, savePlan } from './run-options.ts';
+import { Session, shutdownName } from './session.ts';
+import { storyLine } from './story.ts';
+import { TraceHash } from './trace-hash.ts';
+import { UserError } from './user-error.ts';
+import { World } from './world.ts';
+
+const SHUTDOWN_poweroff = 0;
+
+/** What is run. */
+export interface Run {
+  readonly flags: RunFlags;
+  readonly guest: Guest;
+  readonly memory_mib: number;
+  /** The slot of machine frames, if the user named none. */
+  readonly slot: number;
+  /** Makes the domain. @returns its domid */
+  make(world: World): number;
+  /** Takes what the guest prints, instead of stdout. */
+  readonly console?: (bytes: Uint8Array) => void;
+  /** Told of every line of the story. */
+  readonly onStory?: (time_ns: number, subsystem: string, text: string) => void;
+  /** Told when the domain is about to be saved. */
+  readonly onSave?: (world: World, domid: number) => void;
+  /** Told of every block request that was completed. */
+  readonly onRequest?: (world: World, domid: number, completed: number) => void;
+}
+
+/**
+ * @returns the exit status: 0, or 1 when the guest crashed
+ * @throws UserError and the toolstack's errors
+ */
+export const runDomain = async (run: Run): Promise<number> => {
+  const { flags, guest } = run;
+  const plan = savePlan(flags);
+  const host = completeHost(flags.host, flags.seed, flags.host.slot ?? run.slot);
+  let session: Session | undefined;
+  const world = new World({
+    seed: flags.seed,
+    host,
+    guestMemory_mib: run.memory_mib,
+    engine: guest.engine,
+    kernel: guest.elf,
+    openDisk: (path, mode) => new FileDisk(path, mode),
+    console: (_, bytes) => {
+      if (run.console === undefined) process.stdout.write(bytes);
+      else run.console(bytes);
+      session?.printed(Buffer.from(bytes).toString('latin1'));
+    },
+  });
+  const trace = flags.traceHash ? new TraceHash(world.sim.trace) : undefined;
+  if (flags.verbose) {
+    world.sim.trace.listenToStory((time_ns, subsystem, text) => {
+      process.stderr.write(`${storyLine(time_ns, subsystem, text)}\n`);
+    });
+  }
+  if (run.onStory !== undefined) world.sim.trace.listenToStory(run.onStory);
+  try {
+    const domid = run.make(world);
+    if (run.onRequest !== undefined) {
+      world.xbdback.onComplete((completed) => run.onRequest?.(world, domid, completed));
+    }
+    session = new Session(world, domid, plan, (id) => run.onSave?.(world, id));
+    const outcome = await session.run();
+    if (outcome.kind === 'saved' || outcome.reason === SHUTDOWN_poweroff) return 0;
+    throw new UserError(`the guest ended: ${shutdownName(outcome.reason)}`);
+  } finally {
+    if (trace !== undefined) process.stderr.write(`trace: ${trace.digest()}\n`);
+  }
+};
