@@ -64,9 +64,9 @@ export class Announcements implements Announcer {
       (rightsOf(subject, permissions) & MAY_READ) !== 0;
     if (before !== undefined && reads(before)) return true;
     if (node === undefined) return false;
-    if (reads(this.#store.live(node))) return true;
+    if (reads(this.#store.permissionsOf(node))) return true;
     const names = namesOf(path);
     const parent = nodeAt(this.#store.root, namesOf(pathOf(names, Math.max(0, names.length - 1))));
-    return parent !== undefined && reads(this.#store.live(parent));
+    return parent !== undefined && reads(this.#store.permissionsOf(parent));
   }
 }

@@ -37,7 +37,7 @@ const create = (
   let parent = nodeAt(view.root, names.slice(0, depth)) as StoreNode;
   for (let length = depth + 1; length <= names.length; length++) {
     const content = length === names.length ? value : EMPTY;
-    const permissions = inherited(parent.permissions, subject);
+    const permissions = inherited(view.permissionsOf(parent), subject);
     const node = StoreNode.leaf(content, permissions, view.draw());
     view.root = withNodeAt(view.root, names.slice(0, length), node, view.draw());
     view.charge(node.owner, 1);
@@ -68,7 +68,9 @@ export const apply = (view: View, change: Change, subject: Subject): void => {
   switch (change.kind) {
     case 'write': {
       const node = nodeAt(view.root, names) as StoreNode;
-      view.root = withNodeAt(view.root, names, node.withValue(change.value, view.draw()), 0);
+      const permissions = view.permissionsOf(node);
+      const next = node.withValue(change.value, permissions, view.draw());
+      view.root = withNodeAt(view.root, names, next, 0);
       return;
     }
     case 'create':

@@ -24,19 +24,11 @@ export class NodeRequests {
   readonly #view: View;
   readonly #subject: Subject;
   readonly #quotas: Quotas;
-  /** A domain that is no more has no rights, whatever old entries say. */
-  readonly #live: (node: StoreNode) => Permissions;
 
-  constructor(
-    view: View,
-    subject: Subject,
-    quotas: Quotas,
-    live: (node: StoreNode) => Permissions,
-  ) {
+  constructor(view: View, subject: Subject, quotas: Quotas) {
     this.#view = view;
     this.#subject = subject;
     this.#quotas = quotas;
-    this.#live = live;
   }
 
   /** The node at `path` if the caller has all of `rights`; `sees` is noted. */
@@ -95,7 +87,7 @@ export class NodeRequests {
     if (typeof node === 'string') return node;
     const owner = permissions[0]?.domid;
     if (!this.#subject.privileged && owner !== node.owner) return 'EPERM';
-    const before = this.#live(node);
+    const before = this.#view.permissionsOf(node);
     const growth = 8 * (permissions.length - node.permissions.length);
     if (this.#tooLarge(node.recordSize + growth)) return 'ENOSPC';
     this.#make({ kind: 'permit', names: namesOf(path), permissions });
@@ -104,7 +96,7 @@ export class NodeRequests {
   }
 
   #may(node: StoreNode, rights: number): number {
-    return rightsOf(this.#subject, this.#live(node)) & rights;
+    return rightsOf(this.#subject, this.#view.permissionsOf(node)) & rights;
   }
 
   #tooLarge(recordSize: number): boolean {

@@ -10,6 +10,8 @@ export type Access = 'n' | 'r' | 'w' | 'b';
 export interface Permission {
   readonly domid: number;
   readonly access: Access;
+  /** Meant a domain that is gone, or was not there: shown, but of no effect for the next of that number. */
+  readonly stale?: true;
 }
 
 /** At least one entry; the first is the owner with the default for everybody else. */
@@ -37,7 +39,9 @@ export const rightsOf = (subject: Subject, permissions: Permissions): number => 
   if (subject.privileged || first.domid === domid || first.domid === target) return MAY_ALL;
   for (let i = 1; i < permissions.length; i++) {
     const entry = permissions[i] as Permission;
-    if (entry.domid === domid || entry.domid === target) return RIGHTS[entry.access];
+    if (entry.stale !== true && (entry.domid === domid || entry.domid === target)) {
+      return RIGHTS[entry.access];
+    }
   }
   return RIGHTS[first.access];
 };

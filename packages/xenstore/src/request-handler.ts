@@ -14,7 +14,6 @@ import { NodeRequests } from './node-requests.ts';
 import type { Quotas } from './quotas.ts';
 import { REQUESTS } from './request-table.ts';
 import { Store } from './store.ts';
-import type { StoreNode } from './store-node.ts';
 import { Watches } from './watches.ts';
 import type { Message } from './wire.ts';
 import type { ErrorName } from './xenstore-error.ts';
@@ -112,13 +111,12 @@ export class RequestHandler implements Daemon, DomainHost {
     const transaction = id === 0 ? undefined : connection.transactions.get(id);
     if (id !== 0 && transaction === undefined) return 'ENOENT';
     const view = transaction ?? this.store.view(this.announcements);
-    const live = (node: StoreNode) => this.store.live(node);
     return {
       daemon: this,
       connection,
       payload: message.payload,
       transaction,
-      nodes: new NodeRequests(view, connection, this.quotas, live),
+      nodes: new NodeRequests(view, connection, this.quotas),
       afterwards: undefined,
     };
   }

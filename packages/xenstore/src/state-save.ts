@@ -66,7 +66,7 @@ export const stateOf = (
     access: 'written',
     path,
     value: of.value,
-    permissions: store.live(of),
+    permissions: store.permissionsOf(of),
   });
   walk(store.root, '/', (of, path) => records.push(node(path, of)));
   for (const [path, permissions] of store.special) {

@@ -110,8 +110,11 @@ const bodyOf = (record: StateRecord): readonly [type: number, body: StateWriter]
       body.u32(record.connection).u32(record.transaction);
       body.u16(record.path.length + 1).u16(record.value.length);
       body.u16(ACCESS[record.access]).u16(permissions.length);
-      for (const { access, domid } of permissions) {
-        body.u8(access.charCodeAt(0)).u8(0).u16(domid);
+      for (const { access, domid, stale } of permissions) {
+        body
+          .u8(access.charCodeAt(0))
+          .u8(stale === true ? 1 : 0)
+          .u16(domid);
       }
       return [NODE, body.bytes(payloadOf([record.path], record.value))];
     }
@@ -138,8 +141,8 @@ const permissionsIn = (body: StateReader, count: number): Permission[] => {
     const flags = body.u8();
     const domid = body.u16();
     if (!/^[nrwb]$/.test(access)) throw body.error(`one of n, r, w, b`, `"${access}"`);
-    // A stale entry stands for a domain that is gone.
-    if ((flags & 1) === 0 || i === 0) permissions.push({ access: access as Access, domid });
+    const entry = { access: access as Access, domid };
+    permissions.push((flags & 1) !== 0 && i > 0 ? { ...entry, stale: true } : entry);
   }
   return permissions;
 };

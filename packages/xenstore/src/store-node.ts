@@ -63,8 +63,9 @@ export class StoreNode {
     return Math.max(this.generation, this.childGeneration);
   }
 
-  withValue(value: Uint8Array, generation: number): StoreNode {
-    const { permissions, children, childGeneration, uniform } = this;
+  /** @param permissions this node's, stale entries marked, which the new generation would hide */
+  withValue(value: Uint8Array, permissions: Permissions, generation: number): StoreNode {
+    const { children, childGeneration, uniform } = this;
     return new StoreNode(value, permissions, children, generation, childGeneration, uniform);
   }
 

@@ -78,7 +78,7 @@ export const getPermissions = (call: Call): Answer => {
   const path = nodePath(call, onlyString(call.payload));
   if (path === undefined) return 'EINVAL';
   return answerWith(call.nodes.node(path, MAY_READ), (node) =>
-    payloadOf(call.daemon.store.live(node).map(permissionText)),
+    payloadOf(node.permissions.map(permissionText)),
   );
 };
 
@@ -92,8 +92,9 @@ export const setPermissions = (call: Call): Answer => {
   for (const text of entries) {
     const entry = parsePermission(text);
     if (entry === undefined) return 'EINVAL';
-    if (permissions.length === 0 && !daemon.domains.exists(entry.domid)) return 'ENOENT';
-    permissions.push(Object.freeze(entry));
+    const known = daemon.domains.exists(entry.domid);
+    if (!known && permissions.length === 0) return 'ENOENT';
+    permissions.push(Object.freeze(known ? entry : { ...entry, stale: true }));
   }
   Object.freeze(permissions);
   if (isSpecial(word)) {

@@ -51,13 +51,14 @@ export class Store {
     return this.accounts.of(domid).nodes;
   }
 
-  /** A node's permissions without the entries of domains that are gone. */
-  live(node: StoreNode): Permissions {
+  permissionsOf(node: StoreNode): Permissions {
     const { permissions } = node;
     if (this.#departures.size === 0 || permissions.length === 1) return permissions;
-    const alive = (entry: Permission, i: number): boolean =>
-      i === 0 || (this.#departures.get(entry.domid) ?? 0) < node.generation;
-    return permissions.every(alive) ? permissions : permissions.filter(alive);
+    const isStale = (entry: Permission, i: number): boolean =>
+      i > 0 && (this.#departures.get(entry.domid) ?? 0) > node.generation;
+    return permissions.some(isStale)
+      ? permissions.map((entry, i) => (isStale(entry, i) ? { ...entry, stale: true } : entry))
+      : permissions;
   }
 
   /** The view of a request outside transactions: what it changes is in the store, and announced, at once. */
@@ -72,6 +73,7 @@ export class Store {
       },
       draw: () => store.draw(),
       note: () => true,
+      permissionsOf: (node) => store.permissionsOf(node),
       nodesOf: (domid) => store.nodesOf(domid),
       charge: (domid, nodes) => store.accounts.add(domid, 'nodes', nodes),
       keep: (_change: Change, _subject: Subject) => undefined,
@@ -86,6 +88,7 @@ export class Store {
       root: this.root,
       draw: () => this.draw(),
       note: () => true,
+      permissionsOf: (node) => this.permissionsOf(node),
       nodesOf: () => 0,
       charge: () => undefined,
       keep: () => undefined,

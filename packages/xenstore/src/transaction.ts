@@ -38,6 +38,7 @@ export interface TransactionStore {
   readonly root: StoreNode;
   draw(): number;
   nodesOf(domid: number): number;
+  permissionsOf(node: StoreNode): Permissions;
 }
 
 /** One open transaction of one connection. */
@@ -83,6 +84,10 @@ export class Transaction implements View {
     return true;
   }
 
+  permissionsOf(node: StoreNode): Permissions {
+    return this.#store.permissionsOf(node);
+  }
+
   nodesOf(domid: number): number {
     return this.#store.nodesOf(domid) + (this.charges.get(domid) ?? 0);
   }
@@ -103,7 +108,7 @@ export class Transaction implements View {
     }
     access.fires = true;
     access.exact = exact;
-    access.before ??= before ?? node.permissions;
+    access.before ??= before ?? this.permissionsOf(node);
   }
 
   /** Watches may be set before the transaction ends, so every node is remembered, parents first. */

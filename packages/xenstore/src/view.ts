@@ -32,6 +32,8 @@ export interface View {
    * @returns false when the transaction may touch no further nodes
    */
   note(path: string, sees: number): boolean;
+  /** The permissions of a node, entries of domains that have gone since they were set marked as stale. */
+  permissionsOf(node: StoreNode): Permissions;
   /** Nodes that `domid` owns, as the request sees it. */
   nodesOf(domid: number): number;
   /** Counts nodes for their owner. */

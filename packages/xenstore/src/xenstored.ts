@@ -191,7 +191,7 @@ export class Xenstored {
     const nodes: DumpedNode[] = [];
     const { store } = this.#handler;
     walk(store.root, '/', (node, path) => {
-      nodes.push({ path, value: node.value, permissions: store.live(node) });
+      nodes.push({ path, value: node.value, permissions: store.permissionsOf(node) });
     });
     return nodes;
   }

@@ -106,7 +106,9 @@ export class Model {
       this.#removeWithEvents({ table: this.table, tx: undefined }, path);
     }
     for (const row of this.table.values()) {
-      row.perms = row.perms.filter((text, i) => i === 0 || Number(text.slice(1)) !== domid);
+      row.perms = row.perms.map((text, i) =>
+        i > 0 && Number(text.slice(1)) === domid ? text.replace(/!?$/, '!') : text,
+      );
     }
     for (const connection of this.connections) {
       for (const watch of connection.watches) {
@@ -138,7 +140,7 @@ export class Model {
       }
       case 'permissions': {
         const row = this.#get(c, session, path, 'r', 'self');
-        return typeof row === 'string' ? row : `=${row.perms.join(',')}`;
+        return typeof row === 'string' ? row : `=${row.perms.join(',').replaceAll('!', '')}`;
       }
       case 'write':
         return this.#write(c, session, path, args[1] as string, false);
@@ -171,7 +173,7 @@ export class Model {
   #may(domid: number, perms: string[], right: 'r' | 'w' | 'o'): boolean {
     if (domid === 0 || Number((perms[0] as string).slice(1)) === domid) return true;
     const entry =
-      perms.slice(1).find((text) => Number(text.slice(1)) === domid) ?? (perms[0] as string);
+      perms.slice(1).find((text) => text.slice(1) === `${domid}`) ?? (perms[0] as string);
     return right !== 'o' && (entry[0] === right || entry[0] === 'b');
   }
 

@@ -103,8 +103,34 @@ describe('permissions', () => {
     expect(daemon.connect(5).read('/p')).toBe('x');
     daemon.domainDied(5);
     dom0.introduce(5, 1, 1);
-    expect(codeOf(() => daemon.connect(5).read('/p'))).toBe('EACCES');
-    expect(dom0.getPermissions('/p')).toEqual([{ domid: 0, access: 'n' }]);
+    const next = daemon.connect(5);
+    expect(codeOf(() => next.read('/p'))).toBe('EACCES');
+    expect(dom0.getPermissions('/p')).toEqual([
+      { domid: 0, access: 'n' },
+      { domid: 5, access: 'r' },
+    ]);
+    dom0.write('/p', 'y');
+    dom0.write('/p/below', 'z');
+    expect(codeOf(() => next.read('/p'))).toBe('EACCES');
+    expect(codeOf(() => next.read('/p/below'))).toBe('EACCES');
+    dom0.setPermissions('/p', dom0.getPermissions('/p'));
+    expect(next.read('/p')).toBe('y');
+  });
+
+  test('PERM-6: an entry for a domain that is not there yet means nothing once it is', () => {
+    const there = new Set([0]);
+    const { daemon, dom0 } = makeWorld({ domainExists: (domid) => there.has(domid) });
+    dom0.write('/p', 'x');
+    const entries = [
+      { domid: 0, access: 'n' },
+      { domid: 5, access: 'r' },
+    ] as const;
+    dom0.setPermissions('/p', entries);
+    there.add(5);
+    const five = daemon.connect(5);
+    expect(codeOf(() => five.read('/p'))).toBe('EACCES');
+    dom0.setPermissions('/p', entries);
+    expect(five.read('/p')).toBe('x');
   });
 
   test('PERM-7: requests that are dom0 only', () => {
