@@ -43,6 +43,11 @@ export class BackRing {
     return this.#taken >>> 0;
   }
 
+  /** Requests that the guest says are there to be taken. */
+  get available(): number {
+    return (this.#page.ld32(REQ_PROD) - this.#taken) >>> 0;
+  }
+
   /** The guest claims more requests than there are slots (RING_REQUEST_PROD_OVERFLOW). */
   get overflown(): boolean {
     return (this.#page.ld32(REQ_PROD) - this.#put) >>> 0 > this.entries;
@@ -61,10 +66,10 @@ export class BackRing {
     return at;
   }
 
-  /** Asks for an event at the next request. @returns whether one came meanwhile (RING_FINAL_CHECK_FOR_REQUESTS) */
-  finalCheckForRequests(): boolean {
-    this.#page.st32(REQ_EVENT, this.#taken + 1);
-    return this.#page.ld32(REQ_PROD) !== this.#taken;
+  /** Asks for an event when `count` requests are there. @returns whether they are already (RING_FINAL_CHECK_FOR_REQUESTS) */
+  finalCheckForRequests(count = 1): boolean {
+    this.#page.st32(REQ_EVENT, this.#taken + count);
+    return this.available >= count;
   }
 
   /** @returns the address where the next response goes */

@@ -115,3 +115,24 @@ test('RING-5: the front end keeps nothing outside its struct', () => {
   expect(front.ring.req_prod_pvt).toBe(2);
   expect(front_ring.size).toBe(24);
 });
+
+test('RING-3: whoever waits for several requests is told when the last of them is there, and not before', () => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 1, max: ENTRIES }),
+      fc.integer({ min: 0, max: ENTRIES }),
+      fc.constantFrom(0, 0xffff_fffe),
+      (count, before, start) => {
+        const { front, back } = makeRing(start);
+        for (let i = 0; i < before; i++) front.nextRequest();
+        front.pushRequests();
+        expect(back.available).toBe(before);
+        expect(back.finalCheckForRequests(count)).toBe(before >= count);
+        for (let there = before + 1; there <= ENTRIES; there++) {
+          front.nextRequest();
+          expect(front.pushRequests()).toBe(there === count);
+        }
+      },
+    ),
+  );
+});
