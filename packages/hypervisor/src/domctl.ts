@@ -64,6 +64,8 @@ export interface CpuPolicy {
 
 const DOMID_MAX = 0x7fef;
 const MAX_VCPUS = 32;
+/** What an extended context has up to its machine-check state. */
+const EXT_CONTEXT_MIN = 32;
 const XSAVE_HEADER = 16;
 const XSAVE_AREA = 576;
 
@@ -246,9 +248,16 @@ export class Domctl {
 
   setExtVcpuContext(domid: number, id: number, context: Uint8Array): void {
     const vcpu = this.#vcpu(domid, id);
-    if (context.length < 32)
+    if (context.length < EXT_CONTEXT_MIN)
       throw new XenError(XEN_EINVAL, 'expected an extended context of 32 bytes or more');
     const memory = new BytesMemory(context);
+    const { size } = xen_domctl_ext_vcpucontext.at(memory, 0);
+    if (size < EXT_CONTEXT_MIN) {
+      throw new XenError(
+        XEN_EINVAL,
+        `expected an extended context to say 32 bytes or more, found ${size}`,
+      );
+    }
     vcpu.syscall32Callback = ldI64(
       memory,
       xen_domctl_ext_vcpucontext.offset.syscall32_callback_eip,
