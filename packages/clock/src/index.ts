@@ -1,2 +1,9 @@
-export { Clock, type ClockKern, clock_data, HZ, NS_PER_TICK } from './clock.ts';
-export { clockText } from './clock-text.ts';
+export { Clock, type ClockKern, HZ, NS_PER_TICK } from './clock.ts';
+export { clock_data } from './clock-data.ts';
+export {
+  CLOCK_BOOTTIME,
+  CLOCK_MONOTONIC,
+  CLOCK_REALTIME,
+  clockText,
+} from './clock-text.ts';
+export type { Timespec } from './timespec.ts';

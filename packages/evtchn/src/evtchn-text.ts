@@ -25,6 +25,7 @@ export const upcallText: Text<Upcall> = {
    */
   hypervisor_callback: raw((m, cpu) => {
     const frame = saveTrapframe(cpu, 0, false);
+    m.sched.idleEvent();
     m.evtchn.dispatch();
     const { ci_want_resched, sched_frozen } = m.sched.d;
     cpu.registers.set(RIP, cpu.sym('trap_return'));

@@ -2,7 +2,7 @@
  * Callouts (callout(9)): "call func(arg) in n ticks". A list in guest memory, ordered by due tick; ties keep the order
  * in which they were set.
  *
- * hardclock() counts a tick and, when the first callout is due, schedules softclock(), which runs all that are due.
+ * hardclock() counts ticks and, when the first callout is due, schedules softclock(), which runs all that are due.
  */
 import { i64, struct, u32, u64, type View } from '@port-xen/layout';
 import type { Cpu } from './cpu.ts';
@@ -98,10 +98,13 @@ export class Callout {
     return false;
   }
 
-  /** A tick: called by the clock at IPL_SCHED. */
-  hardclock(): void {
+  /**
+   * Ticks passed: called by the clock at IPL_SCHED. Any number of them costs one pass: a callout that is due runs once,
+   * however long ago that was.
+   */
+  hardclock(ticks = 1): void {
     const d = this.#d;
-    d.ticks++;
+    d.ticks += ticks;
     if (this.firstDue <= d.ticks) this.softint.schedule(d.softclock);
   }
 

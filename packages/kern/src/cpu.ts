@@ -17,6 +17,7 @@ import { MARK_WORD_0, MARK_WORD_1 } from './mark.ts';
 import { Panic } from './panic.ts';
 
 const STUB_SIZE = 32;
+const TWO_32 = 0x1_0000_0000;
 /** Where a stub's SYSCALL ends (push rcx; push r11; mov eax, n; syscall); the iret stub pushes rax too. */
 const stubSyscallEnd = (number: number): number => (number === __HYPERVISOR_iret ? 11 : 10);
 
@@ -30,6 +31,8 @@ export class Cpu {
   readonly #image: KernelImage;
   readonly #module: (name: string) => object;
   readonly #spend: (ns: number) => void;
+  /** Where RDTSC leaves its halves: edx and eax, as it were. */
+  readonly #tsc: Tsc = { low: 0, high: 0 };
 
   /**
    * @param module the linked object of a module, for {@link call}
@@ -84,8 +87,11 @@ export class Cpu {
     this.#spend(ns);
   }
 
-  readTsc(into: Tsc): void {
-    this.#vcpu.readTsc(into);
+  /** RDTSC. @returns how far the counter is past a stamp, given by its halves: exact within 2^53 */
+  tscSince(low: number, high: number): number {
+    const tsc = this.#tsc;
+    this.#vcpu.readTsc(tsc);
+    return (tsc.high - high) * TWO_32 + ((tsc.low >>> 0) - (low >>> 0));
   }
 
   /**
@@ -108,6 +114,12 @@ export class Cpu {
     r.set(RDI, a);
     r.setPair(RSI, low, high);
     r.set(RDX, c);
+    return this.#syscall(number);
+  }
+
+  /** A hypercall whose only argument is a 64-bit word: set_timer_op. */
+  hypercallU64(number: number, low: number, high: number): number {
+    this.#vcpu.registers.setPair(RDI, low, high);
     return this.#syscall(number);
   }
 

@@ -58,13 +58,19 @@ export {
 export { push64 } from './stack.ts';
 export {
   type Proc,
+  SYS___sysctl,
+  SYS_adjtime,
+  SYS_clock_getres,
   SYS_clock_gettime,
+  SYS_clock_settime,
   SYS_close,
   SYS_exit,
+  SYS_gettimeofday,
   SYS_lseek,
   SYS_nanosleep,
   SYS_open,
   SYS_read,
+  SYS_settimeofday,
   SYS_write,
   Syscalls,
 } from './syscalls.ts';

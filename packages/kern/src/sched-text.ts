@@ -37,7 +37,11 @@ export const idleText: Text<Idle> = {
   idle_loop: routine(none, {
     loop: (m) => {
       m.spl.disableIntr();
-      if (!m.sched.anyRunnable) return hypercall('loop', __HYPERVISOR_sched_op, SCHEDOP_block, 0);
+      if (!m.sched.anyRunnable) {
+        m.sched.idleBlock();
+        return hypercall('loop', __HYPERVISOR_sched_op, SCHEDOP_block, 0);
+      }
+      m.sched.idleLeave();
       m.spl.enableIntr();
       return call('loop', m.sched.cpu.sym('yield'));
     },

@@ -76,6 +76,12 @@ export const sched_data = struct('sched_data', {
   sched_stamp: u64,
   /** Leaf(pmap): makes a user address space current; 0 until there is one. */
   sched_activate: i64,
+  /** The idle lwp has nothing to run: it blocks, or an event has just ended that. */
+  ci_idle: u32,
+  /** Leaves of the clock's, see Sched.setIdle; 0 until it runs. */
+  idle_block: i64,
+  idle_event: i64,
+  idle_leave: i64,
   lwps: array(lwp, NLWP),
 });
 
@@ -150,6 +156,44 @@ export class Sched {
     l.l_stamp = d.sched_stamp++;
     const current = d.curlwp;
     if (current !== 0 && l.l_priority > this.at(current).l_priority) d.ci_want_resched = 1;
+  }
+
+  /**
+   * Says what is called around the processor's idleness.
+   * @param block the idle lwp is about to block @param event an event ended that, and no handler has run yet
+   * @param leave the idle lwp gives the processor to another
+   */
+  setIdle(block: number, event: number, leave: number): void {
+    const d = this.d;
+    d.idle_block = block;
+    d.idle_event = event;
+    d.idle_leave = leave;
+  }
+
+  /** Whether the processor is idle, also while an event that came then is handled. */
+  get idle(): boolean {
+    return this.d.ci_idle !== 0;
+  }
+
+  /** The idle lwp is about to block. */
+  idleBlock(): void {
+    const d = this.d;
+    d.ci_idle = 1;
+    if (d.idle_block !== 0) this.cpu.call(d.idle_block);
+  }
+
+  /** An event is about to be handled. */
+  idleEvent(): void {
+    const d = this.d;
+    if (d.ci_idle !== 0 && d.idle_event !== 0) this.cpu.call(d.idle_event);
+  }
+
+  /** The idle lwp is about to give the processor away. */
+  idleLeave(): void {
+    const d = this.d;
+    if (d.ci_idle === 0) return;
+    d.ci_idle = 0;
+    if (d.idle_leave !== 0) this.cpu.call(d.idle_leave);
   }
 
   /** Whether an lwp other than the idle one could run. */

@@ -20,7 +20,13 @@ export const SYS_write = 4;
 export const SYS_open = 5;
 export const SYS_close = 6;
 export const SYS_lseek = 199;
+export const SYS___sysctl = 202;
+export const SYS_gettimeofday = 418;
+export const SYS_settimeofday = 419;
+export const SYS_adjtime = 421;
 export const SYS_clock_gettime = 427;
+export const SYS_clock_settime = 428;
+export const SYS_clock_getres = 429;
 export const SYS_nanosleep = 430;
 export const SYS_MAXSYSCALL = 448;
 

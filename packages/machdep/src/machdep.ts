@@ -13,11 +13,13 @@ import type { StartOfDay } from './start-of-day.ts';
 export interface MachdepClock {
   readonly port: number;
   readonly tscKhz: number;
-  initclocks(): void;
+  /** @param commandLine the kernel's: which timer ticks */
+  initclocks(commandLine: string): void;
   suspendclocks(): void;
   resumeclocks(): void;
-  systemTime_ns(): number;
-  uptime_ns(): number;
+  /** Seconds that the host has been up, and the guest. */
+  hostUptime_s(): number;
+  uptime_s(): number;
 }
 
 /** What it needs of the console. */

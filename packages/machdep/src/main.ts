@@ -29,13 +29,19 @@ import {
   push64,
   raw,
   routine,
+  SYS___sysctl,
+  SYS_adjtime,
+  SYS_clock_getres,
   SYS_clock_gettime,
+  SYS_clock_settime,
   SYS_close,
   SYS_exit,
+  SYS_gettimeofday,
   SYS_lseek,
   SYS_nanosleep,
   SYS_open,
   SYS_read,
+  SYS_settimeofday,
   SYS_write,
   type Text,
 } from '@port-xen/kern';
@@ -56,7 +62,13 @@ const SYSENT: readonly (readonly [number, string])[] = [
   [SYS_open, 'sys_open'],
   [SYS_close, 'sys_close'],
   [SYS_lseek, 'sys_lseek'],
+  [SYS___sysctl, 'sys___sysctl'],
+  [SYS_gettimeofday, 'sys_gettimeofday'],
+  [SYS_settimeofday, 'sys_settimeofday'],
+  [SYS_adjtime, 'sys_adjtime'],
   [SYS_clock_gettime, 'sys_clock_gettime'],
+  [SYS_clock_settime, 'sys_clock_settime'],
+  [SYS_clock_getres, 'sys_clock_getres'],
   [SYS_nanosleep, 'sys_nanosleep'],
 ];
 
@@ -155,7 +167,7 @@ export const mainText: Text<Machdep> = {
         read: cpu.sym('xencons_read'),
         write: cpu.sym('xencons_write'),
       });
-      m.clock.initclocks();
+      m.clock.initclocks(textOf(si.cmd_line));
       sched.create('sysmon', cpu.sym('sysmon_thread'), 0, PRI_KTHREAD);
       return call('probed', cpu.sym('xenbus_attach'), l.xenbus);
     },

@@ -47,15 +47,13 @@ const pfnsToFrames = (m: Machdep): void => {
   }
 };
 
-const seconds = (ns: number): string => (ns / 1e9).toFixed(3);
-
 /** What the console shows of where the domain is. */
 const whereabouts = (m: Machdep): string => {
   const si = m.startOfDay.startInfo;
   const mfn = Math.floor(si.shared_info / PAGE_SIZE);
   return (
-    `shared_info mfn 0x${mfn.toString(16)}, host up ${seconds(m.clock.systemTime_ns())} s, ` +
-    `TSC ${(m.clock.tscKhz / 1e6).toFixed(3)} GHz, guest up ${seconds(m.clock.uptime_ns())} s`
+    `shared_info mfn 0x${mfn.toString(16)}, host up ${m.clock.hostUptime_s().toFixed(3)} s, ` +
+    `TSC ${(m.clock.tscKhz / 1e6).toFixed(3)} GHz, guest up ${m.clock.uptime_s().toFixed(3)} s`
   );
 };
 

@@ -1,0 +1,42 @@
+import { array, i32, i64, nest, struct, u32, u64 } from '@port-xen/layout';
+import { timespec } from './timespec.ts';
+
+/** What the clock remembers, all of it in the guest's pages. */
+export const clock_data = struct('clock_data', {
+  /** System time at which the last counted tick was due: one word of 64 bits. */
+  hard_base: u64,
+  /** Wall clock at monotonic time 0, a slew under way not counted. */
+  boottime: nest(timespec),
+  /** Time away since boot. */
+  absence: nest(timespec),
+  /** adjtime: the correction under way, ns, and the monotonic time at which it began. */
+  adj_delta: i64,
+  adj_start: nest(timespec),
+  /** The tick for which the one-shot timer is armed; 0 when it is not. */
+  armed_tick: u64,
+  /** CLOCK_TICKLESS … CLOCK_PERIODIC. */
+  mode: u32,
+  timer_port: i32,
+  /** At the suspend: time since the last counted tick, ns, and the host's wall clock. */
+  suspend_since_tick: u64,
+  suspend_wall: nest(timespec),
+  /** What is added to Xen's runstate times: they start anew with every domain. ns, by RUNSTATE_*. */
+  runstate_base: array(i64, 4),
+  /** Times away; most ticks counted at once in a guest that was not idle; what resume did to the wall clock. */
+  resumes: u64,
+  ticks_at_once: u64,
+  steps: u64,
+  slews: u64,
+  /** Scratch: the system time of now. */
+  now: u64,
+});
+
+/** The idle lwp arms the one-shot timer for the first callout; otherwise it is armed for every tick. */
+export const CLOCK_TICKLESS = 0;
+/** The one-shot timer is armed for every tick. */
+export const CLOCK_ONESHOT = 1;
+/** Xen's periodic timer ticks. */
+export const CLOCK_PERIODIC = 2;
+
+/** By what the kernel's command line calls them: `clock=periodic`. */
+export const CLOCK_MODES: readonly string[] = ['tickless', 'oneshot', 'periodic'];
