@@ -9,6 +9,7 @@ import {
   parseXlCfg,
 } from '@port-xen/toolstack';
 import { type Command, Option } from 'commander';
+import { FileDisk } from './file-disk.ts';
 import { makeGuest } from './guest.ts';
 import { runDomain } from './run-domain.ts';
 import { addRunFlags, type RunFlags } from './run-options.ts';
@@ -50,6 +51,13 @@ export const readConfig = (
   return { ...config, disks };
 };
 
+/** Opens each disk and closes it again: a domain whose disk cannot be had is not made. @throws UserError */
+export const checkDisks = (config: DomainConfig): void => {
+  for (const { pdevPath, readwrite } of config.disks) {
+    if (pdevPath !== '') new FileDisk(pdevPath, readwrite ? 'w' : 'r').close();
+  }
+};
+
 /** `domu create CONFIG [key=value…]`. */
 export const createCommand = (program: Command): void => {
   addRunFlags(
@@ -62,6 +70,7 @@ export const createCommand = (program: Command): void => {
     .addOption(new Option('-q, --quiet').hideHelp())
     .action(async (path: string, overrides: string[], flags: RunFlags) => {
       const config = readConfig(path, overrides, flags.seed);
+      checkDisks(config);
       const guest = makeGuest(flags.amnesia ?? false);
       process.exitCode = await runDomain({
         flags,

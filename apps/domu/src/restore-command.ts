@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { checkKernel } from './check-kernel.ts';
-import { readConfig } from './create-command.ts';
+import { checkDisks, readConfig } from './create-command.ts';
 import { FileSource } from './file-stream.ts';
 import { makeGuest } from './guest.ts';
 import { SLOTS } from './host-options.ts';
@@ -31,6 +31,8 @@ export const restoreFile = async (
   }
   if (configPath === undefined) process.stderr.write('Parsing config from <saved>\n');
   const config = configPath === undefined ? undefined : readConfig(configPath, [], flags.seed);
+  const wanted = config ?? file.config;
+  if (wanted !== undefined) checkDisks(wanted);
   const guest = makeGuest(flags.amnesia ?? false);
   return runDomain({
     flags,

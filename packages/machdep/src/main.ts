@@ -24,6 +24,7 @@ import {
   L_IDLE,
   leaf,
   PAGE_SIZE,
+  Panic,
   PRI_IDLE,
   PRI_KTHREAD,
   push64,
@@ -179,11 +180,8 @@ export const mainText: Text<Machdep> = {
       }
       const argv = initArguments(m);
       const started = exec(m, argv);
-      if (typeof started === 'string') {
-        m.kern.msgbuf.printf(`init: ${started}\n`);
-        l.status = 1;
-        return call('ended', cpu.sym('cpu_reboot'), RB_POWERDOWN);
-      }
+      // As NetBSD: a system without its first program is of no use to anybody.
+      if (typeof started === 'string') throw new Panic(`no init: ${started}`);
       l.init = started.proc.address;
       return goto('wait');
     },
