@@ -7,6 +7,8 @@
  *
  * The kernel's objects are linked from the processor and the addresses of their data, and can be thrown away at any
  * instruction boundary. In amnesia mode they are: linked again and frozen before every macro-instruction.
+ *
+ * A step that ends by a call of tsleep and the sleep itself are one instruction, because no lock is held in between.
  */
 import { BytesMemory } from '@port-xen/layout';
 import {
@@ -53,18 +55,23 @@ export class TextEngine implements Engine {
   readonly image: KernelImage;
   readonly #amnesia: boolean;
   readonly #linked = new WeakMap<Vcpu, Linked>();
+  readonly #tsleep: number | undefined;
   #used_ns = 0;
+  /** The instruction that was just executed goes on in the next one. */
+  #joined = false;
 
   constructor(image: KernelImage, options: TextEngineOptions = {}) {
     this.image = image;
     this.#amnesia = options.amnesia ?? false;
+    this.#tsleep = image.symbols.get('tsleep');
   }
 
   run(vcpu: Vcpu, budget_ns: number): void {
     this.#used_ns = 0;
     do {
+      this.#joined = false;
       this.#instruction(vcpu);
-    } while (this.#used_ns < budget_ns && !vcpu.stop);
+    } while (this.#joined || (this.#used_ns < budget_ns && !vcpu.stop));
   }
 
   #spend(vcpu: Vcpu, ns: number): void {
@@ -159,6 +166,8 @@ export class TextEngine implements Engine {
         setArguments(registers, next.rax === undefined ? ARGUMENTS : SYSCALL_ARGUMENTS, next.args);
         registers.set(RAX, next.rax ?? 0);
         registers.set(RIP, next.to);
+        // Who looks and finds that it has to wait must be asleep before an event can wake it.
+        this.#joined = next.to === this.#tsleep;
         return;
       case 'hypercall':
         push(vcpu, addressOf(next.then));

@@ -192,3 +192,18 @@ test('KERN-11: callouts run once, in the order of their ticks, and not when stop
     { numRuns: 30 },
   );
 });
+
+test('KERN-10: no event comes between the look and the sleep', () => {
+  for (const amnesia of [false, true]) {
+    const machine = new FlatMachine(image);
+    const engine = new TextEngine(image, { amnesia });
+    machine.registers.set(RIP, image.sym('boot'));
+    for (let i = 0; i < 50; i++) {
+      machine.stop = false;
+      engine.run(machine, 1);
+      // Here an event could come.
+      expect(machine.registers.get(RIP)).not.toBe(image.sym('tsleep'));
+    }
+    expect(logOf(machine)).toEqual([1, 2]);
+  }
+});

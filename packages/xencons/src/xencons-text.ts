@@ -54,8 +54,10 @@ export const xenconsText: Text<Xencons> = {
       const sc = m.softc;
       if (l.length === 0) return done(0);
       if (sc.inq_head === sc.inq_tail) return call('take', m.cpu.sym('tsleep'), m.inqChannel, 0);
-      const text = m.take(l.length);
-      return done(copyout(m.cpu, l.uaddr, text) ? text.length : -EFAULT);
+      const text = m.peek(l.length);
+      if (!copyout(m.cpu, l.uaddr, text)) return done(-EFAULT);
+      m.consume(text.length);
+      return done(text.length);
     },
   }),
 };

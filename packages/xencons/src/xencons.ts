@@ -179,16 +179,20 @@ export class Xencons {
     return this.data + xencons_softc.offset.inq;
   }
 
-  /** Takes up to `max` bytes of input. */
-  take(max: number): Uint8Array {
+  /** Up to `max` bytes of input, which stay where they are. */
+  peek(max: number): Uint8Array {
     const sc = this.softc;
     const out = new Uint8Array(Math.min(max, sc.inq_tail - sc.inq_head));
     const base = this.data + xencons_softc.offset.inq;
     for (let i = 0; i < out.length; i++) {
       out[i] = this.cpu.memory.ld8(base + ((sc.inq_head + i) % INQ_SIZE));
     }
-    sc.inq_head += out.length;
-    this.#input();
     return out;
+  }
+
+  /** Drops so many bytes of input: they were read. There is room for more of the ring's then. */
+  consume(count: number): void {
+    this.softc.inq_head += count;
+    this.#input();
   }
 }
