@@ -18,6 +18,7 @@ const addDevice = (
   devid: number,
   backValues: Values,
   frontValues: Values,
+  readonlyFrontValues: Values = {},
 ): void =>
   store.transaction((tx) => {
     const nodes = new StoreNodes(store, tx, domid);
@@ -37,6 +38,9 @@ const addDevice = (
       state: XenbusStateInitialising,
       ...frontValues,
     });
+    for (const [name, value] of Object.entries(readonlyFrontValues)) {
+      nodes.readable(`${front}/${name}`, String(value));
+    }
     nodes.hidden(copy);
     nodes.values(copy, { ...both, backend: back, state: XenbusStateInitialising });
     nodes.readable(back);
@@ -69,21 +73,28 @@ export const addDisk = (store: StoreClient, domid: number, disk: DiskConfig): vo
   );
 };
 
-/** Makes a network interface (libxl__device_nic_add). */
-export const addNic = (store: StoreClient, domid: number, nic: NicConfig): void =>
+const SCRIPTS = '/etc/xen/scripts';
+const ETHERMTU = 1500;
+
+/** Makes a network interface (libxl__set_xenstore_nic). Its front end may read the MTU and not say another. */
+export const addNic = (store: StoreClient, domid: number, nic: NicConfig): void => {
+  const { devid, mac, mtu = ETHERMTU, script = 'vif-bridge' } = nic;
   addDevice(
     store,
     'vif',
     domid,
-    nic.devid,
+    devid,
     {
-      script: nic.script ?? 'vif-bridge',
-      mac: nic.mac,
-      bridge: nic.bridge,
-      ip: nic.ip,
+      script: script.startsWith('/') ? script : `${SCRIPTS}/${script}`,
       vifname: nic.ifname,
-      handle: nic.devid,
+      mac,
+      ip: nic.ip,
+      mtu: mtu === ETHERMTU ? undefined : mtu,
+      bridge: nic.bridge ?? 'xenbr0',
+      handle: devid,
       type: 'vif',
     },
-    { handle: nic.devid, mac: nic.mac, mtu: nic.mtu ?? 1500, trusted: 1 },
+    { handle: devid, mac, trusted: 1 },
+    { mtu },
   );
+};

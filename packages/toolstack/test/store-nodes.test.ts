@@ -70,11 +70,51 @@ describe('xenstore', () => {
       '/device/vbd/51712/backend=/local/domain/0/backend/vbd/5/51712 (n5,r0)',
       '/device/vbd/51712/state=1 (n5,r0)',
       '/device/vbd/51712/virtual-device=51712 (n5,r0)',
+      '/device/vif/0/backend=/local/domain/0/backend/vif/5/0 (n5,r0)',
+      '/device/vif/0/state=1 (n5,r0)',
+      '/device/vif/0/handle=0 (n5,r0)',
       '/device/vif/0/mac=00:16:3e:00:00:01 (n5,r0)',
+      '/device/vif/0/mtu=1500 (n0,r5)',
       '/data= (n5)',
     ]) {
       expect(lines).toContain(line);
     }
+  });
+
+  test('XST-2: the network back end finds what libxl tells it', () => {
+    const { store } = whole();
+    const nodesOf = (devid: number) => {
+      const back = `/local/domain/0/backend/vif/5/${devid}`;
+      return Object.fromEntries(
+        store.directory(back).map((name) => [name, store.read(`${back}/${name}`)]),
+      );
+    };
+    const plain = {
+      frontend: '/local/domain/5/device/vif/0',
+      'frontend-id': '5',
+      online: '1',
+      state: '1',
+      script: '/etc/xen/scripts/vif-bridge',
+      mac: '00:16:3e:00:00:01',
+      bridge: 'xenbr0',
+      handle: '0',
+      type: 'vif',
+    };
+    expect(nodesOf(0)).toEqual(plain);
+    const more = { bridge: 'lan', mtu: 9000, ip: '10.0.0.2', script: '/opt/vif', ifname: 'alpha' };
+    addNic(store, 5, { devid: 3, mac: '00:16:3e:00:00:02', ...more });
+    expect(nodesOf(3)).toEqual({
+      ...plain,
+      frontend: '/local/domain/5/device/vif/3',
+      script: '/opt/vif',
+      vifname: 'alpha',
+      mac: '00:16:3e:00:00:02',
+      ip: '10.0.0.2',
+      mtu: '9000',
+      bridge: 'lan',
+      handle: '3',
+    });
+    expect(store.read('/local/domain/5/device/vif/3/mtu')).toBe('9000');
   });
 
   test('XST-2: the back ends find what they need', () => {
