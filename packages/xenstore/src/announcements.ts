@@ -9,17 +9,31 @@ import type { Announcer, Store } from './store.ts';
 import { nodeAt, type StoreNode } from './store-node.ts';
 import type { Watches } from './watches.ts';
 
+/** Is told of every change: a node's value as it is now, or that it is gone with all below it. */
+export type Observer = (path: string, value: Uint8Array | undefined) => void;
+
 /** Turns changes of the store into events for connections. */
 export class Announcements implements Announcer {
   readonly #store: Store;
   readonly #watches: Watches<Connection>;
+  readonly #observers: Observer[] = [];
 
   constructor(store: Store, watches: Watches<Connection>) {
     this.#store = store;
     this.#watches = watches;
   }
 
+  /** Adds one who is told of every change, whatever its permissions, as it is made. */
+  observe(observer: Observer): void {
+    this.#observers.push(observer);
+  }
+
   changed(path: string, node: StoreNode | undefined, exact: boolean, before?: Permissions): void {
+    for (const observer of this.#observers) observer(path, node?.value);
+    this.#tell(path, node, exact, before);
+  }
+
+  #tell(path: string, node: StoreNode | undefined, exact: boolean, before?: Permissions): void {
     if (this.#watches.size === 0) return;
     for (const watch of this.#watches.matching(path, exact)) {
       if (this.#told(watch.watcher, path, node, before)) {
@@ -31,7 +45,8 @@ export class Announcements implements Announcer {
   /** Children before parents, as xenstored removes them; nodes that nobody watches are not looked at. */
   removing(path: string, node: StoreNode): void {
     if (this.#watches.below(path)) this.#removeBelow(path, node);
-    this.changed(path, node, false);
+    this.#tell(path, node, false);
+    for (const observer of this.#observers) observer(path, undefined);
   }
 
   /** A domain came or went. */
@@ -49,7 +64,7 @@ export class Announcements implements Announcer {
       const child = node.children.get(name) as StoreNode;
       const where = path === '/' ? `/${name}` : `${path}/${name}`;
       if (this.#watches.below(where)) this.#removeBelow(where, child);
-      this.changed(where, child, true);
+      this.#tell(where, child, true);
     }
   }
 

@@ -2,6 +2,9 @@ export type { Account } from './accounts.ts';
 export type { Outlet } from './connection.ts';
 export type { MappedRing } from './domain-table.ts';
 export { bytesOf, latin1, payloadOf, stringsOf } from './latin1.ts';
+export { lintStore } from './lint/lint-store.ts';
+export { StoreAudit } from './lint/store-audit.ts';
+export { type End, XenbusHandshake } from './lint/xenbus-handshake.ts';
 export { OutgoingQueue } from './outgoing-queue.ts';
 export {
   type Access,

@@ -6,6 +6,7 @@
 import type { Memory } from '@port-xen/layout';
 import type { Sim } from '@port-xen/sim';
 import type { Account } from './accounts.ts';
+import type { Observer } from './announcements.ts';
 import type { Connection, Outlet } from './connection.ts';
 import type { MappedRing } from './domain-table.ts';
 import { LocalPort } from './local-client.ts';
@@ -184,6 +185,14 @@ export class Xenstored {
   /** Whether the domain broke the ring protocol, so that nothing is read from it until it is introduced again. */
   isBroken(domid: number): boolean {
     return this.#handler.domains.get(domid)?.ring?.isBroken ?? false;
+  }
+
+  /**
+   * Has `observer` told of every change of the store when it is made, in order: what a node holds now, or undefined when
+   * it is gone with all below it. Not a way to take part: it may look, but not ask the daemon for anything.
+   */
+  observe(observer: Observer): void {
+    this.#handler.announcements.observe(observer);
   }
 
   /** Every node, parents first, children in the order in which they were made. */

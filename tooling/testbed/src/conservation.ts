@@ -23,11 +23,14 @@ export interface Conservation {
   readonly devices: number;
   /** Disks that are open. */
   readonly openDisks: number;
+  /** Interfaces that the network back end has. */
+  readonly interfaces: number;
+  readonly bridgePorts: number;
 }
 
 /** Counts. */
 export const countHost = (host: TestHost): Conservation => {
-  const { hv, xenstored, xbdback } = host;
+  const { hv, xenstored, xbdback, xennetback, xenbr0 } = host;
   const counts = hv.counts();
   let { ports, grants } = counts.dom0;
   let maptrack = 0;
@@ -46,6 +49,8 @@ export const countHost = (host: TestHost): Conservation => {
     xenstore: { connections, watches, transactions, nodes: xenstored.dump().length },
     devices: xbdback.devices,
     openDisks: host.openDisks,
+    interfaces: xennetback.devices,
+    bridgePorts: xenbr0.ports,
   };
 };
 
@@ -60,5 +65,5 @@ export const auditHost = (host: TestHost): string[] => {
   }
   const { transactions } = host.xenstored.counters();
   if (transactions > 0) wrong.push(`expected no transaction under way, found ${transactions}`);
-  return wrong;
+  return [...wrong, ...host.storeAudit.findings()];
 };

@@ -2,7 +2,6 @@
 export const DOMAIN_DEFAULTS = {
   maxVcpus: 1,
   availVcpus: [0],
-  nics: [],
   onPoweroff: 'destroy',
   onReboot: 'destroy',
   onWatchdog: 'destroy',

@@ -1,6 +1,7 @@
 import type { Sim } from '@port-xen/sim';
 import type { DomainConfig } from '@port-xen/toolstack';
 import type { Engine } from '@port-xen/vcpu';
+import type { Features } from '@port-xen/xennetback';
 import type { MemoryDisk } from './memory-disk.ts';
 
 /** What a host is. Everything but `sim` has a value that suits a test. */
@@ -21,6 +22,8 @@ export interface HostOptions {
   readonly firstDomid?: number;
   /** 1, and 3 more for each slot. */
   readonly firstPort?: number;
+  /** What the network back end lacks; nothing. */
+  readonly netFeatures?: Partial<Features>;
 }
 
 /** A domain to be booted. */
@@ -34,6 +37,8 @@ export interface BootOptions {
   readonly disks?: Readonly<Record<string, MemoryDisk>>;
   /** vdevs that the domain may only read. */
   readonly readonlyDisks?: readonly string[];
+  /** Network interfaces on the host's `xenbr0`, by address: `['00:16:3e:00:00:01']`. */
+  readonly nics?: readonly string[];
   /** `guest`; a host has no two domains of one name. */
   readonly name?: string;
   readonly paused?: boolean;

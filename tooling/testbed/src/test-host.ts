@@ -1,18 +1,19 @@
 /*
  * One host put together as a person's world puts it together, with everything at hand that a test wants to look at:
  *
- *     Hypervisor ── Xenstored ── Xenconsoled (text collected) ── Xbdback (disks in memory) ── Toolstack
+ *     Hypervisor ── Xenstored ── Xenconsoled (text collected) ── Xbdback (disks in memory) ── Xennetback (a bridge) ── Toolstack
  *
  * Any number of hosts can share a Sim. Hosts of different slots differ in all that must not travel: frame numbers, first
  * domid, first port, uptime, TSC frequency.
  */
+import { Bridge } from '@port-xen/bridge';
 import { Hypervisor } from '@port-xen/hypervisor';
 import { Random, type Sim } from '@port-xen/sim';
 import { type DomainConfig, Toolstack } from '@port-xen/toolstack';
 import type { Engine } from '@port-xen/vcpu';
 import { Xbdback } from '@port-xen/xbdback';
 import { Xenconsoled } from '@port-xen/xenconsoled';
-import { latin1, type StoreClient, Xenstored } from '@port-xen/xenstore';
+import { latin1, StoreAudit, type StoreClient, Xenstored } from '@port-xen/xenstore';
 import { auditHost, type Conservation, countHost } from './conservation.ts';
 import { ConsoleText } from './console-text.ts';
 import { DOMAIN_DEFAULTS } from './domain-defaults.ts';
@@ -38,8 +39,13 @@ export class TestHost {
   readonly xenstored: Xenstored;
   /** A connection of domain 0's, for looking and for meddling. */
   readonly store: StoreClient;
+  /** Checks every node that anybody writes, and every device's states. */
+  readonly storeAudit: StoreAudit;
   readonly consoled: Xenconsoled;
   readonly xbdback: Xbdback;
+  readonly xennetback: Xennetback;
+  /** What `bridge=xenbr0` means here. */
+  readonly xenbr0: Bridge;
   readonly xl: Toolstack;
   /** What the back end can open, by target. */
   readonly disks = new Map<string, MemoryDisk>();
@@ -80,6 +86,7 @@ export class TestHost {
       onIntroduce: (domid, mfn, port) => rings.introduce(domid, mfn, port),
       onRelease: (domid) => rings.release(domid),
     });
+    this.storeAudit = new StoreAudit(this.xenstored);
     this.store = this.xenstored.connect(0);
     // Before the toolstack: what a guest printed last is to be out before its pages are saved.
     this.consoled = new Xenconsoled({
@@ -107,6 +114,14 @@ export class TestHost {
         return { ...store, close };
       },
     });
+    this.xenbr0 = new Bridge({ sim, name: 'xenbr0', slot });
+    this.xennetback = new Xennetback({
+      sim,
+      hv: this.hv,
+      xenstored: this.xenstored,
+      bridge: (name) => (name === this.xenbr0.name ? this.xenbr0 : undefined),
+      features: options.netFeatures ?? {},
+    });
     this.xl = new Toolstack({
       sim,
       hv: this.hv,
@@ -117,7 +132,7 @@ export class TestHost {
 
   /** Makes a domain from a kernel and starts it. @returns its domid */
   bootKernel(options: BootOptions): number {
-    const { elf, engine, memoryMib = 16, name = 'guest', disks = {} } = options;
+    const { elf, engine, memoryMib = 16, name = 'guest', disks = {}, nics = [] } = options;
     this.#engine = engine;
     const config: DomainConfig = {
       ...DOMAIN_DEFAULTS,
@@ -132,6 +147,7 @@ export class TestHost {
         const readwrite = !options.readonlyDisks?.includes(vdev);
         return { pdevPath: target, vdev, format: 'raw', readwrite } as const;
       }),
+      nics: nics.map((mac, devid) => ({ devid, mac, bridge: this.xenbr0.name })),
       ...options.config,
     };
     return this.xl.create(config, elf, { paused: options.paused ?? false });
