@@ -37,8 +37,11 @@ import {
 } from '@port-xen/xenbus';
 import { Xencons, xencons_softc, xenconsText } from '@port-xen/xencons';
 import { Xengnt, xengnt_data } from '@port-xen/xengnt';
+import { clockwatch } from './programs/clockwatch.ts';
 import { counter } from './programs/counter.ts';
+import { date } from './programs/date.ts';
 import { sha256 } from './programs/sha256.ts';
+import { sleep } from './programs/sleep.ts';
 
 const window_page = struct('window_page', { page: bytes(PAGE_SIZE) });
 
@@ -98,7 +101,7 @@ const spec: KernelSpec = {
   name: 'port-xen',
   version: '0',
   entry: 'start',
-  programs: [sha256, counter],
+  programs: [sha256, counter, date, sleep, clockwatch],
   modules: {
     ...kernModules,
     window: { data: window_page, align: PAGE_SIZE },

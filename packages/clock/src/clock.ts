@@ -205,6 +205,7 @@ export class Clock {
     const wall: Timespec = { tv_sec: 0, tv_nsec: 0 };
     this.rtcGet(wall);
     this.setTime(wall);
+    resumeRunstate(this);
     this.#start();
   }
 

@@ -1,0 +1,256 @@
+/*
+ * clockwatch [ROUNDS]: watches every clock and says what it saw; 0 rounds is for ever, 3 are made by default.
+ *
+ *     a round   read every clock and print them · sleep for one tick · work for a second, looking at the time all along
+ *
+ *     checked   no clock goes back, unless somebody set the wall clock · monotonic time goes on in steps of at most 100 ms while
+ *               at work, what the vCPU was kept from running not counted · uptime is not behind monotonic time · ticks are
+ *               monotonic time in ticks · a sleep of one tick takes one to two · a second of work has its ticks within 1 % ·
+ *               running + stolen + blocked + offline is the time that passed
+ *
+ * It ends with the number of faults, and with status 1 if there were any.
+ */
+import {
+  done,
+  goto,
+  type Next,
+  type Program,
+  routine,
+  type Step,
+  SYS___sysctl,
+  SYS_clock_gettime,
+  SYS_nanosleep,
+  syscall,
+  type UserContext,
+} from '@port-xen/kern';
+import { array, bytes, i32, i64, nest, struct, u32, u64, type View } from '@port-xen/layout';
+import { argument, exit, print } from './user.ts';
+
+const CLOCK_REALTIME = 0;
+const CLOCK_MONOTONIC = 3;
+const CLOCK_BOOTTIME = 6;
+const CTL_MACHDEP = 7;
+const MACHDEP_XEN_RUNSTATE = 1024;
+const MACHDEP_XEN_CLOCK = 1025;
+
+const TICK_NS = 10e6;
+const WORK_NS = 1e9;
+/** The largest step of monotonic time that a suspend and a resume may make. */
+const STEP_MAX_NS = 100e6;
+/** Work between two looks at the clock: so many pieces of so much. */
+const PIECES = 5;
+const PIECE_NS = 1_000_000;
+const ROUNDS = 3;
+
+const timespec = struct('timespec', { tv_sec: i64, tv_nsec: i64 });
+
+const sample = struct('clock_sample', {
+  mono: nest(timespec),
+  up: nest(timespec),
+  wall: nest(timespec),
+  /** machdep.xen_clock. */
+  ticks: u64,
+  ticks_at_once: u64,
+  resumes: u64,
+  steps: u64,
+  slews: u64,
+  mode: u64,
+  /** machdep.xen_runstate: running, runnable, blocked, offline. */
+  runstate: array(u64, 4),
+});
+
+const clockwatch_data = struct('clockwatch_data', {
+  rounds: u32,
+  round: u32,
+  faults: u32,
+  /** What reading is for: the step that it goes on at. */
+  working: u32,
+  /** Pieces of work done since the last look. */
+  pieces: u32,
+  mib: array(i32, 2),
+  size: u64,
+  last: nest(sample),
+  now: nest(sample),
+  /** At the start of the sleep, or of the work. */
+  start: nest(sample),
+  request: nest(timespec),
+  line: bytes(1024),
+});
+
+type Data = View<typeof clockwatch_data>;
+type Sample = View<typeof sample>;
+type Time = View<typeof timespec>;
+
+const running = struct('clockwatch_locals', { pad: u64 });
+
+const dataOf = (u: UserContext): Data => clockwatch_data.at(u.memory, u.data);
+
+const between = (a: Time, b: Time): number => (a.tv_sec - b.tv_sec) * 1e9 + (a.tv_nsec - b.tv_nsec);
+
+const time = (t: Time): string => `${t.tv_sec}.${String(t.tv_nsec).padStart(9, '0')}`;
+
+const seconds = (ns: number): string => (ns / 1e9).toFixed(9);
+
+const copySample = (from: Sample, to: Sample): void => {
+  const words = new Uint8Array(sample.size);
+  from.memory.read(from.address, words);
+  to.memory.write(to.address, words);
+};
+
+/** Time that the vCPU would have run and was not let. */
+const stolen = (s: Sample): number => s.runstate.get(1) + s.runstate.get(3);
+
+const accounted = (s: Sample): number =>
+  s.runstate.get(0) + s.runstate.get(1) + s.runstate.get(2) + s.runstate.get(3);
+
+/** What is wrong with a sample after another, as sentences. */
+const faultsOf = (now: Sample, last: Sample): string[] => {
+  const faults: string[] = [];
+  const passed = between(now.mono, last.mono);
+  if (passed < 0) faults.push(`monotonic time went back by ${seconds(-passed)} s`);
+  const up = between(now.up, last.up);
+  if (up < 0) faults.push(`uptime went back by ${seconds(-up)} s`);
+  const wall = between(now.wall, last.wall);
+  if (wall < 0 && now.steps === last.steps)
+    faults.push(`the wall clock went back by ${seconds(-wall)} s and nobody set it`);
+  if (between(now.up, now.mono) < 0) faults.push('uptime is behind monotonic time');
+  // Ticks are read after the time, and the tick that is due may not have come yet.
+  const ticks = now.ticks - Math.floor((now.mono.tv_sec * 1e9 + now.mono.tv_nsec) / TICK_NS);
+  if (ticks < -1 || ticks > 1) faults.push(`hardclock_ticks is ${ticks} ticks off monotonic time`);
+  const off = accounted(now) - accounted(last) - passed;
+  if (Math.abs(off) > TICK_NS) faults.push(`runstates are ${seconds(off)} s off the time passed`);
+  return faults;
+};
+
+/** Prints faults, or goes on. */
+const tell = (u: UserContext, then: string, faults: readonly string[]): Next => {
+  const d = dataOf(u);
+  if (faults.length === 0) return goto(then);
+  d.faults += faults.length;
+  const text = faults.map((fault) => `clockwatch: fault: ${fault}\n`).join('');
+  return print(u, then, u.data + clockwatch_data.offset.line, text.slice(0, 1024));
+};
+
+const NOW = clockwatch_data.offset.now;
+const { offset } = sample;
+
+const readClock =
+  (then: string, clock: number, into: number): Step<UserContext, unknown> =>
+  (u) =>
+    syscall(then, SYS_clock_gettime, clock, u.data + NOW + into);
+
+const readNode =
+  (then: string, node: number, into: number, size: number): Step<UserContext, unknown> =>
+  (u) => {
+    const d = dataOf(u);
+    d.mib.set(0, CTL_MACHDEP);
+    d.mib.set(1, node);
+    d.size = size;
+    const name = d.mib.address(0);
+    const length = u.data + clockwatch_data.offset.size;
+    return syscall(then, SYS___sysctl, name, 2, u.data + NOW + into, length, 0, 0);
+  };
+
+/** The line of a round. */
+const describe = (d: Data): string => {
+  const { now } = d;
+  return (
+    `clockwatch ${d.round}: mono ${time(now.mono)} up ${time(now.up)} wall ${time(now.wall)} ` +
+    `ticks ${now.ticks} at-once ${now.ticks_at_once} stolen ${seconds(stolen(now))} ` +
+    `blocked ${seconds(now.runstate.get(2))} resumes ${now.resumes} steps ${now.steps} slews ${now.slews}\n`
+  );
+};
+
+export const clockwatch: Program = {
+  name: 'clockwatch',
+  data: clockwatch_data,
+  entry: 'main',
+  text: {
+    main: routine(running, {
+      start: (u: UserContext, _, argc, argv) => {
+        const d = dataOf(u);
+        const rounds = argc > 1 ? Number(argument(u, argv, 1)) : ROUNDS;
+        d.rounds = Number.isInteger(rounds) && rounds >= 0 ? rounds : ROUNDS;
+        return goto('read');
+      },
+
+      // Every clock, then the counters.
+      read: readClock('read_up', CLOCK_MONOTONIC, offset.mono),
+      read_up: readClock('read_wall', CLOCK_BOOTTIME, offset.up),
+      read_wall: readClock('read_ticks', CLOCK_REALTIME, offset.wall),
+      read_ticks: readNode('read_runstate', MACHDEP_XEN_CLOCK, offset.ticks, 48),
+      read_runstate: readNode('have_read', MACHDEP_XEN_RUNSTATE, offset.runstate, 32),
+      have_read: (u: UserContext) => {
+        const d = dataOf(u);
+        const faults = d.last.mode === 0 && d.last.ticks === 0 ? [] : faultsOf(d.now, d.last);
+        const step = between(d.now.mono, d.last.mono) - (stolen(d.now) - stolen(d.last));
+        if (d.working !== 0 && step > STEP_MAX_NS) {
+          faults.push(`monotonic time jumped by ${seconds(step)} s`);
+        }
+        copySample(d.now, d.last);
+        return tell(u, d.working !== 0 ? 'work' : 'report', faults);
+      },
+      report: (u: UserContext) => {
+        const d = dataOf(u);
+        return print(u, 'nap', u.data + clockwatch_data.offset.line, describe(d));
+      },
+
+      // A sleep of one tick.
+      nap: readClock('sleep', CLOCK_MONOTONIC, offset.mono),
+      sleep: (u: UserContext) => {
+        const d = dataOf(u);
+        copySample(d.now, d.start);
+        d.request.tv_sec = 0;
+        d.request.tv_nsec = TICK_NS;
+        return syscall('woken', SYS_nanosleep, u.data + clockwatch_data.offset.request, 0);
+      },
+      woken: readClock('rested', CLOCK_MONOTONIC, offset.mono),
+      rested: (u: UserContext) => {
+        const d = dataOf(u);
+        const slept = between(d.now.mono, d.start.mono);
+        const faults: string[] = [];
+        if (slept < TICK_NS) faults.push(`a sleep of one tick took ${seconds(slept)} s`);
+        // Waking up and reading the time take some time, too.
+        if (slept > 2.1 * TICK_NS && d.now.resumes === d.start.resumes) {
+          faults.push(`a sleep of one tick took ${seconds(slept)} s`);
+        }
+        d.working = 1;
+        copySample(d.last, d.start);
+        d.start.ticks = 0;
+        return tell(u, 'read', faults);
+      },
+
+      // A second of work.
+      work: (u: UserContext) => {
+        const d = dataOf(u);
+        if (d.start.ticks === 0) copySample(d.now, d.start);
+        d.pieces = 0;
+        return between(d.now.mono, d.start.mono) < WORK_NS ? goto('piece') : goto('worked');
+      },
+      piece: (u: UserContext) => {
+        u.spend(PIECE_NS);
+        return ++dataOf(u).pieces < PIECES ? goto('piece') : goto('read');
+      },
+      worked: (u: UserContext) => {
+        const d = dataOf(u);
+        const ticks = d.now.ticks - d.start.ticks;
+        const wanted = between(d.now.mono, d.start.mono) / TICK_NS;
+        const faults: string[] = [];
+        // One tick of a hundred: what the ends of the second cut off.
+        if (Math.abs(ticks - wanted) > 1) {
+          faults.push(`${ticks} ticks in ${(wanted / 100).toFixed(3)} s of work`);
+        }
+        d.working = 0;
+        d.round++;
+        return tell(u, d.round === d.rounds ? 'end' : 'read', faults);
+      },
+      end: (u: UserContext) => {
+        const d = dataOf(u);
+        const text = `clockwatch: ${d.round} rounds, ${d.faults} faults\n`;
+        return print(u, 'ended', u.data + clockwatch_data.offset.line, text);
+      },
+      ended: (u: UserContext) => exit(dataOf(u).faults === 0 ? 0 : 1),
+      never: () => done(),
+    }),
+  },
+};
