@@ -13,7 +13,7 @@
  *
  * A view is a pair (memory, address) and holds nothing else, so it can be frozen, thrown away and made again.
  */
-import type { Field, ScalarCode, ValueOf } from './kind.ts';
+import type { Field, Scalar, ScalarArray, ScalarCode, ValueOf } from './kind.ts';
 import { ldI64, ldU64, type Memory, st64 } from './memory.ts';
 
 export type Fields = Readonly<Record<string, Field>>;
@@ -65,43 +65,84 @@ const STORE: Record<ScalarCode, (a: string) => string> = {
   i64: (a) => `st64(m, ${a}, v)`,
 };
 
-/** The element at an index, checked: a wrong index is a bug of ours, never of the memory's contents. */
-const arrayView = (memory: Memory, address: number, field: Field & { kind: 'array' }): object => {
-  const { element, count } = field;
-  const at = (index: number): number => {
-    if (!Number.isInteger(index) || index < 0 || index >= count) {
-      throw new RangeError(`expected an index within [0, ${count}), found ${index}`);
-    }
-    return address + index * element.size;
-  };
-  if (element.kind !== 'scalar') {
-    return {
-      length: count,
-      address: at,
-      at: (index: number) => element.at(memory, at(index)),
-    };
+/** The address of an element, checked: a wrong index is a bug of ours, never of the memory's contents. */
+const elementAt = (base: number, size: number, length: number, index: number): number => {
+  if (!Number.isInteger(index) || index < 0 || index >= length) {
+    throw new RangeError(`expected an index within [0, ${length}), found ${index}`);
   }
-  const { get, set } = scalarAccess(element.code);
-  return {
-    length: count,
-    address: at,
-    get: (index: number) => get(memory, at(index)),
-    set: (index: number, value: number) => set(memory, at(index), value),
-  };
+  return base + index * size;
 };
 
-interface ScalarAccess {
-  get(m: Memory, a: number): number;
-  set(m: Memory, a: number, v: number): void;
+/** A view of an array of structs. */
+class StructArrayView {
+  readonly #memory: Memory;
+  readonly #base: number;
+  readonly #element: Struct;
+  readonly length: number;
+
+  constructor(memory: Memory, base: number, element: Struct, length: number) {
+    this.#memory = memory;
+    this.#base = base;
+    this.#element = element;
+    this.length = length;
+  }
+
+  address(index: number): number {
+    return elementAt(this.#base, this.#element.size, this.length, index);
+  }
+
+  at(index: number): object {
+    return this.#element.at(this.#memory, this.address(index));
+  }
 }
 
-const scalarAccess = (code: ScalarCode): ScalarAccess =>
+type ScalarArrayClass = new (memory: Memory, base: number, length: number) => ScalarArray;
+
+/** A class for arrays of one scalar, with its loads and stores as literals. */
+const scalarArray = (code: ScalarCode): ScalarArrayClass =>
   new Function(
     'ldU64',
     'ldI64',
     'st64',
-    `return { get: (m, a) => ${LOAD[code]('a')}, set: (m, a, v) => { ${STORE[code]('a')}; } };`,
-  )(ldU64, ldI64, st64);
+    'elementAt',
+    `return class {
+      constructor(memory, base, length) { this.memory = memory; this.base = base; this.length = length; }
+      address(index) { return elementAt(this.base, ${SIZE[code]}, this.length, index); }
+      get(index) { const m = this.memory; const a = this.address(index); return ${LOAD[code]('a')}; }
+      set(index, v) { const m = this.memory; const a = this.address(index); ${STORE[code]('a')}; }
+    };`,
+  )(ldU64, ldI64, st64, elementAt);
+
+const SIZE: Readonly<Record<ScalarCode, number>> = {
+  u8: 1,
+  i8: 1,
+  u16: 2,
+  i16: 2,
+  u32: 4,
+  i32: 4,
+  u64: 8,
+  i64: 8,
+};
+
+const SCALAR_ARRAYS: Readonly<Record<ScalarCode, ScalarArrayClass>> = {
+  u8: scalarArray('u8'),
+  i8: scalarArray('i8'),
+  u16: scalarArray('u16'),
+  i16: scalarArray('i16'),
+  u32: scalarArray('u32'),
+  i32: scalarArray('i32'),
+  u64: scalarArray('u64'),
+  i64: scalarArray('i64'),
+};
+
+const arrayView = (
+  memory: Memory,
+  base: number,
+  { element, count }: Field & { kind: 'array' },
+): object =>
+  element.kind === 'scalar'
+    ? new SCALAR_ARRAYS[(element as Scalar).code](memory, base, count)
+    : new StructArrayView(memory, base, element, count);
 
 const accessor = (name: string, field: Field, offset: number): string => {
   const a = `this.address + ${offset}`;
