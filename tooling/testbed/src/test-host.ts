@@ -13,6 +13,7 @@ import { type DomainConfig, Toolstack } from '@port-xen/toolstack';
 import type { Engine } from '@port-xen/vcpu';
 import { Xbdback } from '@port-xen/xbdback';
 import { Xenconsoled } from '@port-xen/xenconsoled';
+import { Xennetback } from '@port-xen/xennetback';
 import { latin1, StoreAudit, type StoreClient, Xenstored } from '@port-xen/xenstore';
 import { auditHost, type Conservation, countHost } from './conservation.ts';
 import { ConsoleText } from './console-text.ts';
