@@ -17,6 +17,12 @@ export interface Source {
    * @returns how many; 0 only at the end
    */
   read(into: Uint8Array): number;
+  /**
+   * Passes over the next bytes, as far as there are any: for a source that can without reading them.
+   *
+   * @returns how many; fewer than `length` only at the end
+   */
+  skip?(length: number): number;
 }
 
 const SCRATCH_SIZE = 64 * 1024;
@@ -51,20 +57,10 @@ export class Cursor {
 
   /** Fills `into`. @throws StreamError when the file ends before */
   fill(into: Uint8Array, what: string): void {
-    let done = 0;
-    while (done < into.length) {
-      const got = this.#source.read(done === 0 ? into : into.subarray(done));
-      if (!Number.isInteger(got) || got < 0 || got > into.length - done) {
-        throw new RangeError(
-          `expected a source to read 0 … ${into.length - done} bytes, found ${got}`,
-        );
-      }
-      if (got === 0) {
-        const end = `the end of the file after ${done}`;
-        throw this.error('Savefile truncated.', `${into.length} bytes of ${what}`, end);
-      }
+    for (let done = 0; done < into.length; ) {
+      const got = this.#read(done === 0 ? into : into.subarray(done));
+      if (got === 0) throw this.#truncated(into.length, what, done);
       done += got;
-      this.#offset += got;
     }
   }
 
@@ -91,10 +87,16 @@ export class Cursor {
     return bytes;
   }
 
-  /** Passes over the next `length` bytes. */
+  /** Passes over the next `length` bytes, without reading them when the source can. */
   skip(length: number, what: string): void {
-    for (let left = length; left > 0; left -= SCRATCH_SIZE) {
-      this.take(Math.min(left, SCRATCH_SIZE), what);
+    let done = 0;
+    if (length > SCRATCH_SIZE && this.#source.skip !== undefined) {
+      done = this.#counted(this.#source.skip(length), length);
+    }
+    while (done < length) {
+      const got = this.#read(this.#scratch.subarray(0, Math.min(length - done, SCRATCH_SIZE)));
+      if (got === 0) throw this.#truncated(length, what, done);
+      done += got;
     }
   }
 
@@ -107,5 +109,23 @@ export class Cursor {
       offset: offset ?? (this.record === undefined ? this.#offset : this.recordOffset),
       record: this.record,
     });
+  }
+
+  #read(into: Uint8Array): number {
+    return this.#counted(this.#source.read(into), into.length);
+  }
+
+  /** Bytes that the source says it has given or passed over. */
+  #counted(got: number, most: number): number {
+    if (!Number.isInteger(got) || got < 0 || got > most) {
+      throw new RangeError(`expected a source to read 0 … ${most} bytes, found ${got}`);
+    }
+    this.#offset += got;
+    return got;
+  }
+
+  #truncated(length: number, what: string, done: number): StreamError {
+    const end = `the end of the file after ${done}`;
+    return this.error('Savefile truncated.', `${length} bytes of ${what}`, end);
   }
 }

@@ -4,9 +4,15 @@
  */
 export class FrameError extends Error {
   override readonly name = 'FrameError';
+  /** The complaint, in libxc's words. */
+  readonly words: string;
+  readonly expected: string;
+  readonly found: string;
 
-  /** @param words the complaint, in libxc's words */
   constructor(words: string, expected: string, found: string) {
     super(`${words}: expected ${expected}, found ${found}`);
+    this.words = words;
+    this.expected = expected;
+    this.found = found;
   }
 }

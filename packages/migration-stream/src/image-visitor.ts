@@ -74,6 +74,9 @@ export interface PageData {
  */
 export type BodyReader = (into: Uint8Array) => void;
 
+/** Passes over the next pages of a record. Only until the visitor returns. */
+export type PageSkipper = (pages: number) => void;
+
 /** How a domain's TSC goes on. */
 export interface TscInfo {
   readonly mode: number;
@@ -121,7 +124,7 @@ export interface ImageVisitor {
    */
   staticDataEnd?(missing: number, implied: boolean): void;
   p2mFrames?(frames: P2mFrames): void;
-  pageData?(data: PageData, readPage: BodyReader): void;
+  pageData?(data: PageData, readPage: BodyReader, skipPages: PageSkipper): void;
   tscInfo?(info: TscInfo): void;
   sharedInfo?(page: Uint8Array): void;
   /** A vcpu_guest_context. The four kinds may come at any time, and again (the last counts): keep them until `end`. */

@@ -1,5 +1,6 @@
 export type { Source } from './cursor.ts';
 export { FrameError } from './frame-error.ts';
+export { type ImageFile, readFileAt, sourceOfFile } from './image-file.ts';
 export { ImageReader, type ImageReaderOptions } from './image-reader.ts';
 export type {
   BodyReader,
@@ -11,6 +12,7 @@ export type {
   LibxlHeader,
   P2mFrames,
   PageData,
+  PageSkipper,
   PvInfo,
   RecordPlace,
   TscInfo,

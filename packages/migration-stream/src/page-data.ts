@@ -6,7 +6,7 @@
  * straight into a domain's frames. Buffers grow with the list that has arrived, and serve for the next batch.
  */
 import { stream_xc_page_data } from '@port-xen/abi';
-import type { BodyReader } from './image-visitor.ts';
+import type { BodyReader, PageSkipper } from './image-visitor.ts';
 import { carriesData, isPageType, PAGE_SIZE } from './page-type.ts';
 import type { RestoreState, StreamRecord } from './restore-state.ts';
 import { requireStaticDataEnd } from './static-records.ts';
@@ -51,6 +51,7 @@ export class PageDataReader {
         verify: state.verify,
       },
       this.#readPage,
+      this.#skipPages,
     );
     cursor.skip(this.#left, 'PAGE_DATA');
     this.#left = 0;
@@ -64,6 +65,14 @@ export class PageDataReader {
     }
     this.#left -= into.length;
     this.#state.cursor.fill(into, 'PAGE_DATA');
+  };
+
+  readonly #skipPages: PageSkipper = (pages) => {
+    if (!Number.isInteger(pages) || pages < 0 || pages * PAGE_SIZE > this.#left) {
+      throw new RangeError(`expected 0 … ${this.#left / PAGE_SIZE} pages, found ${pages}`);
+    }
+    this.#left -= pages * PAGE_SIZE;
+    this.#state.cursor.skip(pages * PAGE_SIZE, 'PAGE_DATA');
   };
 
   #readCount(length: number): number {

@@ -26,7 +26,7 @@ import { utf8Decode, utf8Encode } from './utf8.ts';
 export const XL_MAGIC = 'Xen saved domain, xl format\n \0 \r';
 
 /** The longest configuration that a reader takes: ours, xl has no limit. */
-const CONFIG_MAX = 16 * 1024 * 1024;
+const CONFIG_MAX = 1024 * 1024;
 
 /** The header and the configuration's JSON as `xl save` writes them; without one, the header that says so. */
 export const xlHeader = (configJson: string | undefined): Uint8Array<ArrayBuffer> => {

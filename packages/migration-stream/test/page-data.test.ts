@@ -3,10 +3,14 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
   carriesData,
+  type ImageFile,
+  ImageReader,
   isPageType,
   isPinned,
   isPopulated,
   type PageData,
+  readFileAt,
+  sourceOfFile,
   tableLevel,
 } from '../src/index.ts';
 import { concat, readImage, words } from './bytes.ts';
@@ -144,5 +148,72 @@ describe('MIG-17: pages are read straight into the buffers of the visitor', () =
       },
     });
     expect(last).toEqual([20_000, 19_999 % 16, 15]);
+  });
+});
+
+describe('MIG-17: pages that are passed over', () => {
+  const image = withPages(pageData([0, 0], [1, 0], [2, 0], [9, 0]));
+
+  test('by the visitor, between those that it reads', () => {
+    const seen: number[] = [];
+    readImage(image, {
+      pageData: (_, readPage, skipPages) => {
+        const page = new Uint8Array(PAGE);
+        skipPages(1);
+        readPage(page);
+        seen.push(page[0] ?? 0);
+        skipPages(1);
+        readPage(page);
+        seen.push(page[0] ?? 0);
+        expect(() => skipPages(1)).toThrow('expected 0 … 0 pages, found 1');
+      },
+    });
+    expect(seen).toEqual([2, 4]);
+  });
+
+  test('are not read from a file that can be read anywhere', () => {
+    const large = replaced({
+      PAGE_DATA: [
+        record(
+          XC_REC_TYPE_PAGE_DATA,
+          pageData(...Array.from({ length: 64 }, (_, i) => [i % 16, 0] as const)),
+        ),
+      ],
+    });
+    let read = 0;
+    const file: ImageFile = {
+      size: large.length,
+      readAt: (offset, into) => {
+        const some = large.subarray(offset, offset + into.length);
+        into.set(some);
+        read += some.length;
+        return some.length;
+      },
+    };
+    expect(new ImageReader(sourceOfFile(file)).read({}).size).toBe(large.length);
+    expect(read).toBeLessThan(large.length - 63 * PAGE);
+    const cut = large.length - 30_000;
+    const short = {
+      size: cut,
+      readAt: (at: number, into: Uint8Array) => (at < cut ? file.readAt(at, into) : 0),
+    };
+    expect(() => new ImageReader(sourceOfFile(short)).read({})).toThrow('Savefile truncated.');
+  });
+
+  test('a page is read at its place, or the file ends before', () => {
+    const file: ImageFile = {
+      size: 10,
+      readAt: (offset, into) => {
+        const some = Uint8Array.from({ length: Math.max(0, Math.min(3, 10 - offset)) }, () => 7);
+        into.set(some.subarray(0, into.length));
+        return Math.min(some.length, into.length);
+      },
+    };
+    const into = new Uint8Array(8);
+    readFileAt(file, 2, into);
+    expect(into).toEqual(new Uint8Array(8).fill(7));
+    expect(() => readFileAt(file, 4, into)).toThrow(
+      'expected 8 bytes at offset 4, found the end of the file after 6',
+    );
   });
 });

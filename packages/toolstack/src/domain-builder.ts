@@ -14,6 +14,7 @@ import { GuestFrames } from './guest-frames.ts';
 import { populate } from './populate.ts';
 import { fillStartInfo, type HostHandles } from './start-info.ts';
 import { tellExtents } from './tell-extents.ts';
+import { ToolstackError } from './toolstack-error.ts';
 
 const PAGE = 4096;
 
@@ -51,12 +52,13 @@ class Builder {
   build({ storePort, consolePort }: DomainPorts): HostHandles {
     const { domid } = this.#frames;
     const layout = this.#layout;
-    populate(
-      this.#hv,
-      domid,
-      Int32Array.from({ length: layout.pages }, (_, pfn) => pfn),
-      this.#mfnOf,
-    );
+    const pfns = Int32Array.from({ length: layout.pages }, (_, pfn) => pfn);
+    const missing = populate(this.#hv, domid, pfns, this.#mfnOf);
+    if (missing > 0) {
+      throw new ToolstackError(
+        `expected ${layout.pages} frames for domain ${domid}, found ${layout.pages - missing}: the host, or the domain's share, is used up`,
+      );
+    }
     tellExtents(this.#hv.sim, domid, this.#mfnOf);
     this.#loadKernel();
     this.#writeP2m();

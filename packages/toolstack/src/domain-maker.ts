@@ -34,7 +34,7 @@ export interface MadeDomain extends RestoreTarget {
 }
 
 /** Beyond its memory a domain may have this much: what libxl adds for tables of its own (LIBXL_MAXMEM_CONSTANT). */
-const SLACK_KIB = 1024;
+export const MAXMEM_SLACK_KIB = 1024;
 const DOM0 = 0;
 
 export class DomainMaker {
@@ -71,7 +71,7 @@ export class DomainMaker {
     this.#made.set(domid, made);
     return this.#orUndo(domid, () => {
       makeSkeleton(this.#store, domid, config);
-      domctl.maxMem(domid, config.maxMem_kib + SLACK_KIB);
+      domctl.maxMem(domid, config.maxMem_kib + MAXMEM_SLACK_KIB);
       const storePort = dom0.allocUnbound(domid, DOM0);
       const consolePort = dom0.allocUnbound(domid, DOM0);
       const whole = { ...made, storePort, consolePort };

@@ -20,10 +20,12 @@ export { Toolstack } from './toolstack.ts';
 export { ToolstackError } from './toolstack-error.ts';
 export type {
   ExitListener,
+  Restored,
   RestoreOptions,
   SaveOptions,
   ToolstackParts,
 } from './toolstack-parts.ts';
 export { drawMac, drawUuid } from './uuid.ts';
 export { vdevNumber } from './vdev.ts';
+export { type ImageVerdict, verifyImage } from './verify-image.ts';
 export { parseXlCfg, type Setting, type XlCfg } from './xl-cfg.ts';

@@ -2,7 +2,6 @@
  * Memory for a domain: extents of 2 MiB where whole aligned ones are wanted and Xen has some, else single frames.
  */
 import type { Hypervisor } from '@port-xen/hypervisor';
-import { ToolstackError } from './toolstack-error.ts';
 
 /** Pages of a 2 MiB extent. */
 const EXTENT = 512;
@@ -19,17 +18,15 @@ const extent = (hv: Hypervisor, domid: number, pfn: number, mfnOf: Int32Array): 
   return true;
 };
 
-const singles = (hv: Hypervisor, domid: number, pfns: Int32Array, mfnOf: Int32Array): void => {
+/** @returns how many it did not get */
+const singles = (hv: Hypervisor, domid: number, pfns: Int32Array, mfnOf: Int32Array): number => {
   for (let at = 0; at < pfns.length; at += BATCH) {
     const some = pfns.subarray(at, at + BATCH);
     const mfns = hv.domctl.populatePhysmap(domid, some, 0);
     for (let i = 0; i < mfns.length; i++) mfnOf[some[i] as number] = mfns[i] as number;
-    if (mfns.length < some.length) {
-      throw new ToolstackError(
-        `expected ${pfns.length - at} more frames for domain ${domid}, found ${mfns.length}: the host, or the domain's share, is used up`,
-      );
-    }
+    if (mfns.length < some.length) return pfns.length - at - mfns.length;
   }
+  return 0;
 };
 
 /**
@@ -37,23 +34,24 @@ const singles = (hv: Hypervisor, domid: number, pfns: Int32Array, mfnOf: Int32Ar
  *
  * @param pfns ascending, none populated
  * @param mfnOf where the MFNs are noted, by pfn
- * @throws ToolstackError if there is not enough memory
+ * @returns how many it did not get, because the host or the domain's share is used up
  */
 export const populate = (
   hv: Hypervisor,
   domid: number,
   pfns: Int32Array,
   mfnOf: Int32Array,
-): void => {
+): number => {
   let from = 0;
   for (let i = 0; i < pfns.length; ) {
     const pfn = pfns[i] as number;
     const whole = pfn % EXTENT === 0 && pfns[i + EXTENT - 1] === pfn + EXTENT - 1;
     if (whole && extent(hv, domid, pfn, mfnOf)) {
-      singles(hv, domid, pfns.subarray(from, i), mfnOf);
+      const missing = singles(hv, domid, pfns.subarray(from, i), mfnOf);
+      if (missing > 0) return missing + pfns.length - i - EXTENT;
       i += EXTENT;
       from = i;
     } else i++;
   }
-  singles(hv, domid, pfns.subarray(from), mfnOf);
+  return singles(hv, domid, pfns.subarray(from), mfnOf);
 };

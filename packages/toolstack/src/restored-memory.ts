@@ -1,6 +1,10 @@
 /*
  * The memory of a domain that is being restored: which pfn has which frame, and of which type its page is. Pages come in
- * any order and may come again. Page tables are localised when all has come: until then they name pages by pfn.
+ * any order and may come again: the last one counts. Page tables are looked at as they come, as xc_domain_restore does,
+ * and localised when all has come: until then they name pages by pfn.
+ *
+ * Whoever only wants to know whether an image can be restored gives `later`: ordinary pages then stay in the file, and
+ * come into their frames when something looks at them. The verdict is the same, at the cost of the page tables alone.
  */
 import type { Hypervisor } from '@port-xen/hypervisor';
 import {
@@ -10,129 +14,229 @@ import {
   isPopulated,
   localise,
   type PageData,
+  type PageSkipper,
   type RestoredFrames,
+  StreamError,
   tableLevel,
 } from '@port-xen/migration-stream';
 import { frameRun } from './frame-run.ts';
 import { hex } from './hex.ts';
+import { PfnTable } from './pfn-table.ts';
 import { populate } from './populate.ts';
-import { ToolstackError } from './toolstack-error.ts';
 
+const PAGE = 4096;
 const NONE = -1;
-const XTAB = 15;
+
+/** Marks of a pfn: a page table has named it, one above level 1; its data is still in the file; it was made here, empty. */
+const NAMED = 1;
+const NAMED_AS_TABLE = 2;
+const LATER = 4;
+const EMPTY = 8;
+/** And the level of the page table that its frame holds. */
+const LEVEL_SHIFT = 4;
+
+export interface RestoredMemoryOptions {
+  /** Called with a sentence for what is lost though the image can be restored. */
+  readonly warn: (sentence: string) => void;
+  /** Reads a page of the file at an offset: ordinary pages are left there until they are looked at. */
+  readonly later?: (offset: number, into: Uint8Array) => void;
+}
 
 export class RestoredMemory implements RestoredFrames {
   readonly #hv: Hypervisor;
   readonly #domid: number;
-  #mfnOf = new Int32Array(0);
-  #types = new Uint8Array(0);
+  readonly #options: RestoredMemoryOptions;
+  readonly #table = new PfnTable();
 
-  constructor(hv: Hypervisor, domid: number) {
+  constructor(hv: Hypervisor, domid: number, options: RestoredMemoryOptions) {
     this.#hv = hv;
     this.#domid = domid;
+    this.#options = options;
   }
 
   get maxPfn(): number {
-    return this.#mfnOf.length - 1;
+    return this.#table.maxPfn;
   }
 
   /** The MFN of each pfn, -1 for none. Not to be changed. */
   get mfnOf(): Int32Array {
-    return this.#mfnOf;
+    return this.#table.mfnOf;
   }
 
   typeOf(pfn: number): number {
-    return this.#types[pfn] ?? 0;
+    return this.#table.types[pfn] ?? 0;
   }
 
+  /** Where in the file the data of a page stands that has come with some. */
+  offsetOf(pfn: number): number {
+    return this.#table.offsets[pfn] ?? 0;
+  }
+
+  /** The frame of a page whose contents are wanted, -1 for none. */
   pfnToMfn(pfn: number): number {
-    return this.#mfnOf[pfn] ?? NONE;
+    const { mfnOf, marks } = this.#table;
+    const mfn = mfnOf[pfn] ?? NONE;
+    const mark = marks[pfn] ?? 0;
+    if ((mark & LATER) !== 0) {
+      marks[pfn] = mark & ~LATER;
+      this.#options.later?.(this.offsetOf(pfn), this.#bytes(mfn, 1));
+    }
+    return mfn;
   }
 
   /** Makes room for pfns up to `maxPfn`. */
   extend(maxPfn: number): void {
-    if (maxPfn <= this.maxPfn) return;
-    const mfnOf = new Int32Array(maxPfn + 1).fill(NONE);
-    const types = new Uint8Array(maxPfn + 1);
-    mfnOf.set(this.#mfnOf);
-    types.set(this.#types);
-    this.#mfnOf = mfnOf;
-    this.#types = types;
+    this.#table.extend(maxPfn);
   }
 
-  /** Takes a batch: frames for the pages that have none, and the data straight into them. */
-  take({ pfns, types, verify }: PageData, readPage: BodyReader): void {
-    if (verify) return;
-    this.#populate(pfns, types);
+  /**
+   * Takes a batch: frames for the pages that have none, and the data straight into them.
+   * @throws StreamError when there are not enough frames, or a page table names a page outside the domain
+   */
+  take(data: PageData, readPage: BodyReader, skipPages: PageSkipper): void {
+    const { pfns, types, verify } = data;
+    this.#populateBatch(data);
+    let offset = data.dataOffset;
     for (let i = 0; i < pfns.length; ) {
       const pfn = pfns[i] as number;
       const type = types[i] as number;
-      this.#types[pfn] = type;
-      i++;
-      if (!carriesData(type)) continue;
-      const mfn = this.#mfnOf[pfn] as number;
       let run = 1;
-      while (i < pfns.length && carriesData(types[i] as number)) {
-        if (this.#mfnOf[pfns[i] as number] !== mfn + run) break;
-        this.#types[pfns[i] as number] = types[i] as number;
-        run++;
-        i++;
+      if (!carriesData(type)) this.#table.types[pfn] = type;
+      else {
+        if (verify) this.#compare(pfn, type, readPage);
+        else run = this.#takeRun(data, i, offset, readPage, skipPages);
+        offset += run * PAGE;
       }
-      readPage(frameRun(this.#hv.memory, mfn, run));
+      i += run;
     }
   }
 
-  /** @throws ToolstackError for an entry that names a page outside the domain */
+  /**
+   * Gives page tables the new MFNs. A page that one names and that never came is made here, empty.
+   * @throws StreamError when there are not enough frames
+   */
   localiseTables(): void {
+    const { mfnOf, marks } = this.#table;
+    const missing = Int32Array.from(this.#namedWithoutFrame());
+    this.#populate(missing, 0);
+    for (const pfn of missing) marks[pfn] = (marks[pfn] as number) | EMPTY;
     for (let pfn = 0; pfn <= this.maxPfn; pfn++) {
-      const level = tableLevel(this.#types[pfn] as number);
-      if (level === 0 || this.#mfnOf[pfn] === NONE) continue;
-      const page = frameRun(this.#hv.memory, this.#mfnOf[pfn] as number, 1);
-      const fault = localise(page, level, (named) => this.#named(named));
-      if (fault !== undefined) {
-        throw new ToolstackError(
-          `page table at pfn ${hex(pfn)} cannot be restored: ${fault.message}`,
-        );
-      }
+      const mark = marks[pfn] as number;
+      // Xen is going to look at what an entry says is a table, whatever the stream calls it.
+      if ((mark & NAMED_AS_TABLE) !== 0) this.pfnToMfn(pfn);
+      const level = mark >>> LEVEL_SHIFT;
+      if (level === 0) continue;
+      localise(this.#bytes(mfnOf[pfn] as number, 1), level, (named) => {
+        if (((marks[named] as number) & EMPTY) !== 0) this.#warnOfEmpty(pfn, level, named);
+        return mfnOf[named] as number;
+      });
     }
   }
 
-  /** Pins what was pinned, in ascending order of pfns. */
-  pin(): number {
-    let pinned = 0;
+  *#namedWithoutFrame(): Generator<number> {
+    const { mfnOf, marks } = this.#table;
     for (let pfn = 0; pfn <= this.maxPfn; pfn++) {
-      const type = this.#types[pfn] as number;
-      if (!isPinned(type)) continue;
-      this.#hv.dom0.pin(this.#domid, tableLevel(type), this.#mfnOf[pfn] as number);
-      pinned++;
+      if (((marks[pfn] as number) & NAMED) !== 0 && mfnOf[pfn] === NONE) yield pfn;
     }
-    return pinned;
   }
 
-  #populate(pfns: Int32Array, types: Uint8Array): void {
-    const wanted = pfns.filter(
-      (pfn, i) => isPopulated(types[i] as number) && this.#mfnOf[pfn] === NONE,
-    );
-    if (wanted.length === 0) return;
+  /** The pages that are to be pinned, ascending. */
+  *pinned(): Generator<{ pfn: number; level: number; mfn: number }> {
+    const { mfnOf, types } = this.#table;
+    for (let pfn = 0; pfn <= this.maxPfn; pfn++) {
+      const type = types[pfn] as number;
+      if (isPinned(type)) yield { pfn, level: tableLevel(type), mfn: mfnOf[pfn] as number };
+    }
+  }
+
+  /** Takes pages of one kind that have their places one after the other. @returns how many */
+  #takeRun(
+    { pfns, types, offset: record }: PageData,
+    start: number,
+    offset: number,
+    readPage: BodyReader,
+    skipPages: PageSkipper,
+  ): number {
+    const table = this.#table;
+    const level = tableLevel(types[start] as number);
+    const later = this.#options.later !== undefined && level === 0;
+    const mfn = table.mfnOf[pfns[start] as number] as number;
+    let run = 0;
+    for (; start + run < pfns.length; run++) {
+      const pfn = pfns[start + run] as number;
+      const type = types[start + run] as number;
+      if (!carriesData(type) || tableLevel(type) !== level) break;
+      if (!later && table.mfnOf[pfn] !== mfn + run) break;
+      table.types[pfn] = type;
+      table.offsets[pfn] = offset + run * PAGE;
+      const named = (table.marks[pfn] as number) & (NAMED | NAMED_AS_TABLE);
+      table.marks[pfn] = named | (later ? LATER : 0) | (level << LEVEL_SHIFT);
+    }
+    if (later) skipPages(run);
+    else readPage(this.#bytes(mfn, run));
+    for (let i = 0; level > 0 && i < run; i++) this.#look(pfns[start + i] as number, level, record);
+    return run;
+  }
+
+  /** Looks at a page table that has come: notes which pages it names. */
+  #look(pfn: number, level: number, record: number): void {
+    const { marks, mfnOf } = this.#table;
+    const fault = localise(this.#bytes(mfnOf[pfn] as number, 1), level, (named) => {
+      if (named > this.maxPfn) return NONE;
+      marks[named] = (marks[named] as number) | NAMED | (level > 1 ? NAMED_AS_TABLE : 0);
+      return named;
+    });
+    if (fault === undefined) return;
+    throw new StreamError({
+      words: `Failed to localise pfn ${hex(pfn)}: bad mfn for L${level}[${fault.slot}]`,
+      expected: `a pfn of at most ${hex(this.maxPfn)}`,
+      found: hex(fault.frame),
+      offset: this.offsetOf(pfn) + fault.slot * 8,
+      record: `PAGE_DATA at ${record}`,
+    });
+  }
+
+  #populateBatch({ pfns, types, offset }: PageData): void {
+    const { mfnOf } = this.#table;
+    const wanted = pfns.filter((pfn, i) => isPopulated(types[i] as number) && mfnOf[pfn] === NONE);
     wanted.sort();
     let count = 0;
     for (const pfn of wanted) if (count === 0 || wanted[count - 1] !== pfn) wanted[count++] = pfn;
-    populate(this.#hv, this.#domid, wanted.subarray(0, count), this.#mfnOf);
+    this.#populate(wanted.subarray(0, count), offset);
   }
 
-  /** The frame of a page that a table names. One that never came starts as zeroes. */
-  #named(pfn: number): number {
-    if (pfn > this.maxPfn) return NONE;
-    const mfn = this.#mfnOf[pfn] as number;
-    if (mfn !== NONE) return mfn;
-    if (this.#types[pfn] === XTAB) {
-      this.#hv.sim.tell(
-        'toolstack',
-        `domain ${this.#domid}: a page table names pfn ${hex(pfn)}, which the image has no page for: it starts as zeroes`,
-      );
-    }
-    this.#types[pfn] = 0;
-    populate(this.#hv, this.#domid, Int32Array.of(pfn), this.#mfnOf);
-    return this.#mfnOf[pfn] as number;
+  #populate(pfns: Int32Array, offset: number): void {
+    if (pfns.length === 0) return;
+    const missing = populate(this.#hv, this.#domid, pfns, this.#table.mfnOf);
+    if (missing === 0) return;
+    throw new StreamError({
+      words: 'Failed to populate physmap',
+      expected: `${pfns.length} more frames on the host and within the domain's maximum`,
+      found: `${pfns.length - missing}`,
+      offset,
+      record: 'PAGE_DATA',
+    });
+  }
+
+  #warnOfEmpty(table: number, level: number, pfn: number): void {
+    const { marks } = this.#table;
+    marks[pfn] = (marks[pfn] as number) & ~EMPTY;
+    this.#options.warn(
+      `the L${level} page table at pfn ${hex(table)} names pfn ${hex(pfn)}, which the image has no page for: it starts as zeroes`,
+    );
+  }
+
+  /** After VERIFY: what comes is compared with what has come. */
+  #compare(pfn: number, type: number, readPage: BodyReader): void {
+    this.#table.types[pfn] = type;
+    const page = new Uint8Array(PAGE);
+    readPage(page);
+    const held = this.#bytes(this.pfnToMfn(pfn), 1);
+    if (page.every((byte, i) => byte === held[i])) return;
+    this.#options.warn(`verify pfn ${hex(pfn)} failed: it is not the page that was sent before`);
+  }
+
+  #bytes(mfn: number, count: number): Uint8Array {
+    return frameRun(this.#hv.memory, mfn, count);
   }
 }

@@ -2,6 +2,7 @@ import type { Hypervisor } from '@port-xen/hypervisor';
 import { localiseVcpu, localiseVcpu0, patchStartInfo } from '@port-xen/migration-stream';
 import type { DomainConfig } from './domain-config.ts';
 import { GuestFrames } from './guest-frames.ts';
+import { type ImagePlace, orRefuse } from './refusal.ts';
 import type { RestoredMemory } from './restored-memory.ts';
 import type { HostHandles } from './start-info.ts';
 import { ToolstackError } from './toolstack-error.ts';
@@ -14,12 +15,18 @@ export interface RestoreTarget {
   readonly consolePort: number;
 }
 
-/** What came of one vCPU. */
+/** A record's body, and where it stood. */
+export interface KeptRecord {
+  readonly bytes: Uint8Array;
+  readonly place: ImagePlace;
+}
+
+/** What came of one vCPU: the last of each kind. */
 export interface VcpuState {
-  basic?: Uint8Array;
-  extended?: Uint8Array;
-  xsave?: Uint8Array;
-  msrs?: Uint8Array;
+  basic?: KeptRecord;
+  extended?: KeptRecord;
+  xsave?: KeptRecord;
+  msrs?: KeptRecord;
 }
 
 const PAGE = 4096;
@@ -39,7 +46,7 @@ export class RestoredVcpus {
 
   /**
    * Patches start_info, which vCPU 0 names, and gives Xen each vCPU's state, in ascending order.
-   * @throws FrameError for a page of the wrong kind, XenError for what Xen refuses
+   * @throws StreamError for a page of the wrong kind and for what Xen refuses
    */
   start(
     hv: Hypervisor,
@@ -47,41 +54,61 @@ export class RestoredVcpus {
     memory: RestoredMemory,
     sharedInfoMfn: number,
   ): HostHandles {
-    const { domctl } = hv;
-    const { domid } = target;
     let handles: HostHandles | undefined;
     for (const [vcpu, state] of [...this.#states].sort(([a], [b]) => a - b)) {
       if (state.basic === undefined) continue;
-      let context: Uint8Array;
-      if (vcpu === 0) {
-        const first = localiseVcpu0(state.basic, memory);
-        context = first.context;
-        const mfn = memory.pfnToMfn(first.startInfoPfn);
-        handles = patch(hv, target, memory, mfn, sharedInfoMfn);
-      } else context = localiseVcpu(state.basic, memory);
-      domctl.setVcpuContext(domid, vcpu, context);
-      if (state.extended) domctl.setExtVcpuContext(domid, vcpu, state.extended);
-      if (state.xsave) domctl.setVcpuExtState(domid, vcpu, state.xsave);
-      if (state.msrs) domctl.setVcpuMsrs(domid, vcpu, state.msrs);
+      const { bytes, place } = state.basic;
+      const context = orRefuse(`Failed to set vcpu${vcpu}'s basic info`, place, () => {
+        if (vcpu > 0) return localiseVcpu(bytes, memory);
+        const first = localiseVcpu0(bytes, memory);
+        handles = patch(hv, target, memory, first.startInfoPfn, sharedInfoMfn);
+        return first.context;
+      });
+      give(hv, target.domid, vcpu, state, context);
     }
     if (handles !== undefined) return handles;
     throw new ToolstackError("expected vcpu0's basic state in the image, found none");
   }
 }
 
+/** Gives Xen one vCPU. */
+const give = (
+  { domctl }: Hypervisor,
+  domid: number,
+  vcpu: number,
+  { basic, extended, xsave, msrs }: VcpuState,
+  context: Uint8Array,
+): void => {
+  const set = (
+    what: string,
+    kept: KeptRecord | undefined,
+    call: (bytes: Uint8Array) => void,
+  ): void => {
+    if (kept === undefined) return;
+    orRefuse(`Failed to set vcpu${vcpu}'s ${what} info`, kept.place, () => call(kept.bytes));
+  };
+  set('basic', basic, () => domctl.setVcpuContext(domid, vcpu, context));
+  set('extended', extended, (bytes) => domctl.setExtVcpuContext(domid, vcpu, bytes));
+  set('xsave', xsave, (bytes) => domctl.setVcpuExtState(domid, vcpu, bytes));
+  set('msr', msrs, (bytes) => domctl.setVcpuMsrs(domid, vcpu, bytes));
+};
+
 const patch = (
   hv: Hypervisor,
   target: RestoreTarget,
   memory: RestoredMemory,
-  startInfoMfn: number,
+  startInfoPfn: number,
   sharedInfoMfn: number,
 ): HostHandles =>
-  new GuestFrames(hv, target.domid).with(startInfoMfn, (page) => {
+  new GuestFrames(hv, target.domid).with(memory.pfnToMfn(startInfoPfn), (page) => {
     const { storePort, consolePort } = target;
-    const { store_mfn, console_mfn } = patchStartInfo(page, memory, {
-      shared_info: sharedInfoMfn * PAGE,
-      store_evtchn: storePort,
-      console_evtchn: consolePort,
-    });
+    const place = { offset: memory.offsetOf(startInfoPfn), record: 'PAGE_DATA' };
+    const { store_mfn, console_mfn } = orRefuse('Start Info has bad frames', place, () =>
+      patchStartInfo(page, memory, {
+        shared_info: sharedInfoMfn * PAGE,
+        store_evtchn: storePort,
+        console_evtchn: consolePort,
+      }),
+    );
     return { sharedInfoMfn, storeMfn: store_mfn, storePort, consoleMfn: console_mfn, consolePort };
   });

@@ -35,5 +35,13 @@ export interface RestoreOptions {
   readonly checkKernel?: (pageAt: (pfn: number) => Uint8Array | undefined) => void;
 }
 
+/** A domain that was restored; it is paused. */
+export interface Restored {
+  readonly domid: number;
+  readonly config: DomainConfig;
+  /** What genuine restore code would have passed over in silence: a sentence each. */
+  readonly warnings: readonly string[];
+}
+
 /** Told when a domain has shut down, and what is done about it. */
 export type ExitListener = (domid: number, reason: number, action: ShutdownAction) => void;

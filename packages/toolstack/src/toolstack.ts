@@ -8,14 +8,13 @@ import { type Sink, type Source, WriterBug } from '@port-xen/migration-stream';
 import type { StoreClient } from '@port-xen/xenstore';
 import { planBuild } from './build-plan.ts';
 import { toJson } from './config-json.ts';
-import { domainConfig } from './config-of-cfg.ts';
-import { fromJson } from './config-of-json.ts';
+import { configOf, NO_CONFIG } from './config-of-image.ts';
 import type { DomainConfig, ShutdownAction } from './domain-config.ts';
 import { type DomainRow, domainRows } from './domain-list.ts';
 import { DomainMaker, type MadeDomain } from './domain-maker.ts';
 import { hex } from './hex.ts';
 import { actionFor, outcomeOf, reasonText } from './life-cycle.ts';
-import { restoreImage } from './restore-image.ts';
+import { type RestoreHooks, restoreImage } from './restore-image.ts';
 import { resumeDomain } from './resume-domain.ts';
 import { saveImage } from './save-image.ts';
 import { domainPath } from './store-paths.ts';
@@ -24,12 +23,11 @@ import { SuspendRequest } from './suspend-request.ts';
 import { ToolstackError } from './toolstack-error.ts';
 import type {
   ExitListener,
+  Restored,
   RestoreOptions,
   SaveOptions,
   ToolstackParts,
 } from './toolstack-parts.ts';
-import { drawMac, drawUuid } from './uuid.ts';
-import { parseXlCfg } from './xl-cfg.ts';
 
 /** A daemon that waits for a domain's end takes so long to see to it. */
 const REACTION_NS = 1_000_000;
@@ -97,31 +95,35 @@ export class Toolstack {
   /**
    * Makes a domain of a save file (`xl restore -p`): it is left paused.
    *
-   * @throws StreamError, FrameError, ToolstackError, XenError, or what `checkKernel` threw; nothing is left then
+   * @throws StreamError, ToolstackError, XenError, or what `checkKernel` threw; nothing is left then
    */
-  restore(source: Source, options: RestoreOptions = {}): { domid: number; config: DomainConfig } {
+  restore(source: Source, options: RestoreOptions = {}): Restored {
     let config = options.config;
     let made: MadeDomain | undefined;
+    const warnings: string[] = [];
+    const hooks: RestoreHooks = {
+      warn: (sentence) => {
+        warnings.push(sentence);
+        this.#tell(`warning: ${sentence}`);
+      },
+      config: (text, format) => {
+        config ??= configOf(text, format, this.#parts.sim.random);
+      },
+      makeDomain: () => {
+        if (config === undefined) throw new ToolstackError(NO_CONFIG);
+        made = this.#maker.make(config, this.#parts.engineFor(undefined, config), undefined);
+        return made;
+      },
+      checkKernel: options.checkKernel ?? (() => {}),
+    };
     try {
-      const restored = restoreImage(this.#parts.hv, source, {
-        config: (text, format) => {
-          config ??= format === 'json' ? fromJson(text) : this.#configOf(text);
-        },
-        makeDomain: () => {
-          if (config === undefined) {
-            throw new ToolstackError('Config file not specified and none in save file');
-          }
-          made = this.#maker.make(config, this.#parts.engineFor(undefined, config), undefined);
-          return made;
-        },
-        checkKernel: options.checkKernel ?? (() => {}),
-      });
+      const restored = restoreImage(this.#parts.hv, source, hooks, ['xl']);
       const { target, handles, memory, summary, pinned } = restored;
       this.#maker.introduce(target, handles, memory.mfnOf);
       this.#tell(
         `domain ${target.domid}: restored from ${summary.size} bytes, ${summary.records} records: ${summary.pages} pages sent, ${pinned} page tables pinned, vcpus ${summary.vcpus.join(', ')}`,
       );
-      return { domid: target.domid, config: target.config };
+      return { domid: target.domid, config: target.config, warnings };
     } catch (error) {
       if (made !== undefined) this.destroy(made.domid);
       throw error;
@@ -163,12 +165,6 @@ export class Toolstack {
 
   onExit(listener: ExitListener): void {
     this.#listeners.push(listener);
-  }
-
-  #configOf(text: string): DomainConfig {
-    const { random } = this.#parts.sim;
-    const draw = { uuid: () => drawUuid(random), mac: () => drawMac(random) };
-    return domainConfig(parseXlCfg(text), draw).config;
   }
 
   #known(domid: number): MadeDomain {

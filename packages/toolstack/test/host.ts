@@ -1,5 +1,6 @@
 /** One host for tests: a machine, its store daemon, and the toolstack. */
 import { Hypervisor } from '@port-xen/hypervisor';
+import type { ImageFile } from '@port-xen/migration-stream';
 import { Sim } from '@port-xen/sim';
 import type { Engine } from '@port-xen/vcpu';
 import { type StoreClient, Xenstored } from '@port-xen/xenstore';
@@ -134,3 +135,13 @@ export const sourceOf = (bytes: Uint8Array): { read(into: Uint8Array): number } 
     },
   };
 };
+
+/** Bytes as a file that can be read at any place. */
+export const fileOf = (bytes: Uint8Array): ImageFile => ({
+  size: bytes.length,
+  readAt: (offset, into) => {
+    const some = bytes.subarray(offset, offset + into.length);
+    into.set(some);
+    return some.length;
+  },
+});

@@ -1,0 +1,193 @@
+import {
+  XC_REC_TYPE_END,
+  XC_REC_TYPE_PAGE_DATA,
+  XC_REC_TYPE_X86_PV_P2M_FRAMES,
+} from '@port-xen/abi';
+import { StreamError } from '@port-xen/migration-stream';
+import fc from 'fast-check';
+import { afterAll, describe, expect, test } from 'vitest';
+import { verifyImage } from '../src/verify-image.ts';
+import { concat, cut, type Damaged, flipped, recordsOf, shuffled, withWord } from './damage.ts';
+import { HandGuest } from './hand-guest.ts';
+import { fileOf, makeHost, sourceOf } from './host.ts';
+import { PFN, PFNS, smallImage } from './small-image.ts';
+import { wrongFields } from './wrong-fields.ts';
+
+const SECONDS_2 = 2000;
+const image = smallImage('xl');
+const host = makeHost(3, () => new HandGuest(), { mib: 32 });
+const state = () => ({
+  counts: host.hv.counts(),
+  accounting: host.hv.accounting(),
+  store: host.xenstored.counters(),
+  domains: host.store.directory('/local/domain'),
+});
+const nothing = state();
+afterAll(() => expect(host.hv.accounting()).toEqual([]));
+
+/** Restores an image and takes the domain away again. @returns the refusal, undefined when it was taken */
+const restore = (bytes: Uint8Array): Error | undefined => {
+  try {
+    const { domid } = host.xl.restore(sourceOf(bytes));
+    expect(host.hv.accounting()).toEqual([]);
+    host.xl.destroy(domid);
+    return undefined;
+  } catch (error) {
+    return error as Error;
+  }
+};
+
+const isOneSentence = (refusal: Error): boolean =>
+  refusal instanceof StreamError &&
+  /xpected .+, found .+ \(offset \d+(, record .+)?\)$/.test(refusal.message) &&
+  !refusal.message.includes('\n');
+
+/** RST-4: the same verdict from both, in one sentence, in time, and nothing left. @returns whether it was taken */
+const judge = ({ name, bytes }: Damaged): boolean => {
+  const start = performance.now();
+  const ours = restore(bytes);
+  const { refusal } = verifyImage(fileOf(bytes));
+  if (performance.now() - start > 2 * SECONDS_2) expect.fail(`${name}: took too long`);
+  if (plain(ours) !== plain(refusal) && !isNoXlFile(ours)) {
+    expect.fail(`${name}: restore: ${ours?.message}, verify: ${refusal?.message}`);
+  }
+  if (ours !== undefined && !isOneSentence(ours)) expect.fail(`${name}: ${ours.message}`);
+  expect(state(), name).toEqual(nothing);
+  return ours === undefined;
+};
+
+/** MFNs and domids in Xen's own complaints are the host's. */
+const plain = (error: Error | undefined): string | undefined =>
+  error?.message.replaceAll(/(mfn|domain) \d+/g, '$1');
+
+/** verify takes bare streams too, and goes on to read what restore refuses by its first bytes. */
+const isNoXlFile = (error: Error | undefined): boolean =>
+  error?.message.includes('wrong magic number') ?? false;
+
+const taken = (images: Iterable<Damaged>): number => {
+  let count = 0;
+  for (const damaged of images) if (judge(damaged)) count++;
+  return count;
+};
+
+describe('RST-4: a bad image leaves nothing, in one sentence', () => {
+  test('cut at and inside every record and header', () => {
+    expect(taken(cut(image))).toBe(0);
+  });
+
+  test('records left out, doubled, changed with each other', () => {
+    expect(taken(shuffled(image))).toBeGreaterThan(30);
+  });
+
+  test('a field wrong', () => {
+    expect(taken(wrongFields(image))).toBeGreaterThan(100);
+  });
+
+  test('a bit of a header, a length or a record turned over', () => {
+    const images = flipped(image, 24).filter((_, i) => i % 7 === 0);
+    expect(taken(images)).toBeGreaterThan(10);
+  });
+
+  test('bytes at random, from any record on', () => {
+    const starts = [0, 48, ...recordsOf(image).map(({ offset }) => offset + 8)];
+    const noise = fc.uint8Array({ maxLength: 300 });
+    fc.assert(
+      fc.property(fc.constantFrom(...starts), noise, (start, bytes) => {
+        judge({ name: `noise at ${start}`, bytes: concat(image.subarray(0, start), bytes) });
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  test('words at random anywhere', () => {
+    const word = fc.tuple(
+      fc.nat(Math.floor(image.length / 8) - 1),
+      fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
+    );
+    fc.assert(
+      fc.property(fc.array(word, { minLength: 1, maxLength: 4 }), (words) => {
+        let bytes = image;
+        for (const [at, value] of words) bytes = withWord(bytes, at * 8, value);
+        judge({ name: 'words', bytes });
+      }),
+      { numRuns: 200 },
+    );
+  });
+});
+
+const record = (type: number, ...body: readonly Uint8Array[]): Uint8Array => {
+  const bytes = concat(...body);
+  const head = new Uint8Array(Int32Array.of(type, bytes.length).buffer);
+  return concat(head, bytes, new Uint8Array(-bytes.length & 7));
+};
+
+const words = (...values: readonly number[]): Uint8Array =>
+  new Uint8Array(Int32Array.from(values).buffer);
+
+/** The bare stream up to where its memory begins, and then other records. */
+const bare = (...records: readonly Uint8Array[]): Uint8Array => {
+  const good = smallImage('libxc');
+  const memory = recordsOf(good).find(({ name }) => name === 'X86_PV_P2M_FRAMES')?.offset ?? 0;
+  return concat(good.subarray(0, memory), ...records);
+};
+
+describe('RST-4: a file of 64 MiB is answered within two seconds', () => {
+  const leaves = (pfns: number): Uint8Array =>
+    new Uint8Array(new BigUint64Array(Math.ceil(pfns / 512)).fill(8n).buffer);
+  const p2m = (pfns: number): Uint8Array =>
+    record(XC_REC_TYPE_X86_PV_P2M_FRAMES, words(0, pfns - 1), leaves(pfns));
+  const tables = (count: number): Uint8Array => {
+    const list = new BigUint64Array(count).map((_, i) => BigInt(i) | (1n << 60n));
+    const page = new BigUint64Array(512).map((_, i) => (BigInt(i) << 12n) | 0x25n);
+    const pages = new Uint8Array(count * 4096);
+    for (let i = 0; i < count; i++) pages.set(new Uint8Array(page.buffer), i * 4096);
+    return record(XC_REC_TYPE_PAGE_DATA, words(count, 0), new Uint8Array(list.buffer), pages);
+  };
+  const holes = (count: number): Uint8Array => {
+    const list = new BigUint64Array(count).map((_, i) => BigInt(i % 1024) | (15n << 60n));
+    return record(XC_REC_TYPE_PAGE_DATA, words(count, 0), new Uint8Array(list.buffer));
+  };
+  const end = record(XC_REC_TYPE_END);
+
+  test.each([
+    ['a P2M of 2^27 pages in one', () => bare(p2m(2 ** 27), holes(1024), end)],
+    ['8 million pages that are none', () => bare(p2m(1024), holes(8_300_000), end)],
+    ['16,000 page tables', () => bare(p2m(16_384), tables(16_000), end)],
+    ['zeros', () => new Uint8Array(64 << 20)],
+    [
+      'a JSON of nothing but brackets',
+      () => {
+        const bytes = image.slice(0, 52);
+        const config = new Uint8Array((1 << 20) - 4).fill(0x5b);
+        config[config.length - 1] = 0;
+        const view = new DataView(bytes.buffer);
+        view.setUint32(44, config.length + 4, true);
+        view.setUint32(48, config.length, true);
+        return concat(bytes, config);
+      },
+    ],
+  ] as const)('%s', (_, make) => {
+    const bytes = make();
+    const start = performance.now();
+    const { refusal } = verifyImage(fileOf(bytes));
+    expect(refusal?.message).toMatch(/xpected .*, found /);
+    expect(performance.now() - start).toBeLessThan(SECONDS_2);
+  });
+});
+
+describe('RST-3: what genuine code passes over in silence is told', () => {
+  const at = recordsOf(image).find(({ name }) => name === 'PAGE_DATA')?.offset ?? 0;
+  const dataOf = (pfn: number) => at + 16 + PFNS * 8 + pfn * 4096;
+
+  test('an entry to a page that was not sent', () => {
+    const bytes = withWord(image, dataOf(PFN.l1) + 100 * 8, (14n << 12n) | 0x25n);
+    const { refusal, warnings } = verifyImage(fileOf(bytes));
+    expect(refusal).toBeUndefined();
+    expect(warnings).toEqual([
+      'the L1 page table at pfn 0x7 names pfn 0xe, which the image has no page for: it starts as zeroes',
+    ]);
+    const restored = host.xl.restore(sourceOf(bytes));
+    expect(restored.warnings).toEqual(warnings);
+    host.xl.destroy(restored.domid);
+  });
+});
