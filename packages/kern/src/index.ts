@@ -1,7 +1,7 @@
 export { Autoconf, type Device, DVF_ACTIVE, device } from './autoconf.ts';
 export { B_FLUSH, B_READ, type Buf, BufPool, buf, DEV_BSIZE, MAXPHYS } from './buf.ts';
-export { Callout, callout } from './callout.ts';
-export { Cdevsw } from './cdev.ts';
+export { CALLOUT_PENDING, Callout, callout } from './callout.ts';
+export { Cdevsw, cdev } from './cdev.ts';
 export { copyin, copyinstr, copyout, VM_MAXUSER_ADDRESS } from './copy.ts';
 export { Cpu } from './cpu.ts';
 export { BUILD_ID_OFFSET, BUILD_ID_SIZE, elfFile } from './elf.ts';

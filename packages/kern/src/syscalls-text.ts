@@ -54,12 +54,7 @@ export const syscallsText: Text<Syscalls> = {
     return dev === 0 ? -ENOENT : m.openFile(dev);
   }),
 
-  sys_close: leaf((m, fd) => {
-    const f = m.fileOf(fd);
-    if (f === undefined) return -EBADF;
-    f.f_cdev = 0;
-    return 0;
-  }),
+  sys_close: leaf((m, fd) => (m.closeFile(fd) ? 0 : -EBADF)),
 
   sys_lseek: leaf((m, fd, offset, whence) => {
     const f = m.fileOf(fd);

@@ -121,6 +121,16 @@ export class Syscalls {
     return -EMFILE;
   }
 
+  /** Gives up a descriptor of the running process. @returns false when there is none of that number */
+  closeFile(fd: number): boolean {
+    const f = this.fileOf(fd);
+    if (f === undefined) return false;
+    const dev = this.cdevsw.at(f.f_cdev);
+    f.f_cdev = 0;
+    if (dev.d_close !== 0) this.cpu.call(dev.d_close, dev.d_softc);
+    return true;
+  }
+
   /** From Xen: rsp at the bounce frame, user registers as the program left them. */
   entry(): void {
     const { cpu } = this;
@@ -165,6 +175,7 @@ export class Syscalls {
   /** The running process ends. */
   exit(status: number): void {
     const p = this.curproc;
+    for (let fd = 0; fd < NOFILE; fd++) this.closeFile(fd);
     p.p_exited = 1;
     p.p_xstat = status;
     this.sched.wakeup(p.address);
