@@ -7,6 +7,7 @@ import { FrameError, StreamError } from '@port-xen/migration-stream';
 import { ToolstackError } from '@port-xen/toolstack';
 import { XenstoreError } from '@port-xen/xenstore';
 import { Command } from 'commander';
+import { worldCommands } from './control/world-commands.ts';
 import { createCommand } from './create-command.ts';
 import { demoCommand } from './demo-command.ts';
 import { restoreCommand } from './restore-command.ts';
@@ -25,6 +26,7 @@ const program = new Command('domu')
 createCommand(program);
 restoreCommand(program);
 demoCommand(program);
+worldCommands(program);
 
 // Somebody closed the pipe that stdout is: there is nobody left to tell.
 process.stdout.on('error', () => process.exit(141));

@@ -3,12 +3,17 @@
  * to make.
  */
 
+import { Commands } from './control/commands.ts';
+import { ControlServer } from './control/control-server.ts';
+import { worldSocket } from './control/runtime-folder.ts';
 import { FileDisk } from './file-disk.ts';
 import type { Guest } from './guest.ts';
 import { completeHost } from './host-options.ts';
+import { Pace } from './pace.ts';
 import { type RunFlags, savePlan } from './run-options.ts';
 import { Session, shutdownName } from './session.ts';
-import { storyLine } from './story.ts';
+import { StoryLog, storyLine } from './story.ts';
+import { attachTerminal } from './terminal.ts';
 import { TraceHash } from './trace-hash.ts';
 import { UserError } from './user-error.ts';
 import { World } from './world.ts';
@@ -43,6 +48,8 @@ export const runDomain = async (run: Run): Promise<number> => {
   const plan = savePlan(flags);
   const host = completeHost(flags.host, flags.seed, flags.host.slot ?? run.slot);
   let session: Session | undefined;
+  let commands: Commands | undefined;
+  let control: ControlServer | undefined;
   const world = new World({
     seed: flags.seed,
     host,
@@ -50,12 +57,14 @@ export const runDomain = async (run: Run): Promise<number> => {
     engine: guest.engine,
     kernel: guest.elf,
     openDisk: (path, mode) => new FileDisk(path, mode),
-    console: (_, bytes) => {
+    console: (domid, bytes) => {
+      commands?.printed(domid, bytes);
       if (run.console === undefined) process.stdout.write(bytes);
       else run.console(bytes);
       session?.printed(Buffer.from(bytes).toString('latin1'));
     },
   });
+  const log = new StoryLog(world.sim.trace);
   const trace = flags.traceHash ? new TraceHash(world.sim.trace) : undefined;
   if (flags.verbose) {
     world.sim.trace.listenToStory((time_ns, subsystem, text) => {
@@ -69,10 +78,16 @@ export const runDomain = async (run: Run): Promise<number> => {
       world.xbdback.onComplete((completed) => run.onRequest?.(world, domid, completed));
     }
     session = new Session(world, domid, plan, (id) => run.onSave?.(world, id));
-    const outcome = await session.run();
-    if (outcome.kind === 'saved' || outcome.reason === SHUTDOWN_poweroff) return 0;
+    commands = new Commands(world, session, log);
+    control = new ControlServer(worldSocket(), commands);
+    const pace = flags.console ? new Pace() : undefined;
+    if (pace !== undefined) attachTerminal(world, session, pace);
+    const outcome = await session.run(pace);
+    if (outcome.kind !== 'ended' || outcome.reason === SHUTDOWN_poweroff) return 0;
     throw new UserError(`the guest ended: ${shutdownName(outcome.reason)}`);
   } finally {
+    control?.close();
+    if (flags.console) process.stdin.pause();
     if (trace !== undefined) process.stderr.write(`trace: ${trace.digest()}\n`);
   }
 };

@@ -16,6 +16,7 @@ export interface RunFlags {
   readonly amnesia?: boolean;
   readonly traceHash?: boolean;
   readonly verbose?: boolean;
+  readonly console?: boolean;
 }
 
 const seed = (text: string): number => {
@@ -48,6 +49,7 @@ export const addRunFlags = (command: Command): Command =>
       '--trace-hash',
       'end stderr with a digest of everything that crossed the hypercall line',
     )
+    .option('-c, --console', 'type stdin at the console; virtual time goes with real time')
     .option('-v, --verbose', 'tell on stderr what each subsystem does');
 
 /** The save that the flags ask for. @throws UserError */

@@ -3,6 +3,7 @@
  */
 import { type ShutdownAction, toJson } from '@port-xen/toolstack';
 import { FileSink } from './file-stream.ts';
+import type { Pace } from './pace.ts';
 import { UserError } from './user-error.ts';
 import { describeWhen, type When } from './when.ts';
 import type { World } from './world.ts';
@@ -17,6 +18,7 @@ export interface SavePlan {
 /** How a run ended. */
 export type Outcome =
   | { readonly kind: 'saved' }
+  | { readonly kind: 'destroyed' }
   | { readonly kind: 'ended'; readonly reason: number };
 
 /** What the toolstack does that ends in another domain of the same name. */
@@ -49,6 +51,8 @@ export class Session {
   #restarting = false;
   #ended: number | undefined;
   #failure: Error | undefined;
+  /** What somebody did to the domain from outside. */
+  #gone: Outcome | undefined;
   #seen = '';
 
   /** @param onSave told when the save is asked for */
@@ -89,38 +93,74 @@ export class Session {
     if (this.#seen.includes(when.text)) this.#world.sim.after(0, () => this.#save());
   }
 
+  /** The moment of the plan has come. */
   #save(): void {
     const plan = this.#plan;
     if (plan === undefined || this.#requested || this.#ended !== undefined) return;
     this.#requested = true;
-    const { xl } = this.#world;
-    let sink: FileSink;
+    this.#onSave(this.#domid);
+    const done = (error: Error | null): void => {
+      if (error === null) this.#saved = true;
+      else this.#failure = error;
+    };
     try {
-      sink = new FileSink(plan.path);
+      this.#write(this.#domid, plan.path, plan.checkpoint, done);
     } catch (error) {
       this.#failure = error as Error;
-      return;
     }
-    const config_len = Buffer.byteLength(toJson(xl.configOf(this.#domid))) + 1;
-    process.stderr.write(`Saving to ${plan.path} new xl format (info 0x3/0x0/${4 + config_len})\n`);
-    this.#onSave(this.#domid);
-    xl.save(this.#domid, sink, { checkpoint: plan.checkpoint }, (error) => {
-      if (error === null) {
-        sink.commit();
-        this.#saved = true;
-      } else {
-        sink.discard();
-        process.stderr.write('Failed to save domain, resuming domain\n');
-        this.#failure = error;
-      }
+  }
+
+  /** @throws UserError, ToolstackError when it cannot be begun */
+  #write(
+    domid: number,
+    path: string,
+    checkpoint: boolean,
+    done: (error: Error | null) => void,
+  ): void {
+    const { xl } = this.#world;
+    const config_len = Buffer.byteLength(toJson(xl.configOf(domid))) + 1;
+    const sink = new FileSink(path);
+    process.stderr.write(`Saving to ${path} new xl format (info 0x3/0x0/${4 + config_len})\n`);
+    try {
+      xl.save(domid, sink, { checkpoint }, (error) => {
+        if (error === null) sink.commit();
+        else {
+          sink.discard();
+          process.stderr.write('Failed to save domain, resuming domain\n');
+        }
+        done(error);
+      });
+    } catch (error) {
+      sink.discard();
+      throw error;
+    }
+  }
+
+  /** Saves a domain because somebody asked for it now. @throws UserError, ToolstackError when it cannot be begun */
+  saveNow(
+    domid: number,
+    path: string,
+    checkpoint: boolean,
+    done: (error: Error | null) => void,
+  ): void {
+    this.#write(domid, path, checkpoint, (error) => {
+      done(error);
+      if (error === null && !checkpoint && domid === this.#domid) this.#gone = { kind: 'saved' };
     });
   }
 
+  /** Destroys a domain because somebody asked for it. */
+  destroy(domid: number): void {
+    this.#world.xl.destroy(domid);
+    if (domid === this.#domid) this.#gone = { kind: 'destroyed' };
+  }
+
   /**
-   * Runs the world.
+   * Runs the world, as fast as it goes or at a pace.
    * @throws UserError when the domain could not be saved
    */
-  async run(): Promise<Outcome> {
+  async run(pace?: Pace): Promise<Outcome> {
+    if (pace !== undefined) return this.#runPaced(pace);
     for (let until = performance.now() + BATCH_MS; ; ) {
       for (let i = 0; i < EVENTS_PER_LOOK; i++) {
         const outcome = this.#step();
@@ -132,10 +172,23 @@ export class Session {
     }
   }
 
+  /** Runs the world no faster than real time passes. */
+  async #runPaced(pace: Pace): Promise<Outcome> {
+    for (;;) {
+      while (pace.isDue(this.#world.sim.nextTime_ns)) {
+        const outcome = this.#step();
+        if (outcome !== undefined) return outcome;
+      }
+      if (this.#gone !== undefined) return this.#gone;
+      await pace.until(this.#world.sim.nextTime_ns);
+    }
+  }
+
   /** One event of the world. @returns how the run ended, if it did */
   #step(): Outcome | undefined {
     const { sim } = this.#world;
     const plan = this.#plan;
+    if (this.#gone !== undefined) return this.#gone;
     if (plan?.when.kind === 'event' && sim.events >= plan.when.count) this.#save();
     if (this.#failure !== undefined) throw new UserError(this.#failure.message);
     if (this.#saved && !plan?.checkpoint) return { kind: 'saved' };

@@ -13,12 +13,14 @@ export interface Ran {
   readonly stderr: string;
 }
 
-/** Runs the executable in a process of its own. */
-export const domu = (...args: readonly string[]): Ran => {
+/** Runs the executable in a process of its own. @param args its arguments; an object adds to the environment */
+export const domu = (...all: readonly (string | Readonly<Record<string, string>>)[]): Ran => {
+  const args = all.filter((arg) => typeof arg === 'string');
+  const environment = Object.assign({}, ...all.filter((arg) => typeof arg !== 'string'));
   const { status, stdout, stderr } = spawnSync(DOMU, args, {
     encoding: 'latin1',
     cwd: tmpdir(),
-    env: { ...process.env, NO_COLOR: '1' },
+    env: { ...process.env, NO_COLOR: '1', ...environment },
     timeout: 120_000,
   });
   return { status, stdout, stderr };

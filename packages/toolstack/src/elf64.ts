@@ -43,7 +43,7 @@ export const elf64_phdr = struct('elf64_phdr', {
   p_align: u64,
 });
 
-const elf64_shdr = struct('elf64_shdr', {
+export const elf64_shdr = struct('elf64_shdr', {
   sh_name: u32,
   sh_type: u32,
   sh_flags: u64,

@@ -14,6 +14,7 @@ export {
 } from './domain-config.ts';
 export { type DomainLayout, domainLayout } from './domain-layout.ts';
 export { type DomainRow, domainListText } from './domain-list.ts';
+export { dumpCore } from './dump-core.ts';
 export { type KernelImage, kernelImage } from './kernel-image.ts';
 export { oldMfn, slotHint } from './slot-hint.ts';
 export { Toolstack } from './toolstack.ts';

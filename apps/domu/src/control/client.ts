@@ -1,0 +1,84 @@
+import { connect, type Socket } from 'node:net';
+import { UserError } from '../user-error.ts';
+import type { ListResult, Reply, Request } from './protocol.ts';
+import { worldSockets } from './runtime-folder.ts';
+
+/** Sends a request. @returns the reply's result and the connection, which is the caller's to end */
+const send = (
+  path: string,
+  request: Request,
+): Promise<{ result: unknown; socket: Socket; rest: Buffer }> =>
+  new Promise((settle, fail) => {
+    const socket = connect(path);
+    let got = Buffer.alloc(0);
+    const onData = (bytes: Buffer): void => {
+      got = Buffer.concat([got, bytes]);
+      const end = got.indexOf(10);
+      if (end < 0) return;
+      socket.off('data', onData);
+      socket.pause();
+      const reply = JSON.parse(got.subarray(0, end).toString()) as Reply;
+      if (reply.ok) settle({ result: reply.result, socket, rest: got.subarray(end + 1) });
+      else {
+        socket.destroy();
+        fail(new UserError(reply.error));
+      }
+    };
+    socket.on('data', onData);
+    socket.on('error', fail);
+    socket.on('close', () => fail(new UserError('the world ended before it answered')));
+    socket.write(`${JSON.stringify(request)}\n`);
+  });
+
+/** One question, one answer. @throws UserError with what the world says */
+const ask = async (path: string, request: Request): Promise<unknown> => {
+  const { result, socket } = await send(path, request);
+  socket.end();
+  return result;
+};
+
+/** Every running world and its domains. A socket that nobody listens on any more is passed over. */
+export const worlds = async (): Promise<{ path: string; rows: ListResult }[]> => {
+  const found: { path: string; rows: ListResult }[] = [];
+  for (const path of worldSockets()) {
+    try {
+      found.push({ path, rows: (await ask(path, { command: 'list' })) as ListResult });
+    } catch (error) {
+      if (!(error instanceof Error && 'code' in error)) throw error;
+    }
+  }
+  return found;
+};
+
+/** The world that a domain runs in. @throws UserError when there is none, or more than one */
+const worldOf = async (domain: string): Promise<string> => {
+  const matches = (await worlds()).filter(({ rows }) =>
+    rows.some(({ name, domid }) => name === domain || String(domid) === domain),
+  );
+  const [first, second] = matches;
+  if (first === undefined) {
+    throw new UserError(`${domain} is an invalid domain identifier: no such domain`);
+  }
+  if (second !== undefined) {
+    throw new UserError(`${matches.length} worlds have a domain ${domain}: name one by its name`);
+  }
+  return first.path;
+};
+
+/** Asks the world of a domain. */
+export const askDomain = async (
+  domain: string,
+  command: string,
+  more: Readonly<Record<string, unknown>> = {},
+): Promise<unknown> => ask(await worldOf(domain), { command, domain, ...more });
+
+/** Asks every world. */
+export const askAll = async (command: string): Promise<unknown[]> => {
+  const answers: unknown[] = [];
+  for (const { path } of await worlds()) answers.push(await ask(path, { command }));
+  return answers;
+};
+
+/** The console of a domain: a connection, and the bytes that have come already. */
+export const openConsole = async (domain: string): Promise<{ socket: Socket; rest: Buffer }> =>
+  send(await worldOf(domain), { command: 'console', domain });

@@ -1,0 +1,185 @@
+/*
+ * What a running world does when it is asked: xl's commands on its toolstack.
+ */
+import { createWriteStream } from 'node:fs';
+import type { Socket } from 'node:net';
+import { dumpCore, ToolstackError } from '@port-xen/toolstack';
+import type { Session } from '../session.ts';
+import type { StoryLog } from '../story.ts';
+import { UserError } from '../user-error.ts';
+import type { World } from '../world.ts';
+
+import type { HostFacts, Request, VcpuRow } from './protocol.ts';
+
+/** How a request ends: once, now or later. */
+export type Done = (error: Error | null, result?: unknown) => void;
+
+const KEYS = /^[\x21-\x7e]$/;
+const KIB_PER_MIB = 1024;
+
+const text = (request: Request, name: string): string => {
+  const value = request[name];
+  if (typeof value === 'string') return value;
+  throw new UserError(`expected ${name}, found ${JSON.stringify(value)}`);
+};
+
+/** The commands of one world. */
+export class Commands {
+  readonly #world: World;
+  readonly #session: Session;
+  readonly #log: StoryLog;
+  readonly #consoles = new Map<Socket, number>();
+
+  constructor(world: World, session: Session, log: StoryLog) {
+    this.#world = world;
+    this.#session = session;
+    this.#log = log;
+  }
+
+  /** The domain that a request names. @throws UserError */
+  domain(request: Request): number {
+    const name = text(request, 'domain');
+    const row = this.#world.xl.list().find((r) => r.name === name || String(r.domid) === name);
+    if (row === undefined) {
+      throw new UserError(`${name} is an invalid domain identifier: no such domain`);
+    }
+    return row.domid;
+  }
+
+  /** Gives the console's bytes to a connection, and what it sends to the console. */
+  attachConsole(domid: number, socket: Socket, typed: Buffer): void {
+    this.#consoles.set(socket, domid);
+    const type = (bytes: Buffer): void => this.#type(domid, bytes);
+    if (typed.length > 0) type(typed);
+    socket.on('data', type);
+    socket.on('close', () => this.#consoles.delete(socket));
+  }
+
+  #type(domid: number, bytes: Uint8Array): void {
+    const { sim, consoled } = this.#world;
+    sim.after(0, () => consoled.input(domid, bytes));
+  }
+
+  /** The guest printed something. */
+  printed(domid: number, bytes: Uint8Array): void {
+    for (const [socket, of] of this.#consoles) if (of === domid) socket.write(bytes);
+  }
+
+  /** @throws UserError, or what the toolstack throws */
+  run(request: Request, done: Done): void {
+    const { xl } = this.#world;
+    switch (request.command) {
+      case 'list':
+        done(null, xl.list());
+        return;
+      case 'vcpu-list':
+        done(null, this.#vcpus());
+        return;
+      case 'info':
+        done(null, this.#info());
+        return;
+      case 'dmesg':
+        done(null, this.#log.lines);
+        return;
+      case 'pause':
+        xl.pause(this.domain(request));
+        done(null);
+        return;
+      case 'unpause':
+        xl.unpause(this.domain(request));
+        done(null);
+        return;
+      case 'destroy':
+        this.#session.destroy(this.domain(request));
+        done(null);
+        return;
+      case 'shutdown':
+        xl.requestShutdown(this.domain(request), 'poweroff');
+        done(null);
+        return;
+      case 'reboot':
+        xl.requestShutdown(this.domain(request), 'reboot');
+        done(null);
+        return;
+      case 'sysrq':
+        this.#sysrq(this.domain(request), text(request, 'key'));
+        done(null);
+        return;
+      case 'mem-set':
+        this.#memSet(this.domain(request), Number(request.mib));
+        done(null);
+        return;
+      case 'save':
+        this.#session.saveNow(
+          this.domain(request),
+          text(request, 'file'),
+          request.checkpoint === true,
+          done,
+        );
+        return;
+      case 'dump-core':
+        this.#dump(this.domain(request), text(request, 'file'), done);
+        return;
+      default:
+        throw new UserError(`this world knows no command ${JSON.stringify(request.command)}`);
+    }
+  }
+
+  #vcpus(): VcpuRow[] {
+    return this.#world.xl
+      .list()
+      .flatMap(({ name, domid, vcpus, state, time_s }) =>
+        Array.from({ length: vcpus }, (_, vcpu) => ({ name, domid, vcpu, state, time_s })),
+      );
+  }
+
+  #info(): HostFacts {
+    const { hv, host } = this.#world;
+    const { total, free } = hv.counts();
+    const { major, minor, extra } = hv.version;
+    return {
+      xen_major: major,
+      xen_minor: minor,
+      xen_extra: extra,
+      xen_caps: 'xen-3.0-x86_64',
+      nr_cpus: 1,
+      cpu_khz: host.tscKhz,
+      total_memory: Math.floor(total / 256),
+      free_memory: Math.floor(free / 256),
+      slot: host.slot,
+      first_mfn: `0x${hv.firstMfn.toString(16)}`,
+      uptime_s: Math.floor(hv.uptime_ns() / 1e9),
+    };
+  }
+
+  #sysrq(domid: number, key: string): void {
+    if (!KEYS.test(key)) throw new UserError(`expected one key, found ${JSON.stringify(key)}`);
+    this.#world.xenstored.connect(0).write(`/local/domain/${domid}/control/sysrq`, key);
+  }
+
+  /** The target that the guest's balloon follows (libxl_set_memory_target). */
+  #memSet(domid: number, mib: number): void {
+    const { maxMem_kib } = this.#world.xl.configOf(domid);
+    if (!(mib >= 1 && mib * KIB_PER_MIB <= maxMem_kib)) {
+      throw new ToolstackError(
+        `expected 1 to ${maxMem_kib / KIB_PER_MIB} MiB for domain ${domid}, found ${mib}`,
+      );
+    }
+    const store = this.#world.xenstored.connect(0);
+    store.write(`/local/domain/${domid}/memory/target`, String(Math.floor(mib * KIB_PER_MIB)));
+  }
+
+  #dump(domid: number, path: string, done: Done): void {
+    const out = createWriteStream(path, { mode: 0o600 });
+    out.on('error', (error) => done(new UserError(`${path}: ${error.message}`)));
+    out.on('open', () => {
+      try {
+        for (const chunk of dumpCore(this.#world.hv, domid)) out.write(chunk);
+        out.end(() => done(null));
+      } catch (error) {
+        out.destroy();
+        done(error as Error);
+      }
+    });
+  }
+}

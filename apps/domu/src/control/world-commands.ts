@@ -1,0 +1,126 @@
+/*
+ * xl's commands about domains that run in other processes.
+ */
+import { resolve } from 'node:path';
+import { domainListText } from '@port-xen/toolstack';
+import type { Command } from 'commander';
+import { UserError } from '../user-error.ts';
+import { askAll, askDomain, worlds } from './client.ts';
+import { runConsole } from './console-client.ts';
+import type { HostFacts, VcpuRow } from './protocol.ts';
+
+const print = (text: string): void => {
+  process.stdout.write(text);
+};
+
+const json = (value: unknown): void => print(`${JSON.stringify(value, null, 4)}\n`);
+
+/** `xl vcpu-list`. */
+const vcpuText = (rows: readonly VcpuRow[]): string =>
+  [
+    'Name                                ID  VCPU   CPU State   Time(s) Affinity (Hard / Soft)',
+    ...rows.map(
+      (row) =>
+        `${row.name.padEnd(32)} ${String(row.domid).padStart(5)} ${String(row.vcpu).padStart(5)} ` +
+        `${'0'.padStart(5)}   ${row.state.slice(0, 2)}-  ${row.time_s.toFixed(1).padStart(8)}  all / all`,
+    ),
+    '',
+  ].join('\n');
+
+/** Adds the commands to the program. */
+export const worldCommands = (program: Command): void => {
+  program
+    .command('list [domain]')
+    .description('list the domains of all running worlds')
+    .option('--json', 'as JSON')
+    .action(async (domain: string | undefined, flags: { json?: boolean }) => {
+      const rows = (await worlds())
+        .flatMap((world) => world.rows)
+        .filter(({ name, domid }) => [undefined, name, String(domid)].includes(domain));
+      if (domain !== undefined && rows.length === 0) {
+        throw new UserError(`${domain} is an invalid domain identifier: no such domain`);
+      }
+      if (flags.json) json(rows);
+      else print(domainListText(rows));
+    });
+  program
+    .command('console <domain>')
+    .description('join the terminal to a console; control-] leaves')
+    .action((domain: string) => runConsole(domain));
+  program
+    .command('save <domain> <file>')
+    .description('save a domain into a file')
+    .option('-c, --checkpoint', 'leave it running')
+    .action(async (domain: string, file: string, flags: { checkpoint?: boolean }) => {
+      const checkpoint = flags.checkpoint ?? false;
+      await askDomain(domain, 'save', { file: resolve(file), checkpoint });
+    });
+  for (const [name, description] of [
+    ['pause', 'stop a domain where it is'],
+    ['unpause', 'let a paused domain go on'],
+    ['destroy', 'end a domain at once'],
+    ['reboot', 'ask a domain to reboot'],
+  ] as const) {
+    program
+      .command(`${name} <domain>`)
+      .description(description)
+      .action(async (domain: string) => {
+        await askDomain(domain, name);
+      });
+  }
+  program
+    .command('shutdown <domain>')
+    .description('ask a domain to power off')
+    .action(async (domain: string) => {
+      await askDomain(domain, 'shutdown');
+      process.stderr.write(`Shutting down domain ${domain}\n`);
+    });
+  program
+    .command('dump-core <domain> <file>')
+    .description('write the memory of a domain into an ELF core file')
+    .action(async (domain: string, file: string) => {
+      await askDomain(domain, 'dump-core', { file: resolve(file) });
+    });
+  program
+    .command('mem-set <domain> <mib>')
+    .description('set the target of the balloon of a domain')
+    .action(async (domain: string, mib: string) => {
+      await askDomain(domain, 'mem-set', { mib: Number(mib) });
+    });
+  program
+    .command('sysrq <domain> <key>')
+    .description('send a key to the kernel of a domain')
+    .action(async (domain: string, key: string) => {
+      await askDomain(domain, 'sysrq', { key });
+    });
+  program
+    .command('vcpu-list')
+    .description('list the virtual processors of all domains')
+    .option('--json', 'as JSON')
+    .action(async (flags: { json?: boolean }) => {
+      const rows = (await askAll('vcpu-list')).flat() as VcpuRow[];
+      if (flags.json) json(rows);
+      else print(vcpuText(rows));
+    });
+  program
+    .command('dmesg')
+    .description('show what the hypervisors and toolstacks of all worlds did')
+    .action(async () => {
+      for (const lines of await askAll('dmesg')) print(`${(lines as string[]).join('\n')}\n`);
+    });
+  program
+    .command('info')
+    .description('show what hosts there are')
+    .option('--json', 'as JSON')
+    .action(async (flags: { json?: boolean }) => {
+      const hosts = (await askAll('info')) as HostFacts[];
+      if (flags.json) {
+        json(hosts);
+        return;
+      }
+      for (const facts of hosts) {
+        for (const [name, value] of Object.entries(facts)) print(`${name.padEnd(23)}: ${value}\n`);
+        print('\n');
+      }
+    });
+};

@@ -1,0 +1,23 @@
+import type { Pace } from './pace.ts';
+import type { Session } from './session.ts';
+import type { World } from './world.ts';
+
+/** What detaches a terminal: control-], as xl's console does. */
+const ESCAPE = 0x1d;
+
+/** Types what comes on stdin at the domain's console. Control-] asks the domain to power off. */
+export const attachTerminal = (world: World, session: Session, pace: Pace): void => {
+  const { stdin } = process;
+  if (stdin.isTTY) {
+    stdin.setRawMode(true);
+    process.on('exit', () => stdin.setRawMode(false));
+  }
+  stdin.on('data', (bytes: Buffer) => {
+    if (stdin.isTTY && bytes.includes(ESCAPE)) {
+      world.xl.requestShutdown(session.domid, 'poweroff');
+    } else {
+      world.consoled.input(session.domid, bytes);
+    }
+    pace.wake();
+  });
+};

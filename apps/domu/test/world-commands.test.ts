@@ -1,0 +1,123 @@
+/*
+ * Commands about a world that runs in another process, over its socket.
+ */
+import { spawn } from 'node:child_process';
+import { mkdirSync, readFileSync } from 'node:fs';
+import { createConnection } from 'node:net';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { verifyStream } from '@tooling/peers';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { configure, domu as run, scratch } from './domu.ts';
+
+const path = scratch();
+const runtime = path('run');
+mkdirSync(runtime);
+const environment = { XDG_RUNTIME_DIR: runtime };
+const domu = (...args: readonly string[]) => run(...args, environment);
+
+const world = (() => {
+  const bin = fileURLToPath(new URL('../bin/domu', import.meta.url));
+  const config = configure(path('slow.cfg'), { name: 'slow', extra: 'init=counter' });
+  const child = spawn(bin, ['create', '-c', config], {
+    env: { ...process.env, ...environment },
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
+  let printed = '';
+  child.stdout.on('data', (bytes: Buffer) => {
+    printed += bytes.toString();
+  });
+  const ended = new Promise<number | null>((settle) => {
+    child.on('close', (code) => settle(code));
+  });
+  return { child, ended, printed: () => printed };
+})();
+
+const until = async (what: string, holds: () => boolean): Promise<void> => {
+  const end = performance.now() + 30_000;
+  while (!holds()) {
+    if (performance.now() > end) throw new Error(`waited for ${what} in vain`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+};
+
+beforeAll(() => until('the counter', () => world.printed().includes('counter 1 ')));
+afterAll(() => {
+  world.child.kill();
+});
+
+test('list shows the domain as xl does', () => {
+  const { stdout } = domu('list');
+  expect(stdout).toMatch(
+    /^Name {40}ID {3}Mem VCPUs\tState\tTime\(s\)\nslow {37} +1 {4}16 {5}1 {5}[-rb]{6} +0\.\d\n$/,
+  );
+  expect(JSON.parse(domu('list', 'slow', '--json').stdout)).toMatchObject([
+    { name: 'slow', domid: 1, mem_mib: 16 },
+  ]);
+});
+
+test('a paused domain counts no further', async () => {
+  expect(domu('pause', 'slow').status).toBe(0);
+  expect(domu('list').stdout).toMatch(/[-rb]{2}p---/);
+  const before = world.printed();
+  await new Promise((resolve) => setTimeout(resolve, 1500));
+  expect(world.printed()).toBe(before);
+  expect(domu('unpause', 'slow').status).toBe(0);
+  await until('the next line', () => world.printed() !== before);
+});
+
+test('dump-core writes an ELF core with the sections of Xen', () => {
+  const core = path('core');
+  expect(domu('dump-core', 'slow', core).status).toBe(0);
+  const bytes = readFileSync(core);
+  expect(bytes.subarray(0, 4).toString('latin1')).toBe('\x7fELF');
+  expect(bytes.readUInt16LE(16)).toBe(4);
+  const names = bytes.subarray(bytes.length - 100).toString('latin1');
+  for (const name of ['.note.Xen', '.xen_prstatus', '.xen_shared_info', '.xen_p2m', '.xen_pages']) {
+    expect(names).toContain(`\0${name}\0`);
+  }
+});
+
+test('info, dmesg and vcpu-list speak of the host', () => {
+  expect(domu('info').stdout).toMatch(/^xen_major +: 4$/m);
+  expect(domu('dmesg').stdout).toContain('toolstack: domain 1: made, "slow"');
+  expect(domu('vcpu-list').stdout).toMatch(/^slow +1 +0 +0 /m);
+});
+
+test.each([
+  [['pause', 'nobody'], 'nobody is an invalid domain identifier: no such domain'],
+  [['list', 'nobody'], 'nobody is an invalid domain identifier: no such domain'],
+  [['mem-set', 'slow', '9999'], 'expected 1 to 16 MiB for domain 1, found 9999'],
+  [['sysrq', 'slow', 'xx'], 'expected one key, found "xx"'],
+  [['save', 'slow', '/nowhere/x'], 'Failed to open temp file /nowhere/x.partial for writing'],
+  [['dump-core', 'slow', '/nowhere/x'], '/nowhere/x'],
+])('%j is refused in a sentence', (args, sentence) => {
+  const { status, stderr } = domu(...args);
+  expect(stderr).toContain(sentence);
+  expect(status).toBe(1);
+});
+
+test('a socket that is sent nonsense answers in a sentence, and the world goes on', async () => {
+  const answer = await new Promise<string>((settle) => {
+    const socket = createConnection(join(runtime, 'port-xen', `${world.child.pid}.sock`));
+    let got = '';
+    socket.on('data', (bytes: Buffer) => {
+      got += bytes.toString();
+    });
+    socket.on('close', () => settle(got));
+    socket.write('{]\n');
+  });
+  expect(answer).toContain('expected a line of JSON with a command');
+  expect(domu('list').stdout).toContain('slow');
+});
+
+test('a checkpoint leaves the domain running; a save takes it away, and its world ends', async () => {
+  const image = path('checkpoint.save');
+  expect(domu('save', '-c', 'slow', image).status).toBe(0);
+  expect(verifyStream(image)).toMatchObject({ accepted: true });
+  const last = path('last.save');
+  expect(domu('save', 'slow', last).status).toBe(0);
+  expect(await world.ended).toBe(0);
+  expect(domu('list').stdout).not.toContain('slow');
+  expect(verifyStream(last)).toMatchObject({ accepted: true });
+});
