@@ -212,7 +212,7 @@ export class Dom0 {
     if (domain === undefined || domain.dying) {
       throw new XenError(GNTST_bad_domain, `grant ${ref} of domain ${domid}: no such domain`);
     }
-    const taken = domain.grants.acquire(ref, 0, !readonly);
+    const taken = domain.grants.acquire(ref, 0, !readonly, true);
     if (taken.status !== GNTST_okay) {
       throw new XenError(
         taken.status,
@@ -271,7 +271,7 @@ export class Dom0 {
     const domain = this.#xen.domains.get(side.domid);
     if (domain === undefined || domain.dying) return failed(GNTST_bad_domain);
     const { host } = this.#xen;
-    const taken = domain.grants.acquire(side.ref, 0, writable);
+    const taken = domain.grants.acquire(side.ref, 0, writable, false);
     if (taken.status !== GNTST_okay) return failed(taken.status);
     if (!holdFrame(host, taken.mfn, side.domid, writable)) {
       domain.grants.release(side.ref, writable);

@@ -2,12 +2,14 @@
  * A domain: what Xen knows of one guest.
  */
 import {
+  SHUTDOWN_crash,
   shared_info,
   VMASST_TYPE_m2p_strict,
   VMASST_TYPE_writable_pagetables,
 } from '@port-xen/abi';
 import type { Engine } from '@port-xen/vcpu';
 import { allocateXenFrame } from './domain-frames.ts';
+import { DomainTsc } from './domain-tsc.ts';
 import { EventChannels } from './event-channels.ts';
 import { clearPending, setPending } from './event-delivery.ts';
 import { GrantTable } from './grant-table.ts';
@@ -17,6 +19,7 @@ import type { Hypervisor } from './hypervisor.ts';
 import type { LogDirty } from './log-dirty.ts';
 import { Maptrack } from './maptrack.ts';
 import type { MemoryDomain } from './memory-domain.ts';
+import { Watchdogs } from './watchdogs.ts';
 
 /** How a new domain is. */
 export interface DomainOptions {
@@ -24,19 +27,12 @@ export interface DomainOptions {
   readonly handle: Uint8Array;
   readonly maxVcpus: number;
   readonly maxGrantFrames: number;
+  readonly maxMaptrackFrames: number;
   readonly maxEvtchnPort: number;
   readonly engine: Engine;
 }
 
-/** XEN_DOMCTL_tsc_info. */
-export interface TscSettings {
-  readonly mode: number;
-  readonly khz: number;
-  readonly nsec: number;
-  readonly incarnation: number;
-}
-
-const MAPTRACK_MAX = 32768;
+const NOT_SHUT_DOWN = -1;
 
 export class Domain implements MemoryDomain {
   readonly xen: Hypervisor;
@@ -48,7 +44,8 @@ export class Domain implements MemoryDomain {
   readonly engine: Engine;
   readonly evtchn: EventChannels;
   readonly grants: GrantTable;
-  readonly maptrack: Maptrack = new Maptrack(MAPTRACK_MAX);
+  readonly maptrack: Maptrack;
+  readonly watchdogs: Watchdogs = new Watchdogs(this);
   readonly vcpus: GuestVcpu[] = [];
   readonly e820: Uint8Array | null = null;
   /** MFN of shared_info; -1 once it is gone. */
@@ -63,10 +60,13 @@ export class Domain implements MemoryDomain {
   m2pStrict = false;
   /** The toolstack has it paused. */
   pausedByController = true;
-  /** SHUTDOWN_* once it has shut down, -1 before. */
-  shutdownCode = -1;
+  /** Its vCPUs stand still, as it asked. */
+  isShutDown = false;
+  /** SHUTDOWN_*: why it has shut down, or will say that it did (SCHEDOP_shutdown_code); -1 before. */
+  shutdownCode: number = NOT_SHUT_DOWN;
+  /** Added to the host's wall clock (XEN_DOMCTL_settimeoffset). */
   timeOffset_s = 0;
-  tsc: TscSettings | undefined;
+  readonly tsc: DomainTsc;
 
   constructor(xen: Hypervisor, options: DomainOptions) {
     this.xen = xen;
@@ -78,6 +78,8 @@ export class Domain implements MemoryDomain {
     this.sharedInfoMfn = allocateXenFrame(this.host, this);
     this.evtchn = new EventChannels(this, xen.ports, xen.firstPort, options.maxEvtchnPort);
     this.grants = new GrantTable(this, options.maxGrantFrames);
+    this.maptrack = new Maptrack(options.maxMaptrackFrames);
+    this.tsc = new DomainTsc(xen.clock);
   }
 
   /** Machine address of shared_info. */
@@ -86,7 +88,12 @@ export class Domain implements MemoryDomain {
   }
 
   get writablePagetables(): boolean {
-    return (this.vmAssist & (1 << VMASST_TYPE_writable_pagetables)) !== 0;
+    return this.hasAssist(VMASST_TYPE_writable_pagetables);
+  }
+
+  /** @param type VMASST_TYPE_*, below 32 */
+  hasAssist(type: number): boolean {
+    return (this.vmAssist & (1 << type)) !== 0;
   }
 
   get maxPfn(): number {
@@ -101,13 +108,14 @@ export class Domain implements MemoryDomain {
 
   /** Whether its vCPUs may run. */
   get runnable(): boolean {
-    return !this.pausedByController && this.shutdownCode < 0 && !this.dying;
+    return !this.pausedByController && !this.isShutDown && !this.dying;
   }
 
   raise(port: number, vcpuId: number): void {
     const vcpu = this.vcpus[vcpuId];
     if (vcpu === undefined || this.sharedInfoMfn < 0) return;
     const told = setPending(this.host.memory, this.sharedInfo, vcpu.infoAddress, port);
+    if (told === 'quiet') return;
     if (told === 'told') vcpu.kick();
     for (const other of this.vcpus) other.polled(port);
   }
@@ -116,19 +124,34 @@ export class Domain implements MemoryDomain {
     if (this.sharedInfoMfn >= 0) clearPending(this.host.memory, this.sharedInfo, port);
   }
 
-  /** domain_shutdown. */
+  /** domain_shutdown. A code that was recorded before counts, not this one. */
   shutdown(code: number): void {
-    if (this.shutdownCode >= 0) return;
-    this.shutdownCode = code;
+    if (this.shutdownCode === NOT_SHUT_DOWN) this.shutdownCode = code;
+    if (this.isShutDown) return;
+    this.isShutDown = true;
     for (const vcpu of this.vcpus) vcpu.halt();
-    this.xen.shutDown(this, code);
+    this.xen.shutDown(this, this.shutdownCode);
+  }
+
+  /** SCHEDOP_shutdown_code. @returns false when there is one already */
+  recordShutdownCode(code: number): boolean {
+    if (this.shutdownCode !== NOT_SHUT_DOWN) return false;
+    this.shutdownCode = code;
+    return true;
+  }
+
+  /** domain_resume: it goes on where it was. */
+  resume(): void {
+    this.isShutDown = false;
+    this.shutdownCode = NOT_SHUT_DOWN;
+    this.wake();
   }
 
   crash(sentence: string): void {
-    if (this.shutdownCode >= 0) return;
+    if (this.isShutDown) return;
     this.xen.sim.tell('xen', `domain ${this.domid} crashed: ${sentence}`);
     this.crashReason = sentence;
-    this.shutdown(SHUTDOWN_CRASH);
+    this.shutdown(SHUTDOWN_crash);
   }
 
   /** Why it crashed. */
@@ -139,5 +162,3 @@ export class Domain implements MemoryDomain {
     for (const vcpu of this.vcpus) vcpu.schedule();
   }
 }
-
-const SHUTDOWN_CRASH = 3;

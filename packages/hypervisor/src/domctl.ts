@@ -7,6 +7,7 @@ import {
   XEN_EBUSY,
   XEN_EEXIST,
   XEN_EINVAL,
+  XEN_ENODATA,
   XEN_ENOMEM,
   XEN_EOPNOTSUPP,
   XEN_ESRCH,
@@ -15,15 +16,16 @@ import {
 import { BytesMemory, ldI64, ldU64, st64, stPair } from '@port-xen/layout';
 import type { Engine } from '@port-xen/vcpu';
 import { defaultLeaves, defaultMsrs } from './cpu-policy.ts';
-import { Domain, type TscSettings } from './domain.ts';
+import { Domain } from './domain.ts';
 import { populate } from './domain-frames.ts';
+import type { TscSettings } from './domain-tsc.ts';
 import { holdFrame, releaseFrame } from './grant-mapping.ts';
 import { GuestVcpu } from './guest-vcpu.ts';
 import { fillHypercallPage } from './hypercall-page.ts';
 import type { Hypervisor } from './hypervisor.ts';
 import { cleanLogDirty, disableLogDirty, enableLogDirty, peekLogDirty } from './log-dirty.ts';
 import { pageFrameInfo } from './page-frame-info.ts';
-import { applyContext, readContext } from './vcpu-context.ts';
+import { applyContext, readContext, resetContext } from './vcpu-context.ts';
 import { XenError } from './xen-error.ts';
 
 /** XEN_DOMCTL_getdomaininfo. */
@@ -50,6 +52,8 @@ export interface CreateDomain {
   readonly handle: Uint8Array;
   readonly maxVcpus: number;
   readonly maxGrantFrames?: number;
+  /** 256 mappings each. */
+  readonly maxMaptrackFrames?: number;
   readonly maxEvtchnPort?: number;
   /** Runs its vCPUs. */
   readonly engine: Engine;
@@ -106,6 +110,7 @@ export class Domctl {
       handle: options.handle,
       maxVcpus,
       maxGrantFrames: options.maxGrantFrames ?? 64,
+      maxMaptrackFrames: options.maxMaptrackFrames ?? 1024,
       maxEvtchnPort: options.maxEvtchnPort ?? 4095,
       engine: options.engine,
     });
@@ -146,14 +151,8 @@ export class Domctl {
   /** A domain that has shut down goes on where it was. */
   resumeDomain(domid: number): void {
     const domain = this.#domain(domid);
-    if (domain.shutdownCode < 0)
-      throw new XenError(XEN_EINVAL, `domain ${domid} has not shut down`);
-    domain.shutdownCode = -1;
-    for (const vcpu of domain.vcpus) {
-      vcpu.refreshTime(true);
-      if (vcpu.period_ns > 0) vcpu.setPeriod(vcpu.period_ns);
-    }
-    domain.wake();
+    if (!domain.isShutDown) throw new XenError(XEN_EINVAL, `domain ${domid} has not shut down`);
+    domain.resume();
   }
 
   #info(domain: Domain): DomainInfo {
@@ -161,11 +160,11 @@ export class Domctl {
     return {
       domid: domain.domid,
       dying: domain.dying,
-      shutdown: domain.shutdownCode >= 0,
+      shutdown: domain.isShutDown,
       paused: domain.pausedByController,
       blocked: online.length > 0 && online.every((vcpu) => vcpu.blocked),
       running: online.some((vcpu) => !vcpu.blocked) && domain.runnable,
-      shutdownReason: Math.max(0, domain.shutdownCode),
+      shutdownReason: domain.isShutDown ? domain.shutdownCode : 0,
       totPages: domain.totPages,
       maxPages: domain.maxPages,
       sharedInfoMfn: domain.sharedInfoMfn,
@@ -220,14 +219,16 @@ export class Domctl {
   }
 
   getVcpuContext(domid: number, id: number): Uint8Array {
-    return readContext(this.#vcpu(domid, id));
+    const vcpu = this.#vcpu(domid, id);
+    if (!vcpu.initialised) throw new XenError(XEN_ENODATA, `vcpu ${id} has no context yet`);
+    return readContext(vcpu);
   }
 
   /** @param context 5168 bytes; null puts the vCPU back to how it was created */
   setVcpuContext(domid: number, id: number, context: Uint8Array | null): void {
     const vcpu = this.#vcpu(domid, id);
     if (context === null) {
-      vcpu.online = false;
+      resetContext(vcpu);
       return;
     }
     const rc = applyContext(vcpu, context);
@@ -243,6 +244,8 @@ export class Domctl {
     ext.size = xen_domctl_ext_vcpucontext.size;
     st64(memory, xen_domctl_ext_vcpucontext.offset.syscall32_callback_eip, vcpu.syscall32Callback);
     st64(memory, xen_domctl_ext_vcpucontext.offset.sysenter_callback_eip, vcpu.sysenterCallback);
+    ext.syscall32_disables_events = vcpu.syscall32Masks ? 1 : 0;
+    ext.sysenter_disables_events = vcpu.sysenterMasks ? 1 : 0;
     return bytes;
   }
 
@@ -258,11 +261,11 @@ export class Domctl {
         `expected an extended context to say 32 bytes or more, found ${size}`,
       );
     }
-    vcpu.syscall32Callback = ldI64(
-      memory,
-      xen_domctl_ext_vcpucontext.offset.syscall32_callback_eip,
-    );
-    vcpu.sysenterCallback = ldI64(memory, xen_domctl_ext_vcpucontext.offset.sysenter_callback_eip);
+    const { offset } = xen_domctl_ext_vcpucontext;
+    vcpu.syscall32Callback = ldI64(memory, offset.syscall32_callback_eip);
+    vcpu.sysenterCallback = ldI64(memory, offset.sysenter_callback_eip);
+    vcpu.syscall32Masks = memory.ld8(offset.syscall32_disables_events) !== 0;
+    vcpu.sysenterMasks = memory.ld8(offset.sysenter_disables_events) !== 0;
   }
 
   /** xcr0, xcr0_accum, then the uncompressed XSAVE area. */
@@ -312,16 +315,29 @@ export class Domctl {
     if (msrs.length % 16 !== 0) throw new XenError(XEN_EINVAL, 'expected whole MSR entries');
   }
 
+  /** XEN_DOMCTL_gettscinfo. */
   getTscInfo(domid: number): TscSettings {
-    const { tsc } = this.#domain(domid);
-    const { clock } = this.#xen;
-    return tsc ?? { mode: 0, khz: clock.tscKhz, nsec: clock.now_ns(), incarnation: 0 };
+    return this.#domain(domid).tsc.get();
   }
 
-  setTscInfo(domid: number, tsc: TscSettings): void {
-    if (tsc.mode > 2)
-      throw new XenError(XEN_EINVAL, `expected a TSC mode of 0 to 2, found ${tsc.mode}`);
-    this.#domain(domid).tsc = { ...tsc, incarnation: tsc.incarnation + 1 };
+  /** XEN_DOMCTL_settscinfo. The domain has lived once more: its incarnation is one higher than the one given. */
+  setTscInfo(domid: number, settings: TscSettings): void {
+    const domain = this.#domain(domid);
+    if (!domain.tsc.set(settings)) {
+      const { mode, khz } = settings;
+      throw new XenError(
+        XEN_EINVAL,
+        `expected a TSC mode of 0 to 2 and a frequency below 2^24 kHz, found mode ${mode}, ${khz} kHz`,
+      );
+    }
+    for (const vcpu of domain.vcpus) vcpu.time.expire();
+  }
+
+  /** XEN_DOMCTL_settimeoffset: what the domain's wall clock differs by from the host's. */
+  setTimeOffset(domid: number, offset_s: number): void {
+    const domain = this.#domain(domid);
+    domain.timeOffset_s = offset_s;
+    this.#xen.writeWallclock(domain);
   }
 
   getCpuPolicy(domid: number): CpuPolicy {

@@ -7,7 +7,8 @@
  *
  *     set_pending(port):  pending[port] was set? stop ·  masked? stop · set pending_sel of the bound vCPU · upcall_pending := 1
  *
- * A port is allocated lowest first from `firstPort`. Port 0 is nobody's.
+ * A port is allocated lowest first from `firstPort`. Port 0 is nobody's. A port is valid, free or not, once its bucket of 64
+ * has been needed.
  */
 import {
   EVTCHNSTAT_closed,
@@ -51,12 +52,20 @@ export interface ChannelOwner {
 /** VIRQs of which each vCPU has its own. */
 const PER_VCPU: ReadonlySet<number> = new Set([VIRQ_TIMER, VIRQ_DEBUG, VIRQ_XENOPROF, VIRQ_XENPMU]);
 
+const BUCKET = 64;
+
 export class EventChannels {
   readonly #owner: ChannelOwner;
   readonly #domains: ReadonlyMap<number, { readonly evtchn: EventChannels }>;
   readonly #channels: (Channel | undefined)[] = [];
   readonly #first: number;
   readonly #max: number;
+  /** No port below it is free. */
+  #lowest: number;
+  #valid = BUCKET;
+  #count = 0;
+  /** Ports of VIRQs: virq + NR_VIRQS × vcpu → port. */
+  readonly #virqs: number[] = [];
 
   /** @param max the highest port there may be */
   constructor(
@@ -69,25 +78,45 @@ export class EventChannels {
     this.#domains = domains;
     this.#first = first;
     this.#max = max;
+    this.#lowest = first;
   }
 
   /** Ports in use. */
   get count(): number {
-    return this.#channels.filter((channel) => channel !== undefined).length;
+    return this.#count;
   }
 
   #free(): number {
-    for (let port = this.#first; port <= this.#max; port++) {
+    for (let port = this.#lowest; port <= this.#max; port++) {
       if (this.#channels[port] === undefined) return port;
     }
     return -XEN_ENOSPC;
   }
 
+  /** get_free_port, and the channel there. */
   #make(state: number, vcpu: number): number {
     const port = this.#free();
     if (port < 0) return port;
+    this.#lowest = port + 1;
+    this.#valid = Math.max(this.#valid, (Math.floor(port / BUCKET) + 1) * BUCKET);
+    this.#count++;
     this.#channels[port] = { state, remote: -1, remotePort: 0, vcpu, virq: -1 };
     return port;
+  }
+
+  /** Whether Xen has a place for a port (port_is_valid). */
+  valid(port: number): boolean {
+    return port < this.#valid;
+  }
+
+  /** Whether a port is a channel. */
+  inUse(port: number): boolean {
+    return this.#at(port) !== undefined;
+  }
+
+  /** Whether there is a port left. */
+  get full(): boolean {
+    return this.#free() < 0;
   }
 
   /** The channel of a port, for the domain at its other end too. */
@@ -104,6 +133,7 @@ export class EventChannels {
 
   /** EVTCHNOP_bind_interdomain: the local port fires once, because notifications may have been lost. */
   bindInterdomain(remote: number, remotePort: number): number {
+    if (this.full) return -XEN_ENOSPC;
     const peer = this.#domains.get(remote)?.evtchn;
     const other = peer === undefined ? undefined : peer.#at(remotePort);
     if (
@@ -135,9 +165,12 @@ export class EventChannels {
       if (vcpu !== 0) return -XEN_EINVAL;
       if (this.#owner.domid !== 0) return -XEN_EBUSY;
     }
-    if (this.#virqPort(virq, vcpu) > 0) return -XEN_EEXIST;
+    const slot = virq + NR_VIRQS * vcpu;
+    if ((this.#virqs[slot] ?? 0) > 0) return -XEN_EEXIST;
     const port = this.#make(EVTCHNSTAT_virq, vcpu);
-    if (port > 0) (this.#channels[port] as Channel).virq = virq;
+    if (port < 0) return port;
+    (this.#channels[port] as Channel).virq = virq;
+    this.#virqs[slot] = port;
     return port;
   }
 
@@ -147,15 +180,9 @@ export class EventChannels {
     return this.#make(EVTCHNSTAT_ipi, vcpu);
   }
 
-  #virqPort(virq: number, vcpu: number): number {
-    return this.#channels.findIndex(
-      (c) => c !== undefined && c.state === EVTCHNSTAT_virq && c.virq === virq && c.vcpu === vcpu,
-    );
-  }
-
   /** send_guest_vcpu_virq: fires if somebody bound it. */
   sendVirq(virq: number, vcpu: number): void {
-    const port = this.#virqPort(virq, vcpu);
+    const port = this.#virqs[virq + NR_VIRQS * vcpu] ?? 0;
     if (port > 0) this.#owner.raise(port, vcpu);
   }
 
@@ -195,7 +222,14 @@ export class EventChannels {
         other.remotePort = 0;
       }
     }
+    if (channel.state === EVTCHNSTAT_virq) {
+      // A global VIRQ's channel may have moved to another vCPU since; it is vCPU 0's all the same.
+      const vcpu = PER_VCPU.has(channel.virq) ? channel.vcpu : 0;
+      this.#virqs[channel.virq + NR_VIRQS * vcpu] = 0;
+    }
     this.#channels[port] = undefined;
+    this.#count--;
+    if (port >= this.#first && port < this.#lowest) this.#lowest = port;
     this.#owner.lower(port);
     return 0;
   }
@@ -226,11 +260,11 @@ export class EventChannels {
     return this.#at(port)?.vcpu ?? -1;
   }
 
-  /** EVTCHNOP_status. A free port is closed; a port that cannot be is undefined. */
+  /** EVTCHNOP_status. A free port is closed; one that is not valid is undefined. */
   status(
     port: number,
   ): { status: number; vcpu: number; dom: number; port: number; virq: number } | undefined {
-    if (port > this.#max) return undefined;
+    if (!this.valid(port)) return undefined;
     const channel = this.#at(port);
     return {
       status: channel?.state ?? EVTCHNSTAT_closed,

@@ -32,7 +32,7 @@ export const clearPending = (memory: MachineMemory, sharedInfo: number, port: nu
 export const isPending = (memory: MachineMemory, sharedInfo: number, port: number): boolean =>
   test(memory, sharedInfo + PENDING, port);
 
-/** Tells a vCPU to look at a word of ports. @returns whether its upcall became pending by this */
+/** Tells a vCPU to look at a word of ports. @returns whether its upcall became pending by this (vcpu_mark_events_pending) */
 const select = (memory: MachineMemory, vcpuInfo: number, port: number): boolean => {
   if (testAndSet(memory, vcpuInfo + SELECTOR, port >>> 6)) return false;
   const wasPending = memory.ld8(vcpuInfo) !== 0;
@@ -43,21 +43,20 @@ const select = (memory: MachineMemory, vcpuInfo: number, port: number): boolean 
 /**
  * evtchn_2l_set_pending.
  * @param sharedInfo @param vcpuInfo machine addresses
- * @returns 'quiet': nothing new; 'masked': pending, but the guest is not told; 'told'
+ * @returns 'quiet': it was pending; 'set': it is now, and no vCPU need be woken for it; 'told': an upcall became pending
  */
 export const setPending = (
   memory: MachineMemory,
   sharedInfo: number,
   vcpuInfo: number,
   port: number,
-): 'quiet' | 'masked' | 'told' => {
+): 'quiet' | 'set' | 'told' => {
   if (testAndSet(memory, sharedInfo + PENDING, port)) return 'quiet';
-  if (test(memory, sharedInfo + MASK, port)) return 'masked';
-  select(memory, vcpuInfo, port);
-  return 'told';
+  if (test(memory, sharedInfo + MASK, port)) return 'set';
+  return select(memory, vcpuInfo, port) ? 'told' : 'set';
 };
 
-/** evtchn_2l_unmask. @returns whether the guest was told of an event that waited */
+/** evtchn_2l_unmask. @returns whether an upcall became pending, for an event that waited */
 export const unmask = (
   memory: MachineMemory,
   sharedInfo: number,
@@ -69,6 +68,5 @@ export const unmask = (
   const bit = 1 << (port & 31);
   memory.st32(at, old & ~bit);
   if ((old & bit) === 0 || !test(memory, sharedInfo + PENDING, port)) return false;
-  select(memory, vcpuInfo, port);
-  return true;
+  return select(memory, vcpuInfo, port);
 };

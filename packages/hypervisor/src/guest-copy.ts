@@ -34,3 +34,13 @@ export const copyFromGuest = (vcpu: MemoryVcpu, va: number, into: Uint8Array): b
 /** Stores `from` to guest memory at `va`. @returns false for -EFAULT */
 export const copyToGuest = (vcpu: MemoryVcpu, va: number, from: Uint8Array): boolean =>
   isGuestRange(va, from.length) && reached(() => vcpu.mmu.writeForXen(va, from));
+
+/** As {@link copyToGuest}, in the guest kernel's address space whatever mode the vCPU is in: what the kernel asked to be told. */
+export const copyToKernel = (vcpu: MemoryVcpu, va: number, from: Uint8Array): boolean => {
+  const { mmu } = vcpu;
+  const mode = mmu.kernelMode;
+  mmu.kernelMode = true;
+  const copied = copyToGuest(vcpu, va, from);
+  mmu.kernelMode = mode;
+  return copied;
+};

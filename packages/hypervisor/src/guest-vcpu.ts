@@ -1,34 +1,46 @@
 /*
- * A vCPU: registers, its view of memory, what it registered with Xen, its timers, and whether it runs.
+ * A vCPU: registers, its view of memory, what it registered with Xen, and whether it runs.
+ *
+ *     offline ──up, unpaused──► in line for a processor ──► runs a slice ──► in line again
+ *                                     ▲                          │ SCHEDOP_block, poll
+ *                                     └────── an event, ◄──── blocked
+ *                                             a polled port, a timeout
+ *
+ * A slice is one event of the world: at most 1 ms, and never beyond the next event or the next tick. On the way into the guest what
+ * is due is delivered; then the engine runs until its budget is spent or `stop` is set.
  */
-import { FLAT_KERNEL_CS, FLAT_KERNEL_SS, VIRQ_TIMER, vcpu_info } from '@port-xen/abi';
 import {
-  isCanonicalAddress,
-  R8,
-  R10,
-  RDI,
-  RDX,
-  Registers,
-  RFLAGS,
-  RIP,
-  RSI,
-  type Tsc,
-  type Vcpu,
-} from '@port-xen/vcpu';
+  FLAT_KERNEL_CS,
+  FLAT_KERNEL_SS,
+  RUNSTATE_blocked,
+  RUNSTATE_offline,
+  RUNSTATE_runnable,
+  RUNSTATE_running,
+  TRAP_gp_fault,
+  TRAP_page_fault,
+  vcpu_info,
+} from '@port-xen/abi';
+import { isCanonicalAddress, Registers, RIP, type Tsc, type Vcpu } from '@port-xen/vcpu';
 import type { Domain } from './domain.ts';
-import { isPending } from './event-delivery.ts';
 import { hypercall } from './hypercall.ts';
+import { ARGUMENT_REGISTERS, HypercallArgs } from './hypercall-args.ts';
 import type { MemoryVcpu } from './memory-domain.ts';
 import { Mmu } from './mmu.ts';
+import { DR_CONTROL_RESERVED_ONE, DR_STATUS_RESERVED_ONE } from './processor-state.ts';
+import { Runstate } from './runstate.ts';
 import { bounceSyscall, deliverException } from './trap.ts';
+import { VcpuTime } from './vcpu-time.ts';
+import { VcpuTimers } from './vcpu-timers.ts';
 
 const GDT_FRAMES = 16;
 const LDT_FRAMES = 16;
 /** XSAVE area: legacy image and header. */
 const XSAVE_SIZE = 576;
-const TRAP_gp_fault = 13;
-const TRAP_page_fault = 14;
-const PERIOD_DEFAULT_NS = 10_000_000;
+/** Entries that a long hypercall does before it lets the guest take its events. */
+const PATIENCE = 4096;
+/** Polling: any port of the domain's. */
+const ANY_PORT = -1;
+const NOT_POLLING = 0;
 
 /** An entry of the guest's trap table. */
 export interface TrapEntry {
@@ -36,9 +48,6 @@ export interface TrapEntry {
   readonly cs: number;
   readonly address: number;
 }
-
-/** RUNSTATE_*. */
-type RunstateIndex = 0 | 1 | 2 | 3;
 
 export class GuestVcpu implements Vcpu, MemoryVcpu {
   readonly id: number;
@@ -62,19 +71,36 @@ export class GuestVcpu implements Vcpu, MemoryVcpu {
   eventCallback = 0;
   failsafeCallback = 0;
   syscallCallback = 0;
-  nmiCallback = 0;
   syscall32Callback = 0;
+  syscall32Masks = false;
   sysenterCallback = 0;
-  failsafeMasks = false;
-  syscallMasks = false;
+  sysenterMasks = false;
+  /** VGCF_failsafe_disables_events, VGCF_syscall_disables_events, and what else its context came with. */
+  vgcfFlags = 0;
   kernelSs: number = FLAT_KERNEL_SS;
   kernelSp = 0;
   fsBase = 0;
   gsBaseKernel = 0;
   gsBaseUser = 0;
+  /** 0 … 3: virtual, the processor's own is always 0. */
   iopl = 0;
+  /** CR0.TS. */
   taskSwitched = false;
-  readonly debugRegisters: number[] = [0, 0, 0, 0, 0, 0, 0xffff0ff0, 0x400];
+  /** The address of its last page fault. */
+  cr2 = 0;
+  nmiPending = false;
+  /** It was entered for an NMI and has not left by iret. */
+  inNmi = false;
+  readonly debugRegisters: number[] = [
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    DR_STATUS_RESERVED_ONE,
+    DR_CONTROL_RESERVED_ONE,
+  ];
   readonly xsave: Uint8Array = new Uint8Array(XSAVE_SIZE);
   xcr0Accum = 3;
 
@@ -82,21 +108,27 @@ export class GuestVcpu implements Vcpu, MemoryVcpu {
   infoAddress: number;
   /** The frame registered for vcpu_info; -1: within shared_info. */
   registeredInfoMfn = -1;
-  runstateAddress = 0;
-  timeAddress = 0;
+  readonly timers: VcpuTimers;
+  readonly time: VcpuTime;
+  readonly runstate: Runstate;
+  cpuTime_ns = 0;
+
+  /** Arguments of the hypercall that is being made, and of a multicall's entry. */
+  readonly args: HypercallArgs = new HypercallArgs();
+  readonly entryArgs: HypercallArgs = new HypercallArgs();
+  /** A multicall is being made: a continuation is of its entry. */
+  inMulticall = false;
+  /** Of the entry: what is to be done next. */
+  continuation: { readonly nr: number; readonly args: readonly number[] } | undefined;
+  #patience = 0;
 
   #scheduled = false;
+  #running = false;
   #processor = 0;
-  #singleshot = 0;
-  #periodic = 0;
-  period_ns: number = PERIOD_DEFAULT_NS;
+  #sliceEnd_ns = 0;
   #pollTimer = 0;
-  #pollPorts: readonly number[] | undefined;
-  #timeUpdated_ns = Number.NEGATIVE_INFINITY;
-  cpuTime_ns = 0;
-  runstate: RunstateIndex = 3;
-  runstateEntered_ns = 0;
-  readonly runstateTimes: [number, number, number, number] = [0, 0, 0, 0];
+  /** NOT_POLLING, ANY_PORT, or the one port. */
+  #pollPort = NOT_POLLING;
 
   constructor(domain: Domain, id: number) {
     this.domain = domain;
@@ -104,6 +136,9 @@ export class GuestVcpu implements Vcpu, MemoryVcpu {
     this.mmu = new Mmu(domain);
     this.memory = this.mmu;
     this.infoAddress = domain.sharedInfo + id * vcpu_info.size;
+    this.timers = new VcpuTimers(this);
+    this.time = new VcpuTime(this);
+    this.runstate = new Runstate(this);
     this.registers.cs = FLAT_KERNEL_CS;
     // FXSAVE image after FNINIT.
     this.xsave[0] = 0x7f;
@@ -124,10 +159,11 @@ export class GuestVcpu implements Vcpu, MemoryVcpu {
   }
 
   readTsc(into: Tsc): void {
-    this.domain.xen.clock.readTsc(into);
+    this.domain.tsc.read(into);
   }
 
   syscall(): void {
+    this.#patience = PATIENCE;
     if (this.kernelMode) hypercall(this);
     else bounceSyscall(this);
     this.checkStop();
@@ -167,25 +203,37 @@ export class GuestVcpu implements Vcpu, MemoryVcpu {
 
   /** Says whether the engine has to leave. */
   checkStop(): void {
-    if (!this.runnable || this.upcallDeliverable) this.stop = true;
+    const spent = this.domain.xen.sim.now_ns >= this.#sliceEnd_ns;
+    if (spent || !this.runnable || this.upcallDeliverable) this.stop = true;
   }
 
   /** The vCPU does not run from here on. */
   halt(): void {
     this.stop = true;
+    if (!this.#running && this.runstate.state === RUNSTATE_runnable) {
+      this.runstate.change(RUNSTATE_offline);
+    }
   }
 
-  /** hypercall_preempt_check: hypercalls here are short enough to be done at once. */
+  // Long hypercalls.
+
+  /** hypercall_preempt_check: it has done its share, or an event waits to be delivered. */
   preemptCheck(): boolean {
-    return false;
+    return --this.#patience <= 0 || this.upcallDeliverable;
   }
 
-  /** hypercall_create_continuation. */
+  /**
+   * hypercall_create_continuation: SYSCALL is executed again, with these arguments in place of the first ones.
+   * Within a multicall it is the entry that is rewritten.
+   */
   hypercallContinuation(nr: number, ...args: number[]): number {
+    if (this.inMulticall) {
+      this.continuation = { nr, args };
+      return nr;
+    }
     const { registers } = this;
-    const order = [RDI, RSI, RDX, R10, R8];
     args.forEach((arg, i) => {
-      registers.set(order[i] as number, arg);
+      registers.set(ARGUMENT_REGISTERS[i] as number, arg);
     });
     registers.set(RIP, registers.get(RIP) - 2);
     return nr;
@@ -195,7 +243,9 @@ export class GuestVcpu implements Vcpu, MemoryVcpu {
 
   /** Puts it in line for a processor, if it may run and is not there already. */
   schedule(): void {
-    if (this.#scheduled || !this.runnable) return;
+    if (!this.runnable) return;
+    if (this.runstate.state >= RUNSTATE_blocked) this.runstate.change(RUNSTATE_runnable);
+    if (this.#scheduled) return;
     this.#scheduled = true;
     const { sim, scheduler } = this.domain.xen;
     const processor = scheduler.pick();
@@ -212,31 +262,39 @@ export class GuestVcpu implements Vcpu, MemoryVcpu {
     }
     this.#scheduled = false;
     if (!this.runnable) return;
-    this.setRunstate(0);
-    this.refreshTime();
+    this.#running = true;
+    this.runstate.change(RUNSTATE_running);
+    this.runstate.publish();
+    this.time.update();
+    this.timers.tick();
     this.stop = false;
+    const end_ns = Math.min(sim.now_ns + scheduler.slice_ns, sim.nextTime_ns);
+    this.#sliceEnd_ns = Math.max(sim.now_ns + 1, Math.min(end_ns, this.timers.nextTick_ns));
+    const budget = this.#sliceEnd_ns - sim.now_ns;
     this.domain.xen.enter(this);
-    if (this.runnable && !this.stop) {
-      const budget = Math.max(1, Math.min(scheduler.slice_ns, sim.nextTime_ns - sim.now_ns));
-      this.domain.engine.run(this, budget);
-    }
+    if (this.runnable && !this.stop) this.domain.engine.run(this, budget);
+    this.#running = false;
     scheduler.release(this.#processor, sim.now_ns);
-    if (this.blocked) this.setRunstate(2);
-    else this.setRunstate(1);
+    if (this.domain.dying) return;
+    this.runstate.change(
+      this.blocked ? RUNSTATE_blocked : this.runnable ? RUNSTATE_runnable : RUNSTATE_offline,
+    );
+    this.runstate.publish();
     this.schedule();
   }
 
-  /** An event came for it. */
+  /** vcpu_kick: an event is pending for it. A vCPU that waits goes on, also one that has events masked. */
   kick(): void {
-    if (this.blocked && this.#pollPorts === undefined && this.upcallDeliverable) this.unblock();
-    else if (this.blocked && this.#pollPorts !== undefined && this.upcallDeliverable)
-      this.unblock();
+    if (this.blocked) this.unblock();
   }
 
   unblock(): void {
     this.blocked = false;
-    this.#pollPorts = undefined;
+    this.#pollPort = NOT_POLLING;
     this.domain.xen.sim.cancel(this.#pollTimer);
+    if (!this.runnable && this.runstate.state === RUNSTATE_blocked) {
+      this.runstate.change(RUNSTATE_offline);
+    }
     this.schedule();
   }
 
@@ -248,88 +306,31 @@ export class GuestVcpu implements Vcpu, MemoryVcpu {
     this.stop = true;
   }
 
-  /** SCHEDOP_poll. @param timeout_ns absolute system time, 0 for none */
+  /**
+   * SCHEDOP_poll, when none of the ports is pending. With one port it waits for that, with none or several for any of the
+   * domain's.
+   * @param timeout_ns system time, 0 for none
+   */
   poll(ports: readonly number[], timeout_ns: number): void {
-    const { host, sharedInfo } = this.domain;
-    if (ports.some((port) => isPending(host.memory, sharedInfo, port))) return;
-    if (this.upcallDeliverable) return;
     const { sim, clock } = this.domain.xen;
     if (timeout_ns !== 0) {
-      if (timeout_ns <= clock.now_ns()) return;
       this.#pollTimer = sim.at(clock.worldTime_ns(timeout_ns), () => {
-        if (this.#pollPorts !== undefined) this.unblock();
+        if (this.#pollPort !== NOT_POLLING) this.unblock();
       });
     }
-    this.#pollPorts = ports;
+    this.#pollPort = ports.length === 1 ? (ports[0] as number) : ANY_PORT;
     this.blocked = true;
     this.stop = true;
   }
 
   /** A port of the domain became pending. */
   polled(port: number): void {
-    if (this.#pollPorts?.includes(port)) this.unblock();
+    if (this.#pollPort === ANY_PORT || this.#pollPort === port) this.unblock();
   }
 
-  // Timers.
-
-  /** Arms the one-shot timer. @param timeout_ns absolute system time; past ones fire at once */
-  armSingleshot(timeout_ns: number): void {
-    const { sim, clock } = this.domain.xen;
-    sim.cancel(this.#singleshot);
-    this.#singleshot = sim.at(clock.worldTime_ns(timeout_ns), () => this.#timerFired());
-  }
-
-  stopSingleshot(): void {
-    this.domain.xen.sim.cancel(this.#singleshot);
-  }
-
-  /** Starts the periodic timer anew; 0 stops it. */
-  setPeriod(period_ns: number): void {
-    this.period_ns = period_ns;
-    this.domain.xen.sim.cancel(this.#periodic);
-    if (period_ns > 0) this.#armPeriodic();
-  }
-
-  #armPeriodic(): void {
-    this.#periodic = this.domain.xen.sim.after(this.period_ns, () => {
-      if (this.domain.dying || this.domain.shutdownCode >= 0) return;
-      this.#timerFired();
-      this.#armPeriodic();
-    });
-  }
-
-  #timerFired(): void {
-    if (this.domain.dying) return;
-    this.domain.evtchn.sendVirq(VIRQ_TIMER, this.id);
-  }
-
+  /** The domain dies. */
   stopTimers(): void {
-    const { sim } = this.domain.xen;
-    sim.cancel(this.#singleshot);
-    sim.cancel(this.#periodic);
-    sim.cancel(this.#pollTimer);
-  }
-
-  // Time.
-
-  /** Writes vcpu_time_info when the last one is a second old. */
-  refreshTime(force = false): void {
-    const { clock } = this.domain.xen;
-    const now = clock.now_ns();
-    if (!force && now - this.#timeUpdated_ns < 1e9) return;
-    this.#timeUpdated_ns = now;
-    clock.update(this.domain.host.memory, this.infoAddress + vcpu_info.offset.time);
-  }
-
-  setRunstate(state: RunstateIndex): void {
-    const now = this.domain.xen.clock.now_ns();
-    this.runstateTimes[this.runstate] += now - this.runstateEntered_ns;
-    this.runstate = state;
-    this.runstateEntered_ns = now;
-  }
-
-  /** The flags register, its low half. */
-  get rflags(): number {
-    return this.registers.low(RFLAGS);
+    this.timers.disarm();
+    this.domain.xen.sim.cancel(this.#pollTimer);
   }
 }

@@ -49,6 +49,14 @@ export const fetchU64 = (vcpu: MemoryVcpu, va: number): number | undefined => {
   return view.getUint32(4, true) * 2 ** 32 + view.getUint32(0, true);
 };
 
+/** Reads an address: a signed u64, exact while canonical; undefined for -EFAULT. */
+export const fetchI64 = (vcpu: MemoryVcpu, va: number): number | undefined => {
+  const bytes = new Uint8Array(8);
+  if (!copyFromGuest(vcpu, va, bytes)) return undefined;
+  const view = new DataView(bytes.buffer);
+  return view.getInt32(4, true) * 2 ** 32 + view.getUint32(0, true);
+};
+
 /** Stores a u64 below 2^53. @returns false for -EFAULT */
 export const returnU64 = (vcpu: MemoryVcpu, va: number, value: number): boolean => {
   const bytes = new Uint8Array(8);

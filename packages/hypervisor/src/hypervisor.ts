@@ -1,7 +1,12 @@
 /*
  * One host: its memory, its processors, its clock, and the domains on it.
  */
-import { DOMID_FIRST_RESERVED, GNTMAP_device_map, GNTMAP_readonly } from '@port-xen/abi';
+import {
+  DOMID_FIRST_RESERVED,
+  GNTMAP_device_map,
+  GNTMAP_host_map,
+  GNTMAP_readonly,
+} from '@port-xen/abi';
 import type { Sim } from '@port-xen/sim';
 import type { Tsc } from '@port-xen/vcpu';
 import { accounting } from './accounting.ts';
@@ -10,6 +15,7 @@ import type { Domain } from './domain.ts';
 import { freeXenFrame, relinquishMemory } from './domain-frames.ts';
 import { Domctl } from './domctl.ts';
 import type { EventChannels } from './event-channels.ts';
+import { loadSegments } from './failsafe.ts';
 import { releaseFrame } from './grant-mapping.ts';
 import type { GuestVcpu } from './guest-vcpu.ts';
 import { HostMemory } from './host-memory.ts';
@@ -17,7 +23,7 @@ import type { MachineMemory } from './machine-memory.ts';
 import type { FrameHold } from './memory-domain.ts';
 import { HostClock } from './pvclock.ts';
 import { Scheduler } from './scheduler.ts';
-import { deliverUpcall } from './trap.ts';
+import { deliverEvents } from './trap.ts';
 
 const SLOT_FRAMES = 2 ** 21;
 const SLOTS = 64;
@@ -33,6 +39,10 @@ export interface HypervisorOptions {
   readonly slot: number;
   readonly frames: number;
   readonly tscKhz: number;
+  /** The TSC when Xen started, ticks: the machine was on before. */
+  readonly tscOffset?: number;
+  /** Nanoseconds that the host's clock gains on the world's in a second. */
+  readonly drift_ppb?: number;
   /** How long the host has been up when the world starts. */
   readonly uptime_ns: number;
   /** Since 1970, when the world starts. */
@@ -89,12 +99,13 @@ export class Hypervisor {
       frames: options.frames,
       random: options.sim.random.stream(`frames/${options.slot}`),
     });
-    this.clock = new HostClock(
-      options.sim,
-      options.tscKhz,
-      options.uptime_ns,
-      options.wallclock_ns,
-    );
+    this.clock = new HostClock(options.sim, {
+      tscKhz: options.tscKhz,
+      tscOffset: options.tscOffset ?? 0,
+      uptime_ns: options.uptime_ns,
+      wallclock_ns: options.wallclock_ns,
+      drift_ppb: options.drift_ppb ?? 0,
+    });
     this.scheduler = new Scheduler(options.processors ?? 1);
     this.version = options.xenVersion ?? { major: 4, minor: 17, extra: '.0' };
     this.firstPort = options.firstPort ?? 1;
@@ -154,20 +165,29 @@ export class Hypervisor {
     });
   }
 
-  /** A vCPU got its context: its clocks start. */
+  /** do_settime: somebody set the host's clock. Every domain's wall clock page follows. */
+  setWallclock(wallclock_ns: number): void {
+    this.clock.setWallclock(wallclock_ns);
+    for (const domain of this.domains.values()) this.writeWallclock(domain);
+  }
+
+  /** update_domain_wallclock_time. */
+  writeWallclock(domain: Domain): void {
+    if (domain.sharedInfoMfn < 0) return;
+    this.clock.writeWallclock(this.host.memory, domain.sharedInfo, domain.timeOffset_s);
+  }
+
+  /** A vCPU got its context. The first one of a domain brings the wall clock. */
   contextSet(vcpu: GuestVcpu): void {
-    const { domain } = vcpu;
-    if (vcpu.id === 0) {
-      this.clock.updateWallclock(this.host.memory, domain.sharedInfo, domain.timeOffset_s);
-    }
-    vcpu.refreshTime(true);
-    if (vcpu.period_ns > 0) vcpu.setPeriod(vcpu.period_ns);
+    if (vcpu.id === 0) this.writeWallclock(vcpu.domain);
+    vcpu.time.expire();
     vcpu.schedule();
   }
 
-  /** On the way into the guest: an event is delivered if one is due. */
+  /** On the way into the guest: its segments are loaded, and what is due is delivered. */
   enter(vcpu: GuestVcpu): void {
-    if (!deliverUpcall(vcpu)) return;
+    loadSegments(vcpu);
+    if (!vcpu.runnable || !deliverEvents(vcpu)) return;
     const { trace } = this.sim;
     if (trace.on) trace.emit('upcall', vcpu.domain.domid, vcpu.id);
   }
@@ -176,24 +196,34 @@ export class Hypervisor {
   destroy(domain: Domain): void {
     domain.dying = true;
     domain.evtchn.closeAll();
+    domain.watchdogs.stop();
     for (const vcpu of domain.vcpus) {
       vcpu.stopTimers();
       vcpu.halt();
       if (vcpu.registeredInfoMfn >= 0) releaseFrame(this.host, vcpu.registeredInfoMfn, true);
       vcpu.registeredInfoMfn = -1;
     }
-    for (const [handle, mapping] of domain.maptrack.entries()) {
-      const writable = (mapping.flags & GNTMAP_readonly) === 0;
-      if ((mapping.flags & GNTMAP_device_map) !== 0) releaseFrame(this.host, mapping.mfn, writable);
-      this.domains.get(mapping.domid)?.grants.release(mapping.ref, writable);
-      domain.maptrack.remove(handle);
-    }
+    this.#releaseMappings(domain);
     relinquishMemory(this.host, domain);
     domain.grants.free();
     freeXenFrame(this.host, domain.sharedInfoMfn);
     domain.sharedInfoMfn = -1;
     this.ports.delete(domain.domid);
     this.reap();
+  }
+
+  /** gnttab_release_mappings. The page-table entries of host mappings hold the frames, and go with the tables. */
+  #releaseMappings(domain: Domain): void {
+    for (const [handle, { flags, mfn, ref, domid }] of domain.maptrack.entries()) {
+      const writable = (flags & GNTMAP_readonly) === 0;
+      const granter = this.domains.get(domid);
+      if ((flags & GNTMAP_host_map) !== 0) granter?.grants.release(ref, writable);
+      if ((flags & GNTMAP_device_map) !== 0) {
+        granter?.grants.release(ref, writable);
+        releaseFrame(this.host, mfn, writable);
+      }
+      domain.maptrack.remove(handle);
+    }
   }
 
   /** Forgets dying domains of which nobody holds a frame any more. */

@@ -5,7 +5,7 @@ export {
   type FrameMapping,
   type GrantMapping,
 } from './dom0.ts';
-export type { TscSettings } from './domain.ts';
+export type { TscSettings } from './domain-tsc.ts';
 export { type CpuPolicy, type CreateDomain, type DomainInfo, Domctl } from './domctl.ts';
 export { type HostCounts, Hypervisor, type HypervisorOptions } from './hypervisor.ts';
 export type { MachineMemory } from './machine-memory.ts';

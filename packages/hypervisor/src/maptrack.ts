@@ -1,33 +1,41 @@
 /*
- * What a domain has mapped of others' grants: handle → mapping (maptrack). A handle is the lowest free number.
+ * What a domain has mapped of others' grants: handle → mapping (maptrack). The handle that was given back last is given next.
  */
 
 export interface Mapping {
+  /** Who granted. */
   readonly domid: number;
   readonly ref: number;
   readonly mfn: number;
-  /** GNTMAP_*. */
-  readonly flags: number;
+  /** GNTMAP_*: host_map and device_map go as each is unmapped. */
+  flags: number;
 }
+
+/** struct grant_mapping is 16 bytes. */
+const PER_FRAME = 256;
 
 export class Maptrack {
   readonly #mappings: (Mapping | undefined)[] = [];
+  readonly #freed: number[] = [];
   readonly #max: number;
 
-  /** @param max how many there may be */
-  constructor(max: number) {
-    this.#max = max;
+  /** @param maxFrames 256 mappings each */
+  constructor(maxFrames: number) {
+    this.#max = maxFrames * PER_FRAME;
   }
 
   get count(): number {
-    return this.#mappings.filter((mapping) => mapping !== undefined).length;
+    return this.#mappings.length - this.#freed.length;
   }
 
-  /** @returns the handle, -1 when there is no room */
+  /** There is no handle left. */
+  get full(): boolean {
+    return this.count >= this.#max;
+  }
+
+  /** @returns the handle; the table is not full */
   add(mapping: Mapping): number {
-    let handle = this.#mappings.indexOf(undefined);
-    if (handle < 0) handle = this.#mappings.length;
-    if (handle >= this.#max) return -1;
+    const handle = this.#freed.pop() ?? this.#mappings.length;
     this.#mappings[handle] = mapping;
     return handle;
   }
@@ -38,6 +46,7 @@ export class Maptrack {
 
   remove(handle: number): void {
     this.#mappings[handle] = undefined;
+    this.#freed.push(handle);
   }
 
   /** Every mapping, with its handle. */

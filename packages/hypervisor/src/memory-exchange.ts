@@ -3,12 +3,14 @@
  * extent: all input frames of a chunk are taken, the output is allocated, the input freed, the output given and entered in the M2P.
  */
 import {
+  __HYPERVISOR_memory_op,
   DOMID_SELF,
   XEN_EFAULT,
   XEN_EINVAL,
   XEN_ENOMEM,
   XEN_EPERM,
   XEN_ESRCH,
+  XENMEM_exchange,
   xen_memory_exchange,
 } from '@port-xen/abi';
 import { exchangeFrame, freeStolenFrame, stealFrame } from './domain-frames.ts';
@@ -23,7 +25,7 @@ interface Extents {
   readonly order: number;
 }
 
-/** @returns 0 or -errno; nr_exchanged says how many input extents were exchanged */
+/** @returns 0 or -errno; nr_exchanged says how many input extents were exchanged, and where a continuation goes on */
 export const memoryExchange = (vcpu: MemoryVcpu, arg: number): number => {
   const exchange = fetchStruct(vcpu, xen_memory_exchange, arg);
   if (exchange === null) return -XEN_EFAULT;
@@ -43,13 +45,17 @@ export const memoryExchange = (vcpu: MemoryVcpu, arg: number): number => {
   const from = { list: into.extent_start, order: into.extent_order };
   const to = { list: out.extent_start, order: out.extent_order };
   const perChunk = 2 ** Math.max(0, to.order - from.order);
+  const field = arg + xen_memory_exchange.offset.nr_exchanged;
   let done = nr_exchanged;
   let result = done % perChunk === 0 ? 0 : -XEN_EINVAL;
   for (; result === 0 && done < into.nr_extents; done += perChunk) {
+    if (done > nr_exchanged && vcpu.preemptCheck()) {
+      if (!returnU64(vcpu, field, done)) return -XEN_EFAULT;
+      return vcpu.hypercallContinuation(__HYPERVISOR_memory_op, XENMEM_exchange, arg);
+    }
     result = exchangeChunk(vcpu, domain, from, to, done * 2 ** from.order);
     if (result !== 0) break;
   }
-  const field = arg + xen_memory_exchange.offset.nr_exchanged;
   return returnU64(vcpu, field, done) ? result : -XEN_EFAULT;
 };
 

@@ -1,94 +1,150 @@
 /*
- * Time of one host (xen/arch/x86/time.c): system time is ns since its Xen started, the TSC runs from the same moment at its own rate, and the
- * wall clock says what time it was then.
+ * Time of one host (xen/arch/x86/time.c): system time is ns since its Xen started; the TSC has counted since the machine was
+ * switched on, at its own rate; the wall clock says what time it was at system time 0.
  *
- *     vcpu_time_info   version odd while written · tsc_timestamp, system_time of one moment · mul, shift: TSC → ns
- *     shared_info.wc   wall clock at system time 0
+ *     vcpu_time_info   version odd while written · tsc_timestamp, system_time of one moment · mul, shift: TSC → ns · flags
+ *     shared_info.wc   version odd while written · s and ns since 1970 at system time 0, plus the domain's own offset
+ *
+ * The moment is the host's, taken once a second, so that every vCPU computes from the same pair of numbers. The host's crystal may
+ * be off: with `drift_ppb` system time and TSC gain that many ns on the world's time in each second.
  */
-import { shared_info, vcpu_time_info } from '@port-xen/abi';
+import { shared_info, vcpu_time_info, XEN_PVCLOCK_TSC_STABLE_BIT } from '@port-xen/abi';
 import { st64 } from '@port-xen/layout';
 import type { Sim } from '@port-xen/sim';
 import type { Tsc } from '@port-xen/vcpu';
 import type { MachineMemory } from './machine-memory.ts';
+import { type TimeScale, ticksAt, timeScale } from './time-scale.ts';
 
 const TWO_32 = 0x1_0000_0000;
-const XEN_PVCLOCK_TSC_STABLE = 1;
+const NS_PER_S = 1e9;
+/** How often Xen takes the moment anew (EPOCH). */
+const EPOCH_NS = 1e9;
+const KHZ_MAX = 2 ** 24;
+const TSC_OFFSET_MAX = 2 ** 52;
+
+export interface HostClockOptions {
+  readonly tscKhz: number;
+  /** The TSC at system time 0. */
+  readonly tscOffset: number;
+  /** System time when the world starts. */
+  readonly uptime_ns: number;
+  /** Since 1970, when the world starts. */
+  readonly wallclock_ns: number;
+  /** Nanoseconds that the host gains on the world in a second; negative when it loses. */
+  readonly drift_ppb: number;
+}
 
 export class HostClock {
   readonly tscKhz: number;
+  readonly tscOffset: number;
+  readonly scale: TimeScale;
   readonly #sim: Sim;
   readonly #uptime_ns: number;
-  readonly #wallclock_ns: number;
-  readonly #mul: number;
-  readonly #shift: number;
+  readonly #drift_ppb: number;
+  /** Wall clock at system time 0. */
+  #wallclock_s = 0;
+  #wallclock_ns = 0;
 
-  constructor(sim: Sim, tscKhz: number, uptime_ns: number, wallclock_ns: number) {
+  constructor(sim: Sim, options: HostClockOptions) {
+    const { tscKhz, tscOffset, uptime_ns, drift_ppb, wallclock_ns } = options;
+    if (!(tscKhz >= 1 && tscKhz < KHZ_MAX && Number.isInteger(tscKhz))) {
+      throw new RangeError(`expected a TSC of 1 to ${KHZ_MAX - 1} kHz, found ${tscKhz}`);
+    }
+    if (!(tscOffset >= 0 && tscOffset < TSC_OFFSET_MAX && Number.isInteger(tscOffset))) {
+      throw new RangeError(`expected a TSC offset within [0, 2^52), found ${tscOffset}`);
+    }
     this.#sim = sim;
     this.tscKhz = tscKhz;
+    this.tscOffset = tscOffset;
     this.#uptime_ns = uptime_ns;
-    this.#wallclock_ns = wallclock_ns;
-    // set_time_scale: ns = ((tsc << shift) × mul) >> 32 with mul within [2^31, 2^32).
-    let shift = 0;
-    let scale = 1e6 / tscKhz;
-    while (scale >= 1) {
-      scale /= 2;
-      shift++;
-    }
-    while (scale < 0.5) {
-      scale *= 2;
-      shift--;
-    }
-    this.#mul = Math.floor(scale * TWO_32);
-    this.#shift = shift;
+    this.#drift_ppb = drift_ppb;
+    this.scale = timeScale(tscKhz);
+    this.#setWallclock(wallclock_ns, uptime_ns);
   }
 
   /** Nanoseconds since this host's Xen started. */
   now_ns(): number {
-    return this.#uptime_ns + this.#sim.now_ns;
+    return this.#uptime_ns + this.#hostTime(this.#sim.now_ns);
   }
 
-  /** The world's time at which system time is `system_ns`. */
+  /** Host time that has passed when the world's time is `world_ns`. */
+  #hostTime(world_ns: number): number {
+    if (this.#drift_ppb === 0) return world_ns;
+    const seconds = Math.floor(world_ns / NS_PER_S);
+    const gained = Math.floor(((world_ns - seconds * NS_PER_S) * this.#drift_ppb) / NS_PER_S);
+    return world_ns + seconds * this.#drift_ppb + gained;
+  }
+
+  /** The first moment of the world's time at which system time is `system_ns` or later. */
   worldTime_ns(system_ns: number): number {
-    return system_ns - this.#uptime_ns;
+    const host_ns = system_ns - this.#uptime_ns;
+    if (this.#drift_ppb === 0) return host_ns;
+    let world_ns = Math.floor(host_ns / (1 + this.#drift_ppb / NS_PER_S)) - 2;
+    while (this.#hostTime(world_ns) < host_ns) world_ns++;
+    return world_ns;
+  }
+
+  /** The moment that time infos are about. */
+  get stamp_ns(): number {
+    return Math.floor(this.now_ns() / EPOCH_NS) * EPOCH_NS;
   }
 
   readTsc(into: Tsc): void {
-    // now × kHz / 10^6, in parts that stay exact.
-    const now = this.now_ns();
-    const ms = Math.floor(now / 1e6);
-    const rest = Math.floor(((now - ms * 1e6) * this.tscKhz) / 1e6);
-    const hi = Math.floor(ms / TWO_32) * this.tscKhz;
-    const lo = (ms % TWO_32) * this.tscKhz + rest;
-    into.low = (lo % TWO_32) | 0;
-    into.high = (hi + Math.floor(lo / TWO_32)) | 0;
+    this.tscAt(this.now_ns(), into);
   }
 
-  /** Writes the present moment into a vcpu_time_info. @param address machine address */
-  update(memory: MachineMemory, address: number): void {
-    const time = vcpu_time_info.at(memory, address);
-    const tsc: Tsc = { low: 0, high: 0 };
-    this.readTsc(tsc);
-    const version = (time.version + 1) | 1;
-    time.version = version;
-    memory.st32(address + vcpu_time_info.offset.tsc_timestamp, tsc.low);
-    memory.st32(address + vcpu_time_info.offset.tsc_timestamp + 4, tsc.high);
-    st64(memory, address + vcpu_time_info.offset.system_time, this.now_ns());
-    time.tsc_to_system_mul = this.#mul;
-    time.tsc_shift = this.#shift;
-    time.flags = XEN_PVCLOCK_TSC_STABLE;
-    time.version = version + 1;
+  /** The TSC at a system time. */
+  tscAt(system_ns: number, into: Tsc): void {
+    ticksAt(system_ns, this.tscKhz, this.tscOffset, into);
   }
 
-  /** Writes the wall clock into a shared_info. @param offset_s the domain's time offset */
-  updateWallclock(memory: MachineMemory, sharedInfo: number, offset_s: number): void {
+  /** do_settime: it is `wallclock_ns` since 1970 now. Domains are told by the caller. */
+  setWallclock(wallclock_ns: number): void {
+    this.#setWallclock(wallclock_ns, this.now_ns());
+  }
+
+  #setWallclock(wallclock_ns: number, system_ns: number): void {
+    const seconds = Math.floor(wallclock_ns / NS_PER_S) - Math.floor(system_ns / NS_PER_S);
+    const ns = (wallclock_ns % NS_PER_S) - (system_ns % NS_PER_S);
+    this.#wallclock_s = ns < 0 ? seconds - 1 : seconds;
+    this.#wallclock_ns = ns < 0 ? ns + NS_PER_S : ns;
+  }
+
+  /** update_domain_wallclock_time. @param offset_s the domain's time offset */
+  writeWallclock(memory: MachineMemory, sharedInfo: number, offset_s: number): void {
     const si = shared_info.at(memory, sharedInfo);
-    const atBoot = this.#wallclock_ns - this.#uptime_ns + offset_s * 1e9;
-    const seconds = Math.floor(atBoot / 1e9);
-    const version = (si.wc_version + 1) | 1;
-    si.wc_version = version;
-    si.wc_sec = seconds % TWO_32;
+    const seconds = this.#wallclock_s + offset_s;
+    si.wc_version = beginUpdate(si.wc_version);
+    si.wc_sec = seconds;
+    si.wc_nsec = this.#wallclock_ns;
     si.wc_sec_hi = Math.floor(seconds / TWO_32);
-    si.wc_nsec = atBoot - seconds * 1e9;
-    si.wc_version = version + 1;
+    si.wc_version = si.wc_version + 1;
   }
 }
+
+/** version_update_begin: odd, and not the last odd one. */
+const beginUpdate = (version: number): number => (version + 1) | 1;
+
+/**
+ * Writes a vcpu_time_info.
+ * @param address machine address
+ * @param tsc at `system_ns`
+ */
+export const writeTimeInfo = (
+  memory: MachineMemory,
+  address: number,
+  tsc: Tsc,
+  system_ns: number,
+  { mul, shift }: TimeScale,
+): void => {
+  const { offset } = vcpu_time_info;
+  const time = vcpu_time_info.at(memory, address);
+  time.version = beginUpdate(time.version);
+  memory.st32(address + offset.tsc_timestamp, tsc.low);
+  memory.st32(address + offset.tsc_timestamp + 4, tsc.high);
+  st64(memory, address + offset.system_time, system_ns);
+  time.tsc_to_system_mul = mul;
+  time.tsc_shift = shift;
+  time.flags = XEN_PVCLOCK_TSC_STABLE_BIT;
+  time.version = time.version + 1;
+};

@@ -5,12 +5,9 @@
  * nothing when something is refused.
  */
 import {
-  FLAT_KERNEL_CS,
-  VGCF_failsafe_disables_events,
   VGCF_i387_valid,
   VGCF_in_kernel,
   VGCF_online,
-  VGCF_syscall_disables_events,
   VMASST_TYPE_m2p_strict,
   vcpu_guest_context,
   XEN_EINVAL,
@@ -40,7 +37,13 @@ import {
 } from '@port-xen/vcpu';
 import { destroyGdt, installGdt, setLdt } from './descriptors.ts';
 import type { GuestVcpu } from './guest-vcpu.ts';
-import { installRoots } from './roots.ts';
+import {
+  DR_CONTROL_RESERVED_ONE,
+  DR_STATUS_RESERVED_ONE,
+  writeDebugreg,
+} from './processor-state.ts';
+import { dropRoots, installRoots } from './roots.ts';
+import { EFLAGS_IOPL, IOPL_SHIFT } from './trap.ts';
 
 const o = vcpu_guest_context.offset;
 const FXSAVE = 512;
@@ -48,6 +51,9 @@ const CR0 = 0x80050033;
 const CR0_TS = 8;
 const CR4 = 0x2660;
 const RPL = 3;
+const EFLAGS_IF = 0x200;
+/** Bit 1 of rflags reads as 1. */
+const EFLAGS_MBS = 2;
 const TRAPS = 256;
 const GDT_ENTRIES_PER_FRAME = 512;
 
@@ -77,10 +83,10 @@ export const readContext = (vcpu: GuestVcpu): Uint8Array => {
   st64(
     m,
     o.flags,
-    VGCF_i387_valid |
+    (vcpu.vgcfFlags & ~(VGCF_in_kernel | VGCF_online)) |
+      VGCF_i387_valid |
       (vcpu.kernelMode ? VGCF_in_kernel : 0) |
-      (vcpu.failsafeMasks ? VGCF_failsafe_disables_events : 0) |
-      (vcpu.syscallMasks ? VGCF_syscall_disables_events : 0),
+      (vcpu.online ? VGCF_online : 0),
   );
   const put = (at: number, register: number): void => {
     m.st32(at, r.low(register));
@@ -92,6 +98,7 @@ export const readContext = (vcpu: GuestVcpu): Uint8Array => {
   const u = o.user_regs;
   put(u + USER.rip, RIP);
   put(u + USER.rflags, RFLAGS);
+  m.st32(u + USER.rflags, r.low(RFLAGS) | (vcpu.iopl << IOPL_SHIFT));
   put(u + USER.rsp, RSP);
   m.st16(u + USER.cs, r.cs);
   m.st8(u + USER.mask, vcpu.upcallMask);
@@ -120,7 +127,7 @@ export const readContext = (vcpu: GuestVcpu): Uint8Array => {
   const control = [
     CR0 | (vcpu.taskSwitched ? CR0_TS : 0),
     mmu.userRoot < 0 ? 0 : mmu.userRoot * 4096,
-    0,
+    vcpu.cr2,
     mmu.kernelRoot < 0 ? 0 : mmu.kernelRoot * 4096,
     CR4,
   ];
@@ -195,6 +202,8 @@ export const applyContext = (vcpu: GuestVcpu, context: Uint8Array): number => {
       ldt.base === vcpu.ldtBase;
     if (!same) return -XEN_EOPNOTSUPP;
   } else {
+    // User mode needs an address space of its own.
+    if (user === 0 && (flags & VGCF_in_kernel) === 0) return -XEN_EINVAL;
     const strict = vcpu.domain.m2pStrict;
     if (vcpu.id === 0)
       vcpu.domain.setVmAssist(VMASST_TYPE_m2p_strict, (m.ld32(o.vm_assist + 4) & 1) !== 0);
@@ -209,9 +218,22 @@ export const applyContext = (vcpu: GuestVcpu, context: Uint8Array): number => {
   load(vcpu, m, flags);
   if (!vcpu.initialised && vcpu.id === 0) vcpu.domain.vmAssist = m.ld32(o.vm_assist) & 0x3f;
   vcpu.initialised = true;
-  if ((flags & VGCF_online) !== 0) vcpu.online = true;
+  vcpu.online = (flags & VGCF_online) !== 0;
   vcpu.domain.xen.contextSet(vcpu);
   return 0;
+};
+
+/** vcpu_reset: as it was created, without address spaces or descriptor tables. */
+export const resetContext = (vcpu: GuestVcpu): void => {
+  vcpu.online = false;
+  vcpu.initialised = false;
+  vcpu.nmiPending = false;
+  vcpu.inNmi = false;
+  if (vcpu.blocked) vcpu.unblock();
+  vcpu.halt();
+  destroyGdt(vcpu);
+  vcpu.ldtEntries = 0;
+  dropRoots(vcpu);
 };
 
 const installDescriptors = (
@@ -219,7 +241,7 @@ const installDescriptors = (
   gdt: { mfns: number[]; entries: number },
   ldt: { base: number; entries: number },
 ): number => {
-  if (gdt.entries > 7168) return -XEN_EINVAL;
+  if (gdt.entries > 7168 || ldt.entries > 8192) return -XEN_EINVAL;
   const rc = gdt.entries > 0 ? installGdt(vcpu, gdt.mfns, gdt.entries) : 0;
   if (rc !== 0 || ldt.entries === 0) return rc;
   return setLdt(vcpu, ldt.base, ldt.entries);
@@ -235,9 +257,10 @@ const load = (vcpu: GuestVcpu, m: BytesMemory, flags: number): void => {
     get(register, u + 8 * i);
   });
   get(RIP, u + USER.rip);
-  get(RFLAGS, u + USER.rflags);
   get(RSP, u + USER.rsp);
-  r.setPair(RFLAGS, (m.ld32(u + USER.rflags) & ~0x3000) | 0x202, 0);
+  const rflags = m.ld32(u + USER.rflags);
+  vcpu.iopl = (rflags & EFLAGS_IOPL) >>> IOPL_SHIFT;
+  r.setPair(RFLAGS, (rflags & ~EFLAGS_IOPL) | EFLAGS_IF | EFLAGS_MBS, 0);
   r.cs = m.ld16(u + USER.cs) | RPL;
   r.ss = m.ld16(u + USER.ss) | RPL;
   r.es = m.ld16(u + USER.es);
@@ -255,15 +278,18 @@ const load = (vcpu: GuestVcpu, m: BytesMemory, flags: number): void => {
   vcpu.kernelSs = m.ld16(o.kernel_ss) | RPL;
   vcpu.kernelSp = ldI64(m, o.kernel_sp);
   vcpu.taskSwitched = (m.ld32(o.ctrlreg) & CR0_TS) !== 0;
-  for (let i = 0; i < 8; i++) vcpu.debugRegisters[i] = ldU64(m, o.debugreg + 8 * i);
+  vcpu.cr2 = ldI64(m, o.ctrlreg + 16);
+  // What cannot be set is left as it is at reset.
+  [0, 0, 0, 0, 0, 0, DR_STATUS_RESERVED_ONE, DR_CONTROL_RESERVED_ONE].forEach((value, i) => {
+    vcpu.debugRegisters[i] = value;
+  });
+  for (let i = 0; i < 8; i++) writeDebugreg(vcpu, i, ldI64(m, o.debugreg + 8 * i));
   vcpu.eventCallback = ldI64(m, o.event_callback_eip);
   vcpu.failsafeCallback = ldI64(m, o.failsafe_callback_eip);
   vcpu.syscallCallback = ldI64(m, o.syscall_callback_eip);
-  vcpu.failsafeMasks = (flags & VGCF_failsafe_disables_events) !== 0;
-  vcpu.syscallMasks = (flags & VGCF_syscall_disables_events) !== 0;
+  vcpu.vgcfFlags = flags;
   vcpu.fsBase = ldI64(m, o.fs_base);
   vcpu.gsBaseKernel = ldI64(m, o.gs_base_kernel);
   vcpu.gsBaseUser = ldI64(m, o.gs_base_user);
-  vcpu.mmu.kernelMode = (flags & VGCF_in_kernel) !== 0 || vcpu.mmu.userRoot < 0;
-  if (vcpu.kernelMode) r.cs = r.cs || FLAT_KERNEL_CS;
+  vcpu.mmu.kernelMode = (flags & VGCF_in_kernel) !== 0;
 };

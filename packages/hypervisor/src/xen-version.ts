@@ -1,11 +1,12 @@
 /*
- * HYPERVISOR_xen_version.
+ * HYPERVISOR_xen_version (do_xen_version, xen/common/kernel.c).
  */
 import {
+  VMASST_TYPE_pae_extended_cr3,
   XEN_EFAULT,
   XEN_EINVAL,
-  XEN_ENODATA,
   XEN_ENOSYS,
+  XEN_EPERM,
   XENVER_build_id,
   XENVER_capabilities,
   XENVER_changeset,
@@ -27,8 +28,9 @@ import { fetchStruct, returnStruct } from './guest-words.ts';
 
 /** Features of a plain PV domain: pt_update_preserve_ad, highmem_assist, gnttab_map_avail_bits, vnode, direct_mapped. */
 const PV_FEATURES = 0x000220e0;
+/** What a domain gets of what is the control domain's to know. */
+const DENIED = '<denied>';
 const FEATURE_PAE_PGDIR_ABOVE_4GB = 1 << 4;
-const VMASST_PAE_EXTENDED_CR3 = 1 << 3;
 
 const padded = (text: string, size: number): Uint8Array => {
   const bytes = new Uint8Array(size);
@@ -70,18 +72,18 @@ export const xenVersion = (vcpu: GuestVcpu, cmd: number, arg: number): number =>
       const op = fetchStruct(vcpu, xen_feature_info, arg);
       if (op === null) return -XEN_EFAULT;
       if (op.submap_idx !== 0) return -XEN_EINVAL;
-      const pae = (vcpu.domain.vmAssist & VMASST_PAE_EXTENDED_CR3) !== 0;
+      const pae = vcpu.domain.hasAssist(VMASST_TYPE_pae_extended_cr3);
       op.submap = PV_FEATURES | (pae ? FEATURE_PAE_PGDIR_ABOVE_4GB : 0);
       return returnStruct(vcpu, xen_feature_info, arg, op) ? 0 : -XEN_EFAULT;
     }
     case XENVER_pagesize:
-      return 4096;
+      return arg === 0 ? 4096 : -XEN_EINVAL;
     case XENVER_guest_handle:
       return give(vcpu.domain.handle);
     case XENVER_commandline:
-      return give(padded('', 1024));
+      return give(cString(DENIED));
     case XENVER_build_id:
-      return -XEN_ENODATA;
+      return -XEN_EPERM;
     default:
       return -XEN_ENOSYS;
   }

@@ -1,0 +1,107 @@
+/*
+ * The time-stamp counter as a domain sees it (tsc_set_info, tsc_get_info, pv_soft_rdtsc of xen/arch/x86/time.c).
+ *
+ *     mode   0 default   the host's, unless the domain comes from a host of another frequency: then emulated
+ *            1 always    emulated: ticks of `khz` since the domain began, whichever host it is on
+ *            2 never     the host's
+ *
+ * What travels with the domain is {mode, khz, nsec, incarnation}: nsec is how long the counter has run, incarnation how many lives
+ * the domain has had. An emulated counter never stands still between two reads.
+ */
+import type { Tsc } from '@port-xen/vcpu';
+import type { HostClock } from './pvclock.ts';
+import { type TimeScale, ticksAt, timeScale } from './time-scale.ts';
+
+/** XEN_DOMCTL_tsc_info. */
+export interface TscSettings {
+  readonly mode: number;
+  readonly khz: number;
+  readonly nsec: number;
+  readonly incarnation: number;
+}
+
+const TSC_MODE_DEFAULT = 0;
+const TSC_MODE_ALWAYS_EMULATE = 1;
+const TSC_MODE_NEVER_EMULATE = 2;
+const KHZ_MAX = 2 ** 24;
+
+export class DomainTsc {
+  readonly #clock: HostClock;
+  #mode = TSC_MODE_DEFAULT;
+  #khz: number;
+  #incarnation = 0;
+  #emulated = false;
+  /** System time at which an emulated counter was 0. */
+  #offset_ns = 0;
+  #lastRead_ns = 0;
+  #scale: TimeScale;
+
+  constructor(clock: HostClock) {
+    this.#clock = clock;
+    this.#khz = clock.tscKhz;
+    this.#scale = clock.scale;
+    this.set({ mode: TSC_MODE_DEFAULT, khz: 0, nsec: 0, incarnation: 0 });
+  }
+
+  /** RDTSC is trapped. */
+  get emulated(): boolean {
+    return this.#emulated;
+  }
+
+  /** What a guest computes with. */
+  get scale(): TimeScale {
+    return this.#emulated ? this.#scale : this.#clock.scale;
+  }
+
+  /** tsc_set_info. @param settings khz 0 is the host's @returns false, nothing done, for values that cannot be */
+  set({ mode, khz, nsec, incarnation }: TscSettings): boolean {
+    const ticks = khz === 0 ? this.#clock.tscKhz : khz;
+    if (!(mode <= TSC_MODE_NEVER_EMULATE) || ticks >= KHZ_MAX) return false;
+    this.#mode = mode;
+    this.#incarnation = incarnation + 1;
+    if (mode !== TSC_MODE_NEVER_EMULATE) {
+      this.#offset_ns = this.#clock.now_ns() - nsec;
+      this.#khz = ticks;
+      this.#scale = timeScale(ticks);
+    }
+    this.#emulated =
+      mode === TSC_MODE_ALWAYS_EMULATE ||
+      (mode === TSC_MODE_DEFAULT && ticks !== this.#clock.tscKhz);
+    return true;
+  }
+
+  /** tsc_get_info. */
+  get(): TscSettings {
+    const common = { mode: this.#mode, incarnation: this.#incarnation };
+    if (this.#mode === TSC_MODE_NEVER_EMULATE) return { ...common, khz: 0, nsec: 0 };
+    const { tscKhz, tscOffset } = this.#clock;
+    const now = this.#clock.now_ns();
+    if (this.#emulated) {
+      return { ...common, khz: this.#khz, nsec: Math.max(0, now - this.#offset_ns) };
+    }
+    return { ...common, khz: tscKhz, nsec: now + Math.floor((tscOffset * 1e6) / tscKhz) };
+  }
+
+  /** RDTSC. */
+  read(into: Tsc): void {
+    if (!this.#emulated) {
+      this.#clock.readTsc(into);
+      return;
+    }
+    this.#lastRead_ns = Math.max(this.#clock.now_ns(), this.#lastRead_ns + 1);
+    this.at(this.#lastRead_ns, into);
+  }
+
+  /** The counter at a system time; before its beginning it is negative. */
+  at(system_ns: number, into: Tsc): void {
+    if (!this.#emulated) {
+      this.#clock.tscAt(system_ns, into);
+      return;
+    }
+    const ns = system_ns - this.#offset_ns;
+    ticksAt(Math.abs(ns), this.#khz, 0, into);
+    if (ns >= 0) return;
+    into.high = ~into.high + (into.low === 0 ? 1 : 0);
+    into.low = -into.low | 0;
+  }
+}
