@@ -22,5 +22,8 @@ export const getString = (memory: Memory, address: number): string => {
   return text;
 };
 
+/** A string's bytes, a character each: for a field of bytes, which is filled up with NULs. */
+export const latin1 = (text: string): Uint8Array => Uint8Array.from(text, (c) => c.charCodeAt(0));
+
 /** A decimal number of a node; -1 when it is none. */
 export const numberOf = (text: string): number => (/^\d{1,15}$/.test(text) ? Number(text) : -1);

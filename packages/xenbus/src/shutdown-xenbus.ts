@@ -5,7 +5,8 @@
 import { call, done, goto, routine, type Text } from '@port-xen/kern';
 import { bytes, i64, struct, u32 } from '@port-xen/layout';
 import { putString, XS_STRING_MAX } from './guest-string.ts';
-import { type Xenbus, XS_EAGAIN } from './xenbus.ts';
+import type { Xenbus } from './xenbus.ts';
+import { XS_EAGAIN } from './xs-errno.ts';
 
 const NODE = 'control/shutdown';
 const FEATURES = ['feature-suspend', 'feature-poweroff', 'feature-reboot'];
@@ -27,7 +28,7 @@ export const shutdownText: Text<Xenbus> = {
   shutdown_xenbus_setup: routine(handling, {
     start: (m) => call('watch', m.cpu.sym('shutdown_xenbus_features')),
     watch: (m) =>
-      call('done', m.cpu.sym('xs_watch'), m.newWatch(NODE, 'shutdown_xenbus_handler', 0)),
+      call('done', m.cpu.sym('xs_watch'), m.watches.create(NODE, 'shutdown_xenbus_handler', 0)),
     done: () => done(),
   }),
 

@@ -1,28 +1,27 @@
 /*
- * Everything that the xenstore client keeps: the connection, the request under way, what has been read of the next message, the watches,
- * the events that wait for xenwatch, the devices.
+ * Everything that the xenstore client keeps: the connection, the request under way, what has been read of the next message,
+ * the watches and which of them have fired, the devices.
  */
 import { array, bytes, i32, i64, struct, u32 } from '@port-xen/layout';
 import { XS_STRING_MAX } from './guest-string.ts';
 
 export const NWATCH = 24;
-export const NEVENT = 32;
 export const NXENBUSDEV = 16;
 export const NREQUEST = 8;
-/** Header and the largest payload. */
-export const MESSAGE_MAX: number = 16 + 4096;
+/** Bytes of a message's payload at most (XENSTORE_PAYLOAD_MAX). */
+export const PAYLOAD_MAX = 4096;
+const HEADER = 16;
 
 export const watch = struct('xenbus_watch', {
   w_used: u32,
+  /** It has fired and waits for xenwatch. */
+  w_fired: u32,
   w_arg: i64,
   /** Text(arg, address of the path that changed). */
   w_func: i64,
   w_node: bytes(XS_STRING_MAX),
-});
-
-export const watch_event = struct('xs_stored_event', {
-  e_watch: i64,
-  e_path: bytes(XS_STRING_MAX),
+  /** What changed last. */
+  w_path: bytes(XS_STRING_MAX),
 });
 
 export const xenbus_device = struct('xenbus_device', {
@@ -48,15 +47,17 @@ export const xenbus_data = struct('xenbus_data', {
   xs_replied: u32,
   xs_replytype: u32,
   xs_replylen: u32,
-  xs_reply: bytes(4096),
+  xs_reply: bytes(PAYLOAD_MAX),
   /** Bytes of the next message read so far. */
   in_have: u32,
-  in_message: bytes(MESSAGE_MAX),
-  ev_head: u32,
-  ev_tail: u32,
-  events: array(watch_event, NEVENT),
-  /** The event that xenwatch is at. */
+  in_message: bytes(HEADER + PAYLOAD_MAX),
+  /** The watches that have fired, in their order: indices into the table. */
+  ev_count: u32,
+  ev_fired: array(u32, NWATCH),
+  /** The path that xenwatch is at. */
   ev_current: bytes(XS_STRING_MAX),
+  /** A suspend is asked for or under way: xenwatch takes no event. */
+  xw_held: u32,
   watches: array(watch, NWATCH),
   devices: array(xenbus_device, NXENBUSDEV),
   /** What control/shutdown asked for, oldest first. */

@@ -15,7 +15,8 @@ import {
 import { call, done, goto, type Routine, routine, type Text } from '@port-xen/kern';
 import { bytes, i64, struct, u32, u64 } from '@port-xen/layout';
 import { getString, numberOf, putString, XS_STRING_MAX } from './guest-string.ts';
-import { type Xenbus, XS_EIO } from './xenbus.ts';
+import type { Xenbus } from './xenbus.ts';
+import { XS_EIO } from './xs-errno.ts';
 
 const talking = struct('xs_talkv_locals', {
   tx: u64,
@@ -62,8 +63,8 @@ const onWatch = (type: number): Routine<Xenbus> =>
   routine(requesting, {
     start: (m, l, w) => {
       const { memory } = m.cpu;
-      const node = m.nodeOf(w);
-      const token = m.tokenOf(w);
+      const node = m.watches.nodeOf(w);
+      const token = m.watches.tokenOf(w);
       putString(memory, l.address, node);
       putString(memory, l.address + node.length + 1, token);
       const length = node.length + token.length + 2;
@@ -88,13 +89,10 @@ export const xsText: Text<Xenbus> = {
       return goto('lock');
     },
     lock: (m, l) => {
-      if (!m.tryLock()) return call('lock', m.cpu.sym('tsleep'), m.lockChannel, 0);
-      const d = m.d;
-      d.xs_reqid = (d.xs_reqid + 1) >>> 0;
-      d.xs_replied = 0;
+      if (!m.xs.tryLock()) return call('lock', m.cpu.sym('tsleep'), m.xs.lockChannel, 0);
       const header = xsd_sockmsg.at(m.cpu.memory, l.address + OFFSET_HEADER);
       header.type = l.type;
-      header.req_id = d.xs_reqid;
+      header.req_id = m.xs.begin();
       header.tx_id = l.tx;
       header.len = l.length;
       return goto('send');
@@ -103,21 +101,21 @@ export const xsText: Text<Xenbus> = {
       const head = xsd_sockmsg.size;
       const wrote =
         l.sent < head
-          ? m.write(l.address + OFFSET_HEADER + l.sent, head - l.sent)
-          : m.write(l.payload + l.sent - head, l.length + head - l.sent);
+          ? m.comms.write(l.address + OFFSET_HEADER + l.sent, head - l.sent)
+          : m.comms.write(l.payload + l.sent - head, l.length + head - l.sent);
       if (wrote < 0) {
-        m.unlock();
+        m.xs.unlock();
         return done(-XS_EIO);
       }
       l.sent += wrote;
       if (l.sent === head + l.length) return goto('wait');
-      return wrote > 0 ? goto('send') : call('send', m.cpu.sym('tsleep'), m.roomChannel, 0);
+      return wrote > 0 ? goto('send') : call('send', m.cpu.sym('tsleep'), m.comms.roomChannel, 0);
     },
     wait: (m, l) => {
-      if (m.d.xs_replied === 0) return call('wait', m.cpu.sym('tsleep'), m.replyChannel, 0);
-      const result = m.result();
-      if (result >= 0 && l.max > 0) m.copyReply(l.reply, l.max);
-      m.unlock();
+      if (!m.xs.replied) return call('wait', m.cpu.sym('tsleep'), m.xs.replyChannel, 0);
+      const result = m.xs.result(l.type);
+      if (result >= 0 && l.max > 0) m.xs.copyReply(l.reply, l.max);
+      m.xs.unlock();
       return done(result);
     },
   }),
