@@ -4,6 +4,7 @@
  * the host and an event channel.
  */
 import { elfFile, type KernelImage, L_USER, TextEngine } from '@port-xen/kern';
+import { cString } from '@port-xen/layout';
 import { type BootOptions, createHost, type MemoryDisk, type TestHost } from '@tooling/testbed';
 import { command } from './test-data.ts';
 
@@ -23,7 +24,21 @@ export interface TestGuestOptions {
   readonly config?: BootOptions['config'];
 }
 
+/** How a save file is restored. */
+export interface RestoreOptions {
+  /** Where, if not on the next host. */
+  readonly host?: TestHost;
+  /** By vdev, if they are not those of the boot. */
+  readonly disks?: Readonly<Record<string, MemoryDisk>>;
+  /** What the host does between making the domain and letting it run. */
+  readonly beforeItRuns?: () => void;
+}
+
 const WHERE = /test: life (\d+) command (\d+) mfn (\d+) suspend (\d+)\n/g;
+/** The command page: the command, six strings, an answer. */
+const TEXT_AT = 512;
+const TEXT_MAX = 256;
+const REPLY_AT = 2048;
 const PRI_KTHREAD = 128;
 const PRI_USER = 64;
 
@@ -33,6 +48,8 @@ export class TestGuest {
   readonly options: TestGuestOptions;
   host: TestHost;
   domid: number;
+  /** What the last call left at {@link replyAddress}. */
+  reply: Uint8Array = new Uint8Array(0);
 
   constructor(image: KernelImage, options: TestGuestOptions = {}) {
     this.image = image;
@@ -69,15 +86,33 @@ export class TestGuest {
     return this.host.runUntilConsole(this.domid, text);
   }
 
-  /** Has the kernel call a symbol, and waits for the result. @throws what the console shows when the kernel panics */
-  call(symbol: string, ...args: readonly number[]): number {
+  /** Where the kernel can put an answer of 2 KiB, which is found in {@link reply} after the call. */
+  get replyAddress(): number {
+    return this.#page + REPLY_AT;
+  }
+
+  get #page(): number {
+    return this.image.data.testbed_pages as number;
+  }
+
+  /**
+   * Has the kernel call a symbol, and waits for the result.
+   * @param args a string is put into the kernel's memory, NUL-terminated, and its address passed
+   * @throws what the console shows when the kernel panics
+   */
+  call(symbol: string, ...args: readonly (number | string)[]): number {
     const { hv } = this.host;
     const { command: remote, mfn } = this.#where();
     const mapping = hv.dom0.mapForeign(this.domid, mfn);
     const port = hv.dom0.bindInterdomain(this.domid, remote, () => {});
     const c = command.at(mapping.memory, 0);
     const before = c.answered;
-    for (let i = 0; i < 6; i++) c.arg.set(i, args[i] ?? 0);
+    for (let i = 0; i < 6; i++) {
+      const arg = args[i] ?? 0;
+      const at = TEXT_AT + i * TEXT_MAX;
+      if (typeof arg === 'string') mapping.memory.write(at, cString(arg));
+      c.arg.set(i, typeof arg === 'string' ? this.#page + at : arg);
+    }
     c.func = this.image.sym(symbol);
     c.asked = 1;
     mapping.markDirty();
@@ -89,6 +124,7 @@ export class TestGuest {
         this.host.runFor(1e6);
         throw new Error(this.console.split('\n').at(-2));
       }
+      this.reply = mapping.bytes.slice(REPLY_AT);
       return c.result;
     } finally {
       mapping.unmap();
@@ -133,15 +169,16 @@ export class TestGuest {
   }
 
   /** Restores a save file, on the next host unless another is given: other frames, domids, ports, uptime and TSC. */
-  restore(image: Uint8Array, host?: TestHost): void {
-    this.host = host ?? createHost({ mib: 32, slot: this.host.hv.slot + 1, seed: 2 });
-    const { disks = {} } = this.options;
+  restore(image: Uint8Array, options: RestoreOptions = {}): void {
+    this.host = options.host ?? createHost({ mib: 32, slot: this.host.hv.slot + 1, seed: 2 });
+    const { disks = {} } = { ...this.options, ...options };
     this.domid = this.host.restoreFromBytes(image, this.#engine(), { disks });
+    options.beforeItRuns?.();
     this.#awaitWhere();
   }
 
   /** Saves and restores. */
-  move(host?: TestHost): void {
-    this.restore(this.save(), host);
+  move(options: RestoreOptions = {}): void {
+    this.restore(this.save(), options);
   }
 }
