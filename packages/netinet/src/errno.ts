@@ -1,0 +1,24 @@
+/** NetBSD's error numbers (sys/errno.h) that belong to the network. */
+export const EPIPE = 32;
+export const EAGAIN = 35;
+export const EINPROGRESS = 36;
+export const EALREADY = 37;
+export const ENOTSOCK = 38;
+export const EDESTADDRREQ = 39;
+export const EMSGSIZE = 40;
+export const ENOPROTOOPT = 42;
+export const EPROTONOSUPPORT = 43;
+export const EOPNOTSUPP = 45;
+export const EAFNOSUPPORT = 47;
+export const EADDRINUSE = 48;
+export const EADDRNOTAVAIL = 49;
+export const ENETDOWN = 50;
+export const ENETUNREACH = 51;
+export const ECONNRESET = 54;
+export const ENOBUFS = 55;
+export const EISCONN = 56;
+export const ENOTCONN = 57;
+export const ETIMEDOUT = 60;
+export const ECONNREFUSED = 61;
+export const EHOSTDOWN = 64;
+export const EHOSTUNREACH = 65;
