@@ -26,6 +26,7 @@ import {
   RSI,
   RSP,
   type Vcpu,
+  type VirtualMemory,
 } from '@port-xen/vcpu';
 import { Cpu } from './cpu.ts';
 import { deepFreeze } from './freeze.ts';
@@ -33,9 +34,10 @@ import type { KernelImage } from './image.ts';
 import type { Linked, LinkedEntry } from './kernel-spec.ts';
 import { ENTRY_SIZE, MARK_WORD_0, MARK_WORD_1 } from './mark.ts';
 import { Panic } from './panic.ts';
-import { USER_DATA } from './program.ts';
+import { USER_DATA, type UserContext } from './program.ts';
 import { INSTRUCTION_NS, popRip, push, stubInstruction } from './stub-instruction.ts';
 import type { Next, Routine } from './text.ts';
+import { UndoMemory } from './undo-memory.ts';
 
 const ARGUMENTS = [RDI, RSI, RDX, RCX, R8, R9];
 /** System calls and hypercalls pass the fourth argument in r10, because SYSCALL destroys rcx. */
@@ -90,7 +92,8 @@ export class TextEngine implements Engine {
           (word & 0xffff) === MARK_WORD_1 ? this.image.entries[word >>> 16] : undefined;
         if (linked !== undefined) {
           this.#spend(vcpu, linked.entry.ns);
-          this.#macro(vcpu, linked, rip);
+          if (vcpu.kernelMode) this.#macro(vcpu, linked, rip, this.#kernel(vcpu), memory);
+          else this.#userMacro(vcpu, linked, rip);
           return;
         }
       }
@@ -108,16 +111,38 @@ export class TextEngine implements Engine {
     }
   }
 
-  #macro(vcpu: Vcpu, linked: LinkedEntry, rip: number): void {
-    const { registers, memory } = vcpu;
-    const { entry } = linked;
-    const kernel = vcpu.kernelMode ? this.#kernel(vcpu) : undefined;
-    const module = kernel?.[linked.module] ?? {
+  /** A user macro-instruction happens as a whole or, after a page fault, not at all. */
+  #userMacro(vcpu: Vcpu, linked: LinkedEntry, rip: number): void {
+    const { registers } = vcpu;
+    const before = registers.words.slice();
+    const memory = new UndoMemory(vcpu.memory);
+    const program: UserContext = {
       memory,
       registers,
       data: USER_DATA,
       spend: (ns: number) => this.#spend(vcpu, ns),
     };
+    try {
+      this.#macro(vcpu, linked, rip, { [linked.module]: program }, memory);
+    } catch (error) {
+      if (error instanceof PageFault) {
+        memory.undo();
+        registers.words.set(before);
+      }
+      throw error;
+    }
+  }
+
+  #macro(
+    vcpu: Vcpu,
+    linked: LinkedEntry,
+    rip: number,
+    modules: Linked,
+    memory: VirtualMemory,
+  ): void {
+    const { registers } = vcpu;
+    const { entry } = linked;
+    const module = modules[linked.module];
     const arg = (i: number): number => registers.get(ARGUMENTS[i] as number);
     switch (entry.kind) {
       case 'leaf': {
@@ -128,7 +153,7 @@ export class TextEngine implements Engine {
         return;
       }
       case 'raw':
-        entry.run(module, kernel?.cpu as Cpu);
+        entry.run(module, modules.cpu as Cpu);
         return;
       case 'routine': {
         const size = frameSize(entry);
