@@ -20,6 +20,7 @@ import {
   type Machdep,
   machdep_data,
   mainText,
+  processText,
   StartOfDay,
   suspendText,
   trapText,
@@ -59,7 +60,7 @@ const at = (data: Readonly<Record<string, number>>, module: string): number => {
 const link = (cpu: Cpu, data: Readonly<Record<string, number>>): Linked => {
   const kern = linkKern(cpu, data);
   const pmap = new Pmap(cpu, at(data, 'pmap'), kern);
-  const uvm = new Uvm(cpu, at(data, 'uvm'), pmap);
+  const uvm = new Uvm(cpu, at(data, 'uvm'), pmap, kern);
   const evtchn = new Evtchn(cpu, at(data, 'evtchn'), kern);
   const xengnt = new Xengnt(cpu, at(data, 'xengnt'), kern, pmap);
   const startOfDay = new StartOfDay(cpu, at(data, 'machdep'), kern.args);
@@ -111,7 +112,7 @@ const spec: KernelSpec = {
     evtchn: { data: evtchn_data, text: evtchnText },
     upcall: { text: upcallText },
     xengnt: { data: xengnt_data },
-    machdep: { data: machdep_data, text: { ...mainText, ...suspendText, ...trapText } },
+    machdep: { data: machdep_data, text: { ...mainText, ...processText, ...suspendText, ...trapText } },
     clock: { data: clock_data, text: clockText },
     xencons: { data: xencons_softc, text: xenconsText },
     xenbus: { data: xenbus_data, text: { ...xsText, ...xenbusText, ...shutdownText } },

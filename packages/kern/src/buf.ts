@@ -119,8 +119,8 @@ export const bufText: Text<BufPool> = {
   }),
 
   /**
-   * (strategy, softc, flags, offset, address, length): moves `length` bytes between the device and the running lwp's
-   * user memory. @returns bytes moved, or -errno when none was
+   * (strategy, softc, flags, offset, address, length): moves `length` bytes between the device and memory, the kernel's or the
+   * running lwp's. @returns bytes moved, or -errno when none was
    */
   physio: routine(transfer, {
     start: (_, l, strategy, softc, flags, offset, address, length) => {
@@ -145,7 +145,8 @@ export const bufText: Text<BufPool> = {
       bp.b_resid = length;
       bp.b_blkno = l.offset / DEV_BSIZE;
       bp.b_data = l.uaddr;
-      bp.b_pmap = m.sched.curlwp.l_pmap;
+      // A user's request may be for kernel memory: a page of its own that comes from the swap device.
+      bp.b_pmap = l.uaddr < 0 ? 0 : m.sched.curlwp.l_pmap;
       l.bufs.set((l.first + l.count) % CONCURRENCY, bp.address);
       l.count++;
       l.offset += length;

@@ -14,6 +14,7 @@ import { BufPool, buf_data, bufText } from './buf.ts';
 import { Callout, callout_data, calloutText } from './callout.ts';
 import { Cdevsw, cdev_data } from './cdev.ts';
 import type { Cpu } from './cpu.ts';
+import { exitText } from './exit-text.ts';
 import { HypercallArgs, hypercall_args } from './hypercall-args.ts';
 import { PAGE_SIZE } from './image.ts';
 import type { ModuleSpec } from './kernel-spec.ts';
@@ -80,7 +81,7 @@ export const kernModules: Readonly<Record<string, ModuleSpec>> = {
   autoconf: { data: autoconf_data },
   cdevsw: { data: cdev_data },
   bufs: { data: buf_data, text: bufText },
-  syscalls: { data: syscalls_data, text: syscallsText },
+  syscalls: { data: syscalls_data, text: { ...syscallsText, ...exitText } },
 };
 
 /** Makes the kernel's objects. @param data the address of each module's data */

@@ -27,7 +27,7 @@ import { type Callout, callout } from './callout.ts';
 import type { Cpu } from './cpu.ts';
 import { kassert } from './panic.ts';
 
-export const NLWP = 24;
+export const NLWP = 36;
 /** Bytes of kernel stack of an lwp. */
 export const UAREA_SIZE = 8192;
 

@@ -12,13 +12,19 @@ import type { Cpu } from './cpu.ts';
 import { EMFILE } from './errno.ts';
 import type { Sched } from './sched.ts';
 import { push64 } from './stack.ts';
-import { PSL_C, saveTrapframe, trapframe } from './trapframe.ts';
+import { PSL_C, saveTrapframe, type Trapframe, trapframe } from './trapframe.ts';
 
 export const SYS_exit = 1;
+export const SYS_fork = 2;
 export const SYS_read = 3;
 export const SYS_write = 4;
 export const SYS_open = 5;
 export const SYS_close = 6;
+export const SYS_getpid = 20;
+export const SYS_execve = 59;
+export const SYS_munmap = 73;
+export const SYS_fsync = 95;
+export const SYS_mmap = 197;
 export const SYS_lseek = 199;
 export const SYS___sysctl = 202;
 export const SYS_gettimeofday = 418;
@@ -28,27 +34,65 @@ export const SYS_clock_gettime = 427;
 export const SYS_clock_settime = 428;
 export const SYS_clock_getres = 429;
 export const SYS_nanosleep = 430;
-export const SYS_MAXSYSCALL = 448;
+export const SYS___wait450 = 449;
+export const SYS_MAXSYSCALL = 450;
 
-export const NPROC = 16;
+/** The process whose end is the domain's. */
+const INIT_PID = 1;
+export const NPROC = 24;
 export const NOFILE = 16;
+/** The most that one read or write moves, bytes: so much of a program's memory is wired at once. */
+export const MAXTRANSFER = 2 ** 20;
 
 const file = struct('file', { f_cdev: i64, f_offset: u64 });
 
 export const proc = struct('proc', {
   p_pid: u32,
   p_exited: u32,
+  /** exit(2)'s argument, or 128 and a signal's number. */
   p_xstat: i32,
   p_lwp: i64,
+  /** Who waits for it; 0: the kernel. */
+  p_parent: i64,
+  /** Its address space; 0 once it has ended. */
+  p_vmspace: i64,
   p_fd: array(file, NOFILE),
 });
+
+/**
+ * Memory of the program that a system call works on. Its pages are faulted in and wired while the call runs, so that neither the
+ * kernel's copies nor a device's transfers meet one that is not there.
+ */
+export interface Operand {
+  /** Which argument points to it. */
+  readonly pointer: number;
+  /** Bytes: as many of them as there are, for the call's own copies find out about the others. */
+  readonly size?: number;
+  /** Or the argument that says how many bytes; all of them have to be there. */
+  readonly length?: number;
+  /** The call stores there. */
+  readonly write?: boolean;
+}
+
+/** Operands of one system call. */
+export const NOPERAND = 4;
+
+const operand = struct('sy_operand', {
+  /** Which argument, plus one; 0: no operand. */
+  so_pointer: u32,
+  so_length: u32,
+  so_size: u32,
+  so_write: u32,
+});
+
+const sysent = struct('sysent', { sy_call: i64, sy_operands: array(operand, NOPERAND) });
 
 export type Proc = View<typeof proc>;
 
 export const syscalls_data = struct('syscalls_data', {
   nextpid: u32,
   procs: array(proc, NPROC),
-  sysent: array(i64, SYS_MAXSYSCALL),
+  sysent: array(sysent, SYS_MAXSYSCALL),
 });
 
 export class Syscalls {
@@ -68,9 +112,24 @@ export class Syscalls {
     return syscalls_data.at(this.cpu.memory, this.data);
   }
 
-  /** Says which text serves a system call. */
-  setHandler(number: number, symbol: string): void {
-    this.#d.sysent.set(number, this.cpu.sym(symbol));
+  /** Says which text serves a system call, and which of the program's memory it needs. */
+  setHandler(number: number, symbol: string, ...operands: readonly Operand[]): void {
+    const entry = this.#d.sysent.at(number);
+    entry.sy_call = this.cpu.sym(symbol);
+    operands.forEach(({ pointer, size, length, write }, i) => {
+      const so = entry.sy_operands.at(i);
+      so.so_pointer = pointer + 1;
+      so.so_length = length === undefined ? 0 : length + 1;
+      so.so_size = size ?? 0;
+      so.so_write = write ? 1 : 0;
+    });
+  }
+
+  /** What is known of a system call; undefined for one that there is not. */
+  entryOf(number: number): View<typeof sysent> | undefined {
+    if (number <= 0 || number >= SYS_MAXSYSCALL) return undefined;
+    const entry = this.#d.sysent.at(number);
+    return entry.sy_call === 0 ? undefined : entry;
   }
 
   procAt(address: number): Proc {
@@ -95,6 +154,13 @@ export class Syscalls {
       return p;
     }
     return undefined;
+  }
+
+  /** A process's open files, to be another's too. */
+  filesOf(p: Proc): Uint8Array {
+    const files = new Uint8Array(NOFILE * file.size);
+    this.cpu.memory.read(p.p_fd.address(0), files);
+    return files;
   }
 
   freeProc(p: Proc): void {
@@ -135,16 +201,29 @@ export class Syscalls {
   entry(): void {
     const { cpu } = this;
     const tf = saveTrapframe(cpu, 0, false);
-    const { sysent } = this.#d;
-    const number = tf.tf_rax;
-    const known = number > 0 && number < SYS_MAXSYSCALL ? sysent.get(number) : 0;
+    const entry = this.entryOf(tf.tf_rax);
     push64(cpu, cpu.sym('syscall_return'));
     const r = cpu.registers;
     r.set(RDI, tf.tf_rdi);
     r.set(RSI, tf.tf_rsi);
     r.set(RDX, tf.tf_rdx);
     r.set(RCX, tf.tf_r10);
-    r.set(RIP, known !== 0 ? known : cpu.sym('sys_nosys'));
+    if (entry === undefined) r.set(RIP, cpu.sym('sys_nosys'));
+    else {
+      const wired = entry.sy_operands.at(0).so_pointer !== 0;
+      r.set(RIP, wired ? cpu.sym('syscall_wired') : entry.sy_call);
+    }
+  }
+
+  /** The number of the system call that the running lwp is in. */
+  get number(): number {
+    return this.frame.tf_rax;
+  }
+
+  /** The registers of the program that is in a system call. */
+  get frame(): Trapframe {
+    const frame = this.sched.curlwp.l_stack - trapframe.size;
+    return trapframe.at(this.cpu.memory, frame);
   }
 
   /** The handler returned `result`; rsp is at the trapframe. */
@@ -172,12 +251,34 @@ export class Syscalls {
     }
   }
 
-  /** The running process ends. */
+  /** The running process ends: that is known to whoever waits for it; one that nobody waits for is gone. */
   exit(status: number): void {
     const p = this.curproc;
     for (let fd = 0; fd < NOFILE; fd++) this.closeFile(fd);
     p.p_exited = 1;
     p.p_xstat = status;
+    for (const child of this.childrenOf(p.address)) {
+      child.p_parent = 0;
+      if (child.p_exited !== 0) this.freeProc(child);
+    }
     this.sched.wakeup(p.address);
+    if (p.p_parent !== 0) this.sched.wakeup(this.childChannel(p.p_parent));
+    else if (p.p_pid !== INIT_PID) this.freeProc(p);
+  }
+
+  /** What a process sleeps on while it waits for its children. */
+  childChannel(parent: number): number {
+    return parent + proc.offset.p_exited;
+  }
+
+  /** The processes that are waited for by the one at an address. */
+  childrenOf(parent: number): Proc[] {
+    const { procs } = this.#d;
+    const children: Proc[] = [];
+    for (let i = 0; i < NPROC; i++) {
+      const p = procs.at(i);
+      if (p.p_pid !== 0 && p.p_parent === parent) children.push(p);
+    }
+    return children;
   }
 }

@@ -1,30 +1,42 @@
 /*
- * exec: a program from the kernel's image becomes a process (kern_exec.c, with the image instead of a file).
+ * exec: a program from the kernel's image becomes what a process runs (kern_exec.c, with the image instead of a file).
  *
- *     USER_TEXT …          text, read-only, copied from the image
- *     USER_DATA …          its variables, zeroed
- *     … VM_MAXUSER_ADDRESS  stack; argv's strings and pointers at its top
+ *     USER_TEXT …          text: the image's own pages, shown read-only
+ *     USER_DATA …          its variables, zero-filled
+ *     … VM_MAXUSER_ADDRESS  stack, zero-filled but for its top page: argv's strings and pointers
  *
- * The lwp starts by returning from a trap that never happened.
+ * A new process starts by returning from a trap that never happened.
  */
 import { FLAT_USER_CS, FLAT_USER_SS } from '@port-xen/abi';
 import {
+  KERNBASE,
   L_USER,
-  type Lwp,
   PAGE_SIZE,
   PRI_USER,
   type Proc,
+  type ProgramImage,
   PSL_I,
+  type Trapframe,
   trapframe,
   USER_DATA,
   USER_TEXT,
   VM_MAXUSER_ADDRESS,
 } from '@port-xen/kern';
 import { BytesMemory, cString, st64 } from '@port-xen/layout';
-import type { UserPmap } from '@port-xen/pmap';
 import type { Machdep } from './machdep.ts';
 
-const STACK_PAGES = 4;
+/** Room for a stack; only what is touched takes memory. */
+const STACK_PAGES = 64;
+/** Bytes that argv's strings may have, their NULs included. */
+export const ARG_MAX = 1024;
+
+/** What a process is to run: its memory and where it starts. */
+export interface Loaded {
+  readonly vmspace: number;
+  readonly image: ProgramImage;
+  readonly argc: number;
+  readonly argv: number;
+}
 
 /** The stack page's content: strings, then the pointers to them. @returns the address of argv */
 const placeArguments = (page: Uint8Array, top: number, argv: readonly string[]): number => {
@@ -44,73 +56,110 @@ const placeArguments = (page: Uint8Array, top: number, argv: readonly string[]):
   return vector;
 };
 
-/** Gives a page with content to a user address space. @returns false when there is no page */
-const enterPage = (
-  m: Machdep,
-  pm: UserPmap,
-  va: number,
-  content: Uint8Array | undefined,
-  writable: boolean,
-): boolean => {
-  const pfn = m.uvm.pageAlloc();
-  if (pfn < 0) return false;
-  m.pmap.clearPage(pfn * PAGE_SIZE);
-  if (content !== undefined) {
-    m.pmap.kenterPa(m.window, pfn * PAGE_SIZE, true);
-    m.kern.cpu.memory.write(m.window, content);
-    m.pmap.kremove(m.window);
+/** Puts a page with content into an address space that nobody runs in yet. @returns false when there is no memory */
+const putPage = (m: Machdep, vmspace: number, va: number, content: Uint8Array): boolean => {
+  const { maps, pages, anons } = m.uvm;
+  const e = maps.lookup(maps.at(vmspace), va);
+  const pfn = pages.pageAllocUser();
+  if (e === undefined || pfn < 0) return false;
+  const index = anons.alloc(pfn, va);
+  if (index < 0) {
+    pages.pageFree(pfn);
+    return false;
   }
-  m.pmap.enter(pm, va, pfn * PAGE_SIZE, writable);
+  maps.setAnon(e, va, index);
+  m.pmap.kenterPa(m.window, pfn * PAGE_SIZE, true);
+  m.kern.cpu.memory.write(m.window, content);
+  m.pmap.kremove(m.window);
   return true;
 };
 
+const pagesIn = (bytes: number): number => Math.ceil(bytes / PAGE_SIZE);
+
+/** Lays a program's memory out. @returns false when there is no memory; what was laid out stays in the space */
+const layOut = (m: Machdep, vmspace: number, image: ProgramImage, stack: Uint8Array): boolean => {
+  const { maps } = m.uvm;
+  const vm = maps.at(vmspace);
+  const bottom = VM_MAXUSER_ADDRESS - STACK_PAGES * PAGE_SIZE;
+  return (
+    maps.mapObject(vm, USER_TEXT, pagesIn(image.size), image.address - KERNBASE) &&
+    maps.mapAnon(vm, USER_DATA, Math.max(1, pagesIn(image.program.data.size))) &&
+    maps.mapAnon(vm, bottom, STACK_PAGES) &&
+    putPage(m, vmspace, VM_MAXUSER_ADDRESS - PAGE_SIZE, stack)
+  );
+};
+
 /**
- * Starts a program.
- * @param argv the program's name first @returns the process, or a sentence that says why not
+ * Makes an address space with a program in it.
+ * @param argv the program's name first @returns it, or a sentence that says why not; then nothing is left of it
  */
-export const exec = (m: Machdep, argv: readonly string[]): { proc: Proc; lwp: Lwp } | string => {
-  const { cpu, sched, syscalls } = m.kern;
+export const load = (m: Machdep, argv: readonly string[]): Loaded | string => {
+  const { programs } = m.kern.cpu.image;
   const name = argv[0] ?? '';
-  const image = cpu.image.programs.find((candidate) => candidate.program.name === name);
+  const image = programs.find((candidate) => candidate.program.name === name);
   if (image === undefined) {
-    const known = cpu.image.programs.map((candidate) => candidate.program.name).join(', ');
+    const known = programs.map((candidate) => candidate.program.name).join(', ');
     return `no program ${JSON.stringify(name)}; there are ${known}`;
   }
-  if (argv.join(' ').length > PAGE_SIZE / 2) return 'the arguments are too long';
-  const proc = syscalls.newProc();
-  const pm = proc === undefined ? undefined : m.pmap.create();
-  if (proc === undefined || pm === undefined) return 'too many processes';
-
-  for (let at = 0; at < image.size; at += PAGE_SIZE) {
-    const text = new Uint8Array(PAGE_SIZE);
-    cpu.memory.read(image.address + at, text);
-    if (!enterPage(m, pm, USER_TEXT + at, text, false)) return 'out of memory';
+  if (argv.reduce((sum, text) => sum + text.length + 1, 0) > ARG_MAX) {
+    return 'the arguments are too long';
   }
-  for (let at = 0; at < image.program.data.size; at += PAGE_SIZE) {
-    if (!enterPage(m, pm, USER_DATA + at, undefined, true)) return 'out of memory';
-  }
+  const vmspace = m.uvm.maps.create();
+  if (vmspace === 0) return 'out of memory';
   const stack = new Uint8Array(PAGE_SIZE);
   const vector = placeArguments(stack, VM_MAXUSER_ADDRESS, argv);
-  for (let page = 1; page <= STACK_PAGES; page++) {
-    const content = page === 1 ? stack : undefined;
-    if (!enterPage(m, pm, VM_MAXUSER_ADDRESS - page * PAGE_SIZE, content, true))
-      return 'out of memory';
+  if (layOut(m, vmspace, image, stack)) {
+    return { vmspace, image, argc: argv.length, argv: vector };
   }
+  discard(m, vmspace);
+  return 'out of memory';
+};
 
-  const lwp = sched.create(name, 0, 0, PRI_USER, L_USER);
-  lwp.l_pmap = pm.address;
-  lwp.l_proc = proc.address;
-  proc.p_lwp = lwp.address;
-  const tf = trapframe.at(cpu.memory, lwp.l_stack - trapframe.size);
-  cpu.memory.write(tf.address, new Uint8Array(trapframe.size));
-  tf.tf_rdi = argv.length;
-  tf.tf_rsi = vector;
-  tf.tf_rip = image.entry;
+/** Gives an address space back in one go: a new one, of a few pages. */
+const discard = (m: Machdep, vmspace: number): void => {
+  const vm = m.uvm.maps.at(vmspace);
+  m.uvm.maps.retire(vm);
+  while (m.uvm.maps.freeNext(vm));
+};
+
+/** The registers with which a program starts. */
+export const startFrame = (tf: Trapframe, loaded: Loaded): void => {
+  tf.memory.write(tf.address, new Uint8Array(trapframe.size));
+  tf.tf_rdi = loaded.argc;
+  tf.tf_rsi = loaded.argv;
+  tf.tf_rip = loaded.image.entry;
   tf.tf_cs = FLAT_USER_CS;
   tf.tf_rflags = PSL_I;
-  tf.tf_rsp = vector - 8;
+  tf.tf_rsp = loaded.argv - 8;
   tf.tf_ss = FLAT_USER_SS;
+};
+
+/** An lwp for a process, that starts by `trap_return` from the frame that is filled in by `fill`. */
+export const startLwp = (
+  m: Machdep,
+  proc: Proc,
+  vmspace: number,
+  name: string,
+  fill: (tf: Trapframe) => void,
+): void => {
+  const { cpu, sched } = m.kern;
+  const lwp = sched.create(name, 0, 0, PRI_USER, L_USER);
+  lwp.l_pmap = m.uvm.maps.at(vmspace).vm_pmap;
+  lwp.l_proc = proc.address;
+  proc.p_lwp = lwp.address;
+  proc.p_vmspace = vmspace;
+  const tf = trapframe.at(cpu.memory, lwp.l_stack - trapframe.size);
+  fill(tf);
   lwp.l_sp = tf.address - 8;
   st64(cpu.memory, lwp.l_sp, cpu.sym('trap_return'));
-  return { proc, lwp };
+};
+
+/** Starts the first program. @param argv the program's name first @returns the process, or a sentence that says why not */
+export const execInit = (m: Machdep, argv: readonly string[]): Proc | string => {
+  const loaded = load(m, argv);
+  if (typeof loaded === 'string') return loaded;
+  const proc = m.kern.syscalls.newProc();
+  if (proc === undefined) return 'too many processes';
+  startLwp(m, proc, loaded.vmspace, loaded.image.program.name, (tf) => startFrame(tf, loaded));
+  return proc;
 };

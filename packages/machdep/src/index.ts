@@ -1,6 +1,6 @@
-export { exec } from './exec.ts';
 export type { Machdep, MachdepClock, MachdepConsole, ShutdownRequests } from './machdep.ts';
 export { mainText, RB_AUTOBOOT, RB_POWERDOWN } from './main.ts';
+export { processText } from './process.ts';
 export { machdep_data, StartOfDay } from './start-of-day.ts';
 export { suspendText } from './suspend.ts';
 export { trapText } from './trap.ts';

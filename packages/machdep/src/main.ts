@@ -23,6 +23,7 @@ import {
   KERNTEXTOFF,
   L_IDLE,
   leaf,
+  type Operand,
   PAGE_SIZE,
   Panic,
   PRI_IDLE,
@@ -31,14 +32,21 @@ import {
   raw,
   routine,
   SYS___sysctl,
+  SYS___wait450,
   SYS_adjtime,
   SYS_clock_getres,
   SYS_clock_gettime,
   SYS_clock_settime,
   SYS_close,
+  SYS_execve,
   SYS_exit,
+  SYS_fork,
+  SYS_fsync,
+  SYS_getpid,
   SYS_gettimeofday,
   SYS_lseek,
+  SYS_mmap,
+  SYS_munmap,
   SYS_nanosleep,
   SYS_open,
   SYS_read,
@@ -48,29 +56,59 @@ import {
 } from '@port-xen/kern';
 import { i64, ldI64, nest, struct, textOf, u32, u64 } from '@port-xen/layout';
 import { RIP, RSI, RSP } from '@port-xen/vcpu';
-import { exec } from './exec.ts';
+import { execInit } from './exec.ts';
 import type { Machdep } from './machdep.ts';
 
 const GRANT_FRAMES = 64;
 /** Virtual time of start of day: most of it is zeroing and page tables. */
 const START_NS = 500_000;
 
-/** Which text serves which system call. */
-const SYSENT: readonly (readonly [number, string])[] = [
+/** struct timespec and struct timeval, bytes. */
+const TIME_SIZE = 16;
+/** CTL_MAXNAME numbers. */
+const SYSCTL_NAME_SIZE = 48;
+/** No value that sysctl(3) gives here is longer. */
+const SYSCTL_VALUE_SIZE = 256;
+
+/** Which text serves which system call, and which of the program's memory it needs while it does. */
+const SYSENT: readonly (readonly [
+  number: number,
+  symbol: string,
+  ...operands: readonly Operand[],
+])[] = [
   [SYS_exit, 'sys_exit'],
-  [SYS_read, 'sys_read'],
-  [SYS_write, 'sys_write'],
+  [SYS_fork, 'sys_fork'],
+  [SYS_read, 'sys_read', { pointer: 1, length: 2, write: true }],
+  [SYS_write, 'sys_write', { pointer: 1, length: 2 }],
   [SYS_open, 'sys_open'],
   [SYS_close, 'sys_close'],
+  [SYS_getpid, 'sys_getpid'],
+  [SYS_execve, 'sys_execve'],
+  [SYS_munmap, 'sys_munmap'],
+  [SYS_fsync, 'sys_fsync'],
+  [SYS_mmap, 'sys_mmap'],
   [SYS_lseek, 'sys_lseek'],
-  [SYS___sysctl, 'sys___sysctl'],
-  [SYS_gettimeofday, 'sys_gettimeofday'],
-  [SYS_settimeofday, 'sys_settimeofday'],
-  [SYS_adjtime, 'sys_adjtime'],
-  [SYS_clock_gettime, 'sys_clock_gettime'],
-  [SYS_clock_settime, 'sys_clock_settime'],
-  [SYS_clock_getres, 'sys_clock_getres'],
-  [SYS_nanosleep, 'sys_nanosleep'],
+  [
+    SYS___sysctl,
+    'sys___sysctl',
+    { pointer: 0, size: SYSCTL_NAME_SIZE },
+    { pointer: 2, size: SYSCTL_VALUE_SIZE, write: true },
+    { pointer: 3, size: 8, write: true },
+    { pointer: 4, size: SYSCTL_VALUE_SIZE },
+  ],
+  [SYS_gettimeofday, 'sys_gettimeofday', { pointer: 0, size: TIME_SIZE, write: true }],
+  [SYS_settimeofday, 'sys_settimeofday', { pointer: 0, size: TIME_SIZE }],
+  [
+    SYS_adjtime,
+    'sys_adjtime',
+    { pointer: 0, size: TIME_SIZE },
+    { pointer: 1, size: TIME_SIZE, write: true },
+  ],
+  [SYS_clock_gettime, 'sys_clock_gettime', { pointer: 1, size: TIME_SIZE, write: true }],
+  [SYS_clock_settime, 'sys_clock_settime', { pointer: 1, size: TIME_SIZE }],
+  [SYS_clock_getres, 'sys_clock_getres', { pointer: 1, size: TIME_SIZE, write: true }],
+  [SYS_nanosleep, 'sys_nanosleep', { pointer: 0, size: TIME_SIZE }],
+  [SYS___wait450, 'sys_wait4', { pointer: 1, size: 4, write: true }],
 ];
 
 /** Memory, traps and the first lwps: everything before anything can wait. */
@@ -82,14 +120,17 @@ const startOfDay = (m: Machdep): void => {
     ldI64(cpu.memory, MACH2PHYS_VIRT_START + 8 * mfn) * PAGE_SIZE;
   m.startOfDay.note(startInfoVa, m2p);
   m.pmap.bootstrap(si, m.window);
-  m.uvm.physload((KERNTEXTOFF - KERNBASE) / PAGE_SIZE, m.startOfDay.firstFreePfn, m.pmap.nrPages);
-  m.uvm.unmapFree();
+  const { pages } = m.uvm;
+  pages.physload((KERNTEXTOFF - KERNBASE) / PAGE_SIZE, m.startOfDay.firstFreePfn, m.pmap.nrPages);
+  pages.unmapFree();
   m.pmap.kreplaceMa(spl.sharedInfo, Math.floor(si.shared_info / PAGE_SIZE), true);
   m.startOfDay.register();
   m.evtchn.reset();
   callout.init();
   sched.d.sched_activate = cpu.sym('pmap_activate');
-  for (const [number, symbol] of SYSENT) syscalls.setHandler(number, symbol);
+  for (const [number, symbol, ...operands] of SYSENT) {
+    syscalls.setHandler(number, symbol, ...operands);
+  }
   const main = sched.adoptBoot('main');
   sched.create('idle', cpu.sym('idle_loop'), 0, PRI_IDLE, L_IDLE);
   cpu.hypercall(__HYPERVISOR_stack_switch, FLAT_KERNEL_SS, main.l_stack);
@@ -105,7 +146,7 @@ const attachRoot = (m: Machdep): number => {
   const si = m.startOfDay.startInfo;
   msgbuf.printf(
     `port-xen: ${textOf(si.magic)} domain on Xen ${version >>> 16}.${version & 0xffff}, ` +
-      `${si.nr_pages} pages (${Math.floor((si.nr_pages * PAGE_SIZE) / 2 ** 20)} MiB), ${m.uvm.free} free\n`,
+      `${si.nr_pages} pages (${Math.floor((si.nr_pages * PAGE_SIZE) / 2 ** 20)} MiB), ${m.uvm.pages.free} free\n`,
   );
   const mainbus = autoconf.attach('mainbus0', 0, 0);
   autoconf.pmfRegister(mainbus, 0, 0);
@@ -133,6 +174,22 @@ export const RB_AUTOBOOT = 0;
 export const RB_POWERDOWN = 1;
 /** Ticks that the console is given to show what is queued. */
 const DRAIN_TICKS = 100;
+
+/** The disk that pages go to: the kernel's command line has `swap=/dev/xbdN` before `init=`. */
+const swapOn = (m: Machdep): void => {
+  const { cpu, cdevsw, msgbuf } = m.kern;
+  const [options] = textOf(m.startOfDay.startInfo.cmd_line).split('init=');
+  const name = /(?:^| )swap=\/dev\/(\S+)/.exec(options ?? '')?.[1];
+  if (name === undefined) return;
+  const dev = cdevsw.at(cdevsw.lookup(name));
+  if (dev.address === 0 || dev.d_size === 0) {
+    msgbuf.printf(`swapctl: no disk /dev/${name}\n`);
+    return;
+  }
+  const size = cpu.call(dev.d_size, dev.d_softc);
+  const slots = cpu.call(cpu.sym('uvm_swap_on'), dev.address, size);
+  msgbuf.printf(`swapctl: /dev/${name}, ${slots} pages\n`);
+};
 
 /** The part of the kernel's command line after `init=`: the first program and its arguments. */
 const initArguments = (m: Machdep): string[] => {
@@ -178,11 +235,11 @@ export const mainText: Text<Machdep> = {
       if (autoconf.d.config_pending !== 0) {
         return call('settle', cpu.sym('tsleep'), autoconf.data, 0);
       }
-      const argv = initArguments(m);
-      const started = exec(m, argv);
+      swapOn(m);
+      const started = execInit(m, initArguments(m));
       // As NetBSD: a system without its first program is of no use to anybody.
       if (typeof started === 'string') throw new Panic(`no init: ${started}`);
-      l.init = started.proc.address;
+      l.init = started.address;
       return goto('wait');
     },
     wait: (m, l) => {

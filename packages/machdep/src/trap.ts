@@ -1,21 +1,25 @@
 /*
  * Exceptions (sys/arch/amd64/amd64/trap.c). A kernel that faults is broken: it panics, with what it was doing. A program
- * that faults ends.
+ * whose page is not there waits until it is, and goes on with the same macro-instruction; one that faults otherwise ends.
  */
 import {
   call,
   done,
+  ENOMEM,
   fromUser,
+  goto,
   Panic,
+  push64,
   raw,
   routine,
   saveTrapframe,
   type Text,
   type Trapframe,
   trapframe,
+  VM_MAXUSER_ADDRESS,
 } from '@port-xen/kern';
-import { i64, ldI64, struct, u64 } from '@port-xen/layout';
-import { hex64, RDI, RIP } from '@port-xen/vcpu';
+import { i64, ldI64, struct } from '@port-xen/layout';
+import { hex64, PFEC_WRITE, RDI, RIP, RSI } from '@port-xen/vcpu';
 import type { Machdep } from './machdep.ts';
 import { TRAP_VECTORS } from './start-of-day.ts';
 
@@ -32,9 +36,12 @@ const NAMES: Readonly<Record<number, string>> = {
   14: 'page fault',
 };
 
-const describe = (m: Machdep, tf: Trapframe): string => {
+/** The address that the last page fault was about. */
+const faultAddress = (m: Machdep): number =>
+  ldI64(m.kern.cpu.memory, m.kern.spl.vcpuInfo.arch.address);
+
+const describe = (m: Machdep, tf: Trapframe, cr2: number): string => {
   const name = NAMES[tf.tf_trapno] ?? `trap ${tf.tf_trapno}`;
-  const cr2 = ldI64(m.kern.cpu.memory, m.kern.spl.vcpuInfo.arch.address);
   const at = tf.tf_trapno === TRAP_page_fault ? ` on address ${hex64(cr2)}` : '';
   const where = fromUser(tf) ? hex64(tf.tf_rip) : m.kern.cpu.symbolAt(tf.tf_rip);
   return `${name}${at}, error code ${tf.tf_err}, at ${where}`;
@@ -45,27 +52,49 @@ const trap =
   (m: Machdep): void => {
     const { cpu } = m.kern;
     const tf = saveTrapframe(cpu, vector, HAS_ERROR.has(vector));
-    if (!fromUser(tf)) throw new Panic(describe(m, tf));
+    if (!fromUser(tf)) throw new Panic(describe(m, tf, faultAddress(m)));
+    // What handles it returns to the program, if it returns.
+    push64(cpu, cpu.sym('trap_return'));
     cpu.registers.set(RDI, tf.address);
-    cpu.registers.set(RIP, cpu.sym('trap_kill'));
+    cpu.registers.set(RSI, faultAddress(m));
+    cpu.registers.set(RIP, cpu.sym(vector === TRAP_page_fault ? 'trap_page_fault' : 'trap_kill'));
   };
 
-const killing = struct('trap_kill_locals', { frame: i64, pad: u64 });
+const handling = struct('trap_locals', { frame: i64, cr2: i64 });
 
 export const trapText: Text<Machdep> = {
   ...Object.fromEntries(
     TRAP_VECTORS.map((vector) => [`trap${vector}`, raw<Machdep>(trap(vector))]),
   ),
 
-  /** (trapframe): the running program ends. */
-  trap_kill: routine(killing, {
-    start: (m, _, frame) => {
-      const { syscalls, msgbuf, sched } = m.kern;
-      const tf = trapframe.at(m.kern.cpu.memory, frame);
+  /** (trapframe, address): the running program touched a page that is not there, or not for what it did. */
+  trap_page_fault: routine(handling, {
+    start: (m, l, frame, address) => {
+      const { cpu, syscalls } = m.kern;
+      l.frame = frame;
+      l.cr2 = address;
+      if (address < 0 || address >= VM_MAXUSER_ADDRESS) return goto('kill');
+      const write = (trapframe.at(cpu.memory, frame).tf_err & PFEC_WRITE) !== 0 ? 1 : 0;
+      return call('resolved', cpu.sym('uvm_fault'), syscalls.curproc.p_vmspace, address, write);
+    },
+    resolved: (m, _, error) => {
+      if (error === 0) return done();
+      if (error === ENOMEM) m.kern.msgbuf.printf('uvm: out of memory and swap\n');
+      return goto('kill');
+    },
+    kill: (m, l) => call('never', m.kern.cpu.sym('trap_kill'), l.frame, l.cr2),
+    never: () => done(),
+  }),
+
+  /** (trapframe, address): the running program ends. */
+  trap_kill: routine(handling, {
+    start: (m, _, frame, address) => {
+      const { syscalls, msgbuf, sched, cpu } = m.kern;
+      const tf = trapframe.at(cpu.memory, frame);
       const p = syscalls.curproc;
-      msgbuf.printf(`pid ${p.p_pid} (${sched.nameOf(sched.d.curlwp)}): ${describe(m, tf)}\n`);
-      syscalls.exit(STATUS_SEGV);
-      return call('never', m.kern.cpu.sym('lwp_exit'));
+      const name = sched.nameOf(sched.d.curlwp);
+      msgbuf.printf(`pid ${p.p_pid} (${name}): ${describe(m, tf, address)}\n`);
+      return call('never', cpu.sym('exit1'), STATUS_SEGV);
     },
     never: () => done(),
   }),

@@ -1,4 +1,6 @@
 export { type KernelPages, P2mFrameList, p2m_frame_list_data } from './p2m-frame-list.ts';
-export { NPMAP, Pmap, type PmapKern, pmap_data, type UserPmap } from './pmap.ts';
+export { Pmap, type PmapKern } from './pmap.ts';
+export { NPMAP, pmap_data } from './pmap-data.ts';
 export { pmapText } from './pmap-text.ts';
 export { PDIR_SLOT_PTE } from './pte.ts';
+export { UserPmaps } from './user-pmap.ts';

@@ -3,5 +3,5 @@ import type { Pmap } from './pmap.ts';
 
 export const pmapText: Text<Pmap> = {
   /** leaf(pmap): the scheduler switches to a user lwp. */
-  pmap_activate: leaf((m, pm) => m.activate(pm)),
+  pmap_activate: leaf((m, pm) => m.users.activate(pm)),
 };

@@ -14,7 +14,8 @@ import { _PAGE_ACCESSED, _PAGE_DIRTY, _PAGE_PRESENT, _PAGE_RW, _PAGE_USER } from
 export const PAGE_SIZE = 4096;
 export const PDIR_SLOT_PTE = 255;
 
-const SPAN = [0, 2 ** 12, 2 ** 21, 2 ** 30, 2 ** 39] as const;
+/** Bytes that an entry of each level maps. */
+export const SPAN = [0, 2 ** 12, 2 ** 21, 2 ** 30, 2 ** 39] as const;
 const ENTRIES = 512;
 const VA_SPAN = 2 ** 48;
 

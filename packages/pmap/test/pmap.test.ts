@@ -80,7 +80,7 @@ describe.each([
     const kernel = probeKernel(
       [
         (p) => {
-          p.pmap.enter(p.pmap.create() ?? expect.fail(), TEXT, p.page() * PAGE, true);
+          p.pmap.users.enter(p.pmap.users.create(), TEXT, p.page() * PAGE, true);
           frames = new Set(
             Array.from({ length: p.pmap.nrPages }, (_value, pfn) => p.pmap.mfnOf(pfn * PAGE)),
           );
@@ -120,7 +120,7 @@ describe.each([
           const pfn = p.page();
           p.pmap.kenterPa(KVA, pfn * PAGE, true);
           p.free(pfn);
-          p.pmap.enter(p.pmap.create() ?? expect.fail(), TEXT, p.page() * PAGE, true);
+          p.pmap.users.enter(p.pmap.users.create(), TEXT, p.page() * PAGE, true);
         },
       ],
       amnesia,
@@ -141,26 +141,26 @@ describe.each([
   test('PMAP-5: each user address space has pages of its own, and the current one’s are the kernel’s too', () =>
     run((p) => {
       const spaces = [1, 2, 3].map((value) => {
-        const pm = p.pmap.create() ?? expect.fail();
+        const pm = p.pmap.users.create();
         for (const va of [TEXT, STACK]) {
           const pa = p.page() * PAGE;
           p.pmap.kenterPa(KVA, pa, true);
           fill(p, KVA, value);
           p.pmap.kremove(KVA);
-          p.pmap.enter(pm, va, pa, va === STACK);
+          p.pmap.users.enter(pm, va, pa, va === STACK);
         }
         return { pm, value };
       });
       for (const { pm, value } of [...spaces, ...spaces]) {
-        p.pmap.activate(pm.address);
+        p.pmap.users.activate(pm);
         expect(p.cpu.memory.ld8(TEXT)).toBe(value);
         expect(p.cpu.memory.ld8(STACK + 4095)).toBe(value);
         p.cpu.memory.st8(STACK, 9);
         expect(() => p.cpu.memory.st8(TEXT, 9)).toThrow(PageFault);
         expect(() => p.cpu.memory.ld8(TEXT + PAGE)).toThrow(PageFault);
         for (const other of spaces) {
-          expect(p.pmap.extract(other.pm.address, TEXT)).toBeGreaterThan(0);
-          expect(p.pmap.extract(other.pm.address, TEXT + PAGE)).toBe(-1);
+          expect(p.pmap.extract(other.pm, TEXT)).toBeGreaterThan(0);
+          expect(p.pmap.extract(other.pm, TEXT + PAGE)).toBe(-1);
         }
       }
     }));
@@ -192,9 +192,9 @@ describe.each([
       (p) => {
         p.pmap.kenterPa(KVA, p.page() * PAGE, true);
         fill(p, KVA, 0x55);
-        const pm = p.pmap.create() ?? expect.fail();
-        p.pmap.enter(pm, TEXT, p.page() * PAGE, true);
-        p.pmap.activate(pm.address);
+        const pm = p.pmap.users.create();
+        p.pmap.users.enter(pm, TEXT, p.page() * PAGE, true);
+        p.pmap.users.activate(pm);
         fill(p, TEXT, 0x66);
         before = [p.pmap.extract(0, KVA), p.pmap.extract(0, TEXT), p.pmap.extractMfn(0, KVA)];
       },

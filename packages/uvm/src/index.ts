@@ -1,2 +1,4 @@
-export { Uvm, type UvmPmap, uvm_data, VM_MIN_KERNEL_ADDRESS } from './uvm.ts';
+export { Uvm } from './uvm.ts';
+export { PAGE_SIZE as UVM_PAGE_SIZE, uvm_data, VM_MIN_KERNEL_ADDRESS } from './uvm-data.ts';
+export type { UvmKern, UvmPmap, UvmUserPmaps } from './uvm-kernel.ts';
 export { uvmText } from './uvm-text.ts';

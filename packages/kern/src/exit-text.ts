@@ -1,0 +1,71 @@
+/*
+ * The end of a process (kern_exit.c).
+ *
+ *     exit     its memory is given back, its files are closed, its status is kept for its parent, who is woken
+ *     wait4    the parent takes the status, and the process is gone
+ */
+import { i32, i64, struct, u32 } from '@port-xen/layout';
+import { ECHILD } from './errno.ts';
+import type { Proc, Syscalls } from './syscalls.ts';
+import { call, done, goto, routine, type Text } from './text.ts';
+
+const WNOHANG = 1;
+/** 128 and above, a status says which signal ended the process. */
+const SIGNALED = 128;
+
+const leaving = struct('exit_locals', { status: i32, pad: u32 });
+const waiting = struct('wait4_locals', { pid: i64, status: i64, options: u32, pad: u32 });
+
+/** wait4's status word. */
+const statusWord = (p: Proc): number =>
+  p.p_xstat >= SIGNALED ? p.p_xstat - SIGNALED : (p.p_xstat & 0xff) << 8;
+
+export const exitText: Text<Syscalls> = {
+  sys_exit: routine(leaving, {
+    start: (m, _, status) => call('never', m.cpu.sym('exit1'), status & 0xff),
+    never: () => done(),
+  }),
+
+  /** (status): the running process ends. */
+  exit1: routine(leaving, {
+    start: (m, l, status) => {
+      const p = m.curproc;
+      const vmspace = p.p_vmspace;
+      l.status = status;
+      if (vmspace === 0) return goto('freed');
+      p.p_vmspace = 0;
+      // The scheduler must not make it current again: its page tables go first.
+      m.sched.curlwp.l_pmap = 0;
+      return call('freed', m.cpu.sym('uvmspace_free'), vmspace);
+    },
+    freed: (m, l) => {
+      m.exit(l.status);
+      return call('never', m.cpu.sym('lwp_exit'));
+    },
+    never: () => done(),
+  }),
+
+  /** (pid or -1, status, options): waits for a child's end. @returns its pid, 0 with WNOHANG while there is none, -ECHILD */
+  sys_wait4: routine(waiting, {
+    start: (_, l, pid, status, options) => {
+      l.pid = pid;
+      l.status = status;
+      l.options = options;
+      return goto('look');
+    },
+    look: (m, l) => {
+      const self = m.curproc.address;
+      const children = m.childrenOf(self).filter((p) => l.pid < 0 || p.p_pid === l.pid);
+      if (children.length === 0) return done(-ECHILD);
+      const ended = children.find((p) => p.p_exited !== 0);
+      if (ended === undefined) {
+        if ((l.options & WNOHANG) !== 0) return done(0);
+        return call('look', m.cpu.sym('tsleep'), m.childChannel(self), 0);
+      }
+      const pid = ended.p_pid;
+      if (l.status !== 0) m.cpu.memory.st32(l.status, statusWord(ended));
+      m.freeProc(ended);
+      return done(pid);
+    },
+  }),
+};

@@ -1,0 +1,213 @@
+/*
+ * Physical pages and kernel memory (uvm_page.c, uvm_km.c). Only pseudo-physical frames are known here, so a restore changes
+ * nothing.
+ *
+ *     pfn 0 … low_end            free at boot (below the kernel)
+ *     low_end … first            kernel image, P2M, start_info, page tables, boot stack
+ *     first … nr_pages           free at boot
+ *
+ *     avail    ranges that were never given out, taken from below
+ *     stack    pages that came back, a stack of u32 in kernel memory that grows with its content
+ *
+ * Programs do not get the last pages: what gives pages back needs some itself.
+ */
+import { type Cpu, KERNBASE, kassert, type Sched } from '@port-xen/kern';
+import type { View } from '@port-xen/layout';
+import {
+  ANON_TABLE,
+  FREE_STACK,
+  NEXTENT,
+  PAGE_SIZE,
+  uvm_data,
+  VM_MIN_KERNEL_ADDRESS,
+} from './uvm-data.ts';
+import type { UvmPmap } from './uvm-kernel.ts';
+
+/** Pages that only the kernel is given. */
+const RESERVE_KERNEL = 40;
+const FREEMIN_MIN = 64;
+/** Of all pages, the share below which the page daemon works. */
+const FREEMIN_SHARE = 64;
+
+export class Pages {
+  readonly cpu: Cpu;
+  readonly data: number;
+  readonly pmap: UvmPmap;
+  readonly sched: Sched;
+
+  constructor(cpu: Cpu, data: number, pmap: UvmPmap, sched: Sched) {
+    this.cpu = cpu;
+    this.data = data;
+    this.pmap = pmap;
+    this.sched = sched;
+  }
+
+  get d(): View<typeof uvm_data>['pages'] {
+    return uvm_data.at(this.cpu.memory, this.data).pages;
+  }
+
+  /**
+   * uvm_page_physload: says which pages are free at boot. The builder mapped some of them; a page with a writable mapping
+   * cannot become a page table, so these are unmapped by {@link unmapFree} once tables can be read.
+   * @param lowEnd pfns [0, lowEnd) are free @param first pfns [first, end) are free
+   */
+  physload(lowEnd: number, first: number, end: number): void {
+    const { d } = this;
+    d.avail_next = first;
+    d.avail_end = end;
+    d.avail2_next = 0;
+    d.avail2_end = lowEnd;
+    d.kernel_next = VM_MIN_KERNEL_ADDRESS;
+    d.freemin = Math.max(FREEMIN_MIN, Math.floor(end / FREEMIN_SHARE));
+    d.freetarg = Math.floor((d.freemin * 3) / 2);
+  }
+
+  /** Takes away the builder's mappings of free pages; they lie at KERNBASE + pa. */
+  unmapFree(): void {
+    const { d } = this;
+    for (const [from, to] of [
+      [d.avail2_next, d.avail2_end],
+      [d.avail_next, d.avail_end],
+    ] as const) {
+      for (let pfn = from; pfn < to && this.pmap.isMapped(KERNBASE + pfn * PAGE_SIZE); pfn++) {
+        this.pmap.kremove(KERNBASE + pfn * PAGE_SIZE);
+      }
+    }
+  }
+
+  /** Free pages. */
+  get free(): number {
+    const { d } = this;
+    return d.nfree + (d.avail_end - d.avail_next) + (d.avail2_end - d.avail2_next);
+  }
+
+  /** What whoever waits for a page sleeps on. */
+  get freeChannel(): number {
+    return this.d.address;
+  }
+
+  /** What the page daemon sleeps on. */
+  get daemonChannel(): number {
+    return this.d.address + 1;
+  }
+
+  /** uvm_pagealloc: a page, its content unspecified. @returns its pfn, -1 when there is none */
+  pageAlloc(): number {
+    const { d } = this;
+    if (d.nfree > 0) {
+      d.nfree--;
+      d.used++;
+      return this.cpu.memory.ld32(FREE_STACK + 4 * d.nfree);
+    }
+    if (d.avail_next < d.avail_end) {
+      d.used++;
+      return d.avail_next++;
+    }
+    if (d.avail2_next < d.avail2_end) {
+      d.used++;
+      return d.avail2_next++;
+    }
+    return -1;
+  }
+
+  /** A page for a program. @returns its pfn, -1 when there are only the kernel's left */
+  pageAllocUser(): number {
+    const { free } = this;
+    if (free <= this.d.freemin) this.sched.wakeup(this.daemonChannel);
+    return this.canSpare(1) ? this.pageAlloc() : -1;
+  }
+
+  /** Whether so many pages can be taken on a program's behalf. */
+  canSpare(pages: number): boolean {
+    return this.free - pages >= RESERVE_KERNEL;
+  }
+
+  /** uvm_pagefree. When the stack has no room for the page, the page becomes its room. */
+  pageFree(pfn: number): void {
+    const { d } = this;
+    d.used--;
+    if (d.nfree === d.free_room) {
+      this.pmap.kenterPa(FREE_STACK + 4 * d.free_room, pfn * PAGE_SIZE, true);
+      d.free_room += PAGE_SIZE / 4;
+      kassert(FREE_STACK + 4 * d.free_room <= ANON_TABLE, 'uvm: too many free pages');
+      return;
+    }
+    this.cpu.memory.st32(FREE_STACK + 4 * d.nfree, pfn);
+    d.nfree++;
+    if (d.waiters > 0) this.sched.wakeup(this.freeChannel);
+  }
+
+  /** uvm_km_alloc(UVM_KMF_WIRED | UVM_KMF_ZERO). @returns the address of `pages` zeroed pages in a row */
+  kmAlloc(pages: number): number {
+    const va = this.kmAllocVa(pages);
+    for (let i = 0; i < pages; i++) this.kmEnter(va + i * PAGE_SIZE);
+    return va;
+  }
+
+  /** Puts a zeroed page at a kernel address. */
+  kmEnter(va: number): void {
+    const pfn = this.pageAlloc();
+    kassert(pfn >= 0, 'uvm: out of memory for kernel pages');
+    this.pmap.clearPage(pfn * PAGE_SIZE);
+    this.pmap.kenterPa(va, pfn * PAGE_SIZE, true);
+  }
+
+  /** uvm_km_free. */
+  kmFree(va: number, pages: number): void {
+    for (let i = 0; i < pages; i++) {
+      const pa = this.pmap.extract(0, va + i * PAGE_SIZE);
+      kassert(pa >= 0, 'uvm: expected a mapped kernel page');
+      this.pmap.kremove(va + i * PAGE_SIZE);
+      this.pageFree(pa / PAGE_SIZE);
+    }
+    this.#freeVa(va, pages);
+  }
+
+  /** uvm_km_alloc(UVM_KMF_VAONLY): addresses without pages, from the first extent that is long enough. */
+  kmAllocVa(pages: number): number {
+    const { d } = this;
+    for (let i = 0; i < d.nextent; i++) {
+      const e = d.extents.at(i);
+      if (e.pages < pages) continue;
+      const { va } = e;
+      e.va = va + pages * PAGE_SIZE;
+      e.pages -= pages;
+      if (e.pages === 0) this.#dropExtent(i);
+      return va;
+    }
+    const va = d.kernel_next;
+    d.kernel_next = va + pages * PAGE_SIZE;
+    kassert(d.kernel_next <= FREE_STACK, 'uvm: the kernel map is full');
+    return va;
+  }
+
+  /** Joins what is freed with the extents next to it. When the table is full, the addresses are lost. */
+  #freeVa(start: number, count: number): void {
+    const { d } = this;
+    let va = start;
+    let pages = count;
+    for (let i = d.nextent - 1; i >= 0; i--) {
+      const e = d.extents.at(i);
+      if (e.va + e.pages * PAGE_SIZE !== va && va + pages * PAGE_SIZE !== e.va) continue;
+      va = Math.min(va, e.va);
+      pages += e.pages;
+      this.#dropExtent(i);
+    }
+    if (va + pages * PAGE_SIZE === d.kernel_next) {
+      d.kernel_next = va;
+      return;
+    }
+    if (d.nextent === NEXTENT) return;
+    const e = d.extents.at(d.nextent++);
+    e.va = va;
+    e.pages = pages;
+  }
+
+  #dropExtent(i: number): void {
+    const { d } = this;
+    const last = d.extents.at(--d.nextent);
+    const e = d.extents.at(i);
+    e.va = last.va;
+    e.pages = last.pages;
+  }
+}

@@ -1,0 +1,115 @@
+/*
+ * The page daemon (uvm_pdaemon.c): writes pages of programs to the swap device while memory is short.
+ *
+ *     hand ─► anons in turn: in a page, not wired, not on its way ─► a cluster of up to eleven, as many as one request moves
+ *     cluster: unmapped everywhere, busy, slots in a row ─► written ─► pages free
+ *
+ * Whoever touches a page on its way waits until it has arrived. A domain may be saved meanwhile: the write is the driver's to
+ * finish or to issue again, and what is to be done after it is on this lwp's stack.
+ */
+import { call, done, goto, leaf, NLWP, routine, type Text } from '@port-xen/kern';
+import { array, struct, u32, type View } from '@port-xen/layout';
+import type { Uvm } from './uvm.ts';
+import { AN_BUSY, type Anon, PAGE_SIZE } from './uvm-data.ts';
+import { PAGER_CLUSTER } from './uvm-fault.ts';
+
+/** Ticks that the daemon rests when there is nothing that it could write. */
+const REST_TICKS = 5;
+
+const daemon = struct('uvm_pageout_locals', {
+  count: u32,
+  slot: u32,
+  cluster: array(u32, PAGER_CLUSTER),
+});
+
+type Locals = View<typeof daemon>;
+
+const isCandidate = (anon: Anon): boolean =>
+  anon.an_ref > 0 && anon.an_page !== 0 && anon.an_wire === 0 && (anon.an_flags & AN_BUSY) === 0;
+
+/** Takes the next anons that can go. */
+const gather = (m: Uvm, l: Locals): void => {
+  const { d } = m.anons;
+  l.count = 0;
+  const { slot, count } = m.swap.alloc(PAGER_CLUSTER);
+  for (let looked = 0; looked < d.nanon && l.count < count; looked++) {
+    const index = d.hand % d.nanon;
+    d.hand = index + 1;
+    if (!isCandidate(m.anons.at(index))) continue;
+    l.cluster.set(l.count++, index);
+  }
+  for (let i = l.count; i < count; i++) m.swap.free(slot + i);
+  l.slot = slot;
+};
+
+/** Nobody reaches the pages any more but the device. */
+const send = (m: Uvm, l: Locals): void => {
+  const { d } = m.swap;
+  for (let i = 0; i < l.count; i++) {
+    const index = l.cluster.get(i);
+    const anon = m.anons.at(index);
+    m.maps.unmapAnon(index);
+    anon.an_flags |= AN_BUSY;
+    anon.an_swslot = l.slot + i + 1;
+    m.pmap.kenterPa(d.pager_map + i * PAGE_SIZE, (anon.an_page - 1) * PAGE_SIZE, false);
+  }
+  d.sw_busy += l.count;
+  d.sw_pageouts += l.count;
+};
+
+/** What was written needs no page; what could not be written keeps it. */
+const arrive = (m: Uvm, l: Locals, written: boolean): void => {
+  const { d } = m.swap;
+  for (let i = 0; i < l.count; i++) {
+    const index = l.cluster.get(i);
+    const anon = m.anons.at(index);
+    m.pmap.kremove(d.pager_map + i * PAGE_SIZE);
+    if (written) {
+      m.pages.pageFree(anon.an_page - 1);
+      anon.an_page = 0;
+    } else {
+      m.swap.free(anon.an_swslot - 1);
+      anon.an_swslot = 0;
+    }
+    m.anons.settle(index);
+  }
+  d.sw_busy -= l.count;
+};
+
+export const pdaemonText: Text<Uvm> = {
+  /** (cdev, size): pages go to this device from now on. @returns how many it has room for */
+  uvm_swap_on: leaf((m, cdev, size) => {
+    const { d } = m.swap;
+    d.pager_map = m.pages.kmAllocVa(PAGER_CLUSTER + NLWP + 1);
+    const slots = m.swap.on(cdev, size);
+    m.kern.sched.create('pagedaemon', m.cpu.sym('uvm_pageout'), 0);
+    return slots;
+  }),
+
+  uvm_pageout: routine(daemon, {
+    rest: (m) => {
+      const { d, free, daemonChannel } = m.pages;
+      if (free > d.freemin) return call('work', m.cpu.sym('tsleep'), daemonChannel, 0);
+      return goto('work');
+    },
+    work: (m, l) => {
+      if (m.pages.free >= m.pages.d.freetarg) return goto('rest');
+      gather(m, l);
+      if (l.count === 0) {
+        return call('work', m.cpu.sym('tsleep'), m.pages.daemonChannel, REST_TICKS);
+      }
+      send(m, l);
+      const { d } = m.swap;
+      const dev = m.kern.cdevsw.at(d.sw_cdev);
+      const length = l.count * PAGE_SIZE;
+      return call('sent', dev.d_write, dev.d_softc, l.slot * PAGE_SIZE, d.pager_map, length);
+    },
+    sent: (m, l, result) => {
+      const written = result === l.count * PAGE_SIZE;
+      if (!written) m.kern.msgbuf.printf(`pagedaemon: swap write failed: ${result}\n`);
+      arrive(m, l, written);
+      return written ? goto('work') : call('work', m.cpu.sym('tsleep'), m.pages.daemonChannel, 100);
+    },
+    never: () => done(),
+  }),
+};
