@@ -8,6 +8,8 @@
  */
 import type { Socket } from 'node:net';
 import {
+  decodeMessage,
+  HEADER_SIZE,
   MessageDecoder,
   OutgoingQueue,
   type Outlet,
@@ -26,6 +28,7 @@ export class SocketConnection {
   /** What came and is not handled yet, because the client does not read. */
   #held: Uint8Array = new Uint8Array(0);
   #flushing = false;
+  #taking = false;
   /** A successor is about to take over: nothing goes out any more. */
   #leaving = false;
 
@@ -98,7 +101,15 @@ export class SocketConnection {
     this.#socket.destroy();
   }
 
+  /** Handles what came, and then sends in one piece what comes of it. */
   #take(bytes: Uint8Array): void {
+    this.#taking = true;
+    this.#handle(bytes);
+    this.#taking = false;
+    this.#flush();
+  }
+
+  #handle(bytes: Uint8Array): void {
     let at = 0;
     while (at < bytes.length) {
       const waiting = this.#queue.length + this.#socket.writableLength;
@@ -107,9 +118,13 @@ export class SocketConnection {
         this.#socket.pause();
         return;
       }
-      const end = Math.min(bytes.length, at + this.#decoder.wanted);
-      const message = this.#decoder.take(bytes.subarray(at, end));
-      at = end;
+      let message = this.#decoder.idle ? decodeMessage(bytes, at) : undefined;
+      if (message !== undefined) at += HEADER_SIZE + message.payload.length;
+      else {
+        const end = Math.min(bytes.length, at + this.#decoder.wanted);
+        message = this.#decoder.take(bytes.subarray(at, end));
+        at = end;
+      }
       if (this.#decoder.broken || this.#socket.destroyed) {
         this.close();
         return;
@@ -119,7 +134,7 @@ export class SocketConnection {
   }
 
   #flushSoon(): void {
-    if (this.#flushing) return;
+    if (this.#flushing || this.#taking) return;
     this.#flushing = true;
     queueMicrotask(() => {
       this.#flushing = false;

@@ -17,7 +17,7 @@ export { DEFAULT_QUOTAS, type Quotas } from './quotas.ts';
 export type { SocketState } from './state-save.ts';
 export { decodeState, encodeState, type StatePeer, type StateRecord } from './state-stream.ts';
 export { StoreClient } from './store-client.ts';
-export { encodeMessage, HEADER_SIZE, type Message, MessageDecoder } from './wire.ts';
+export { decodeMessage, encodeMessage, HEADER_SIZE, type Message, MessageDecoder } from './wire.ts';
 export { type ErrorName, XenstoreError } from './xenstore-error.ts';
 export {
   type Counters,

@@ -83,6 +83,8 @@ export class OutgoingQueue {
 
   /** Everything that waits, in one piece, and how much of it is the rest of a message that has begun to go out. */
   pending(): { readonly bytes: Uint8Array; readonly partial: number } {
+    const only = this.#queue.length === 1 ? this.#queue[0] : undefined;
+    if (only !== undefined && this.#offset === 0) return { bytes: only.bytes, partial: 0 };
     const bytes = new Uint8Array(this.#bytes);
     let at = 0;
     for (let i = this.#head; i < this.#queue.length; i++) {

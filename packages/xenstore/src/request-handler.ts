@@ -14,6 +14,8 @@ import { NodeRequests } from './node-requests.ts';
 import type { Quotas } from './quotas.ts';
 import { REQUESTS } from './request-table.ts';
 import { Store } from './store.ts';
+import { StoreView } from './store-view.ts';
+import type { View } from './view.ts';
 import { Watches } from './watches.ts';
 import type { Message } from './wire.ts';
 import type { ErrorName } from './xenstore-error.ts';
@@ -29,6 +31,7 @@ export class RequestHandler implements Daemon, DomainHost {
   readonly quotas: Quotas;
   readonly domains: DomainTable;
   logging = false;
+  readonly #view: View = new StoreView(this.store, this.announcements);
   readonly #sim: Sim;
   #nextConnection = 1;
   #nextOrder = 1;
@@ -110,7 +113,7 @@ export class RequestHandler implements Daemon, DomainHost {
     const id = request.noTransaction ? 0 : message.transactionId;
     const transaction = id === 0 ? undefined : connection.transactions.get(id);
     if (id !== 0 && transaction === undefined) return 'ENOENT';
-    const view = transaction ?? this.store.view(this.announcements);
+    const view = transaction ?? this.#view;
     return {
       daemon: this,
       connection,

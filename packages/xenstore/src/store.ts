@@ -7,8 +7,9 @@ import { namesOf } from './path.ts';
 import type { Permission, Permissions, Subject } from './permissions.ts';
 import type { Quotas } from './quotas.ts';
 import { countOwners, nodeAt, StoreNode, walk, withNodeAt, withoutNodeAt } from './store-node.ts';
+import { StoreView } from './store-view.ts';
 import type { Transaction } from './transaction.ts';
-import type { Change, View } from './view.ts';
+import type { View } from './view.ts';
 import type { ErrorName } from './xenstore-error.ts';
 
 const DOM0: Permissions = Object.freeze([Object.freeze({ domid: 0, access: 'n' } as const)]);
@@ -20,6 +21,8 @@ export interface Announcer {
   changed(path: string, node: StoreNode | undefined, exact: boolean, before?: Permissions): void;
   removing(path: string, node: StoreNode): void;
 }
+
+const SILENT: Announcer = { changed: () => undefined, removing: () => undefined };
 
 /** The nodes, and what is known about them without looking. */
 export class Store {
@@ -59,27 +62,6 @@ export class Store {
     return permissions.some(isStale)
       ? permissions.map((entry, i) => (isStale(entry, i) ? { ...entry, stale: true } : entry))
       : permissions;
-  }
-
-  /** The view of a request outside transactions: what it changes is in the store, and announced, at once. */
-  view(announcer: Announcer): View {
-    const store = this;
-    return {
-      get root() {
-        return store.root;
-      },
-      set root(root: StoreNode) {
-        store.root = root;
-      },
-      draw: () => store.draw(),
-      note: () => true,
-      permissionsOf: (node) => store.permissionsOf(node),
-      nodesOf: (domid) => store.nodesOf(domid),
-      charge: (domid, nodes) => store.accounts.add(domid, 'nodes', nodes),
-      keep: (_change: Change, _subject: Subject) => undefined,
-      changed: (path, node, exact, before) => announcer.changed(path, node, exact, before),
-      removing: (path, node) => announcer.removing(path, node),
-    };
   }
 
   /** A view on which changes can be tried: nothing of them is kept, counted or announced. */
@@ -129,7 +111,7 @@ export class Store {
       for (const [domid, nodes] of transaction.charges) this.accounts.add(domid, 'nodes', nodes);
     } else {
       if (transaction.conflictsWith(this.root)) return 'EAGAIN';
-      const silent = this.view({ changed: () => undefined, removing: () => undefined });
+      const silent = new StoreView(this, SILENT);
       for (const { change, subject: maker } of transaction.changes) apply(silent, change, maker);
     }
     for (const { path, exact, before } of transaction.due()) {

@@ -19,6 +19,7 @@ export interface Message {
   readonly requestId: number;
   /** Unsigned 32-bit; 0 outside transactions. */
   readonly transactionId: number;
+  /** Whoever handles a request copies what is kept of it. */
   readonly payload: Uint8Array;
 }
 
@@ -57,6 +58,23 @@ export const encodeMessage = (
   return bytes;
 };
 
+/**
+ * The message that begins at `at`, if it is there entirely and not too long; its payload is a part of `bytes`, not a copy.
+ * What it does not give is for a {@link MessageDecoder}.
+ */
+export const decodeMessage = (bytes: Uint8Array, at: number): Message | undefined => {
+  const start = at + HEADER_SIZE;
+  if (start > bytes.length) return undefined;
+  const length = load32(bytes, at + 12);
+  if (length > XENSTORE_PAYLOAD_MAX || start + length > bytes.length) return undefined;
+  return {
+    type: load32(bytes, at),
+    requestId: load32(bytes, at + 4),
+    transactionId: load32(bytes, at + 8),
+    payload: bytes.subarray(start, start + length),
+  };
+};
+
 /** Cuts a stream of bytes into messages. */
 export class MessageDecoder {
   readonly #header = new Uint8Array(HEADER_SIZE);
@@ -64,6 +82,11 @@ export class MessageDecoder {
   #filled = 0;
   /** A header announced more than XENSTORE_PAYLOAD_MAX bytes: the stream cannot be followed any further. */
   broken = false;
+
+  /** No message has begun. */
+  get idle(): boolean {
+    return this.#payload === undefined && this.#filled === 0 && !this.broken;
+  }
 
   /** How many bytes are wanted before anything else can happen; 0 when the stream is broken. */
   get wanted(): number {
@@ -82,7 +105,7 @@ export class MessageDecoder {
 
   /**
    * Takes `bytes`, at most {@link wanted} of them.
-   * @returns the message that they complete; it owns its payload
+   * @returns the message that they complete
    */
   take(bytes: Uint8Array): Message | undefined {
     const into = this.#payload ?? this.#header;
