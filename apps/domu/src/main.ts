@@ -10,6 +10,7 @@ import { Command } from 'commander';
 import { worldCommands } from './control/world-commands.ts';
 import { createCommand } from './create-command.ts';
 import { demoCommand } from './demo-command.ts';
+import { questionCommand } from './questions/question-command.ts';
 import { restoreCommand } from './restore-command.ts';
 import { UserError } from './user-error.ts';
 
@@ -26,6 +27,7 @@ const program = new Command('domu')
 createCommand(program);
 restoreCommand(program);
 demoCommand(program);
+questionCommand(program);
 worldCommands(program);
 
 // Somebody closed the pipe that stdout is: there is nobody left to tell.

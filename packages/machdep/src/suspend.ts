@@ -89,6 +89,8 @@ export const suspendText: Text<Machdep> = {
     },
     back: (m, l, cancelled) => {
       l.cancelled = cancelled === 0 ? 0 : 1;
+      // A frame of the host that was: nothing keeps it.
+      l.start_info_mfn = 0;
       const mfn = Math.floor(m.startOfDay.sharedInfoMa / PAGE_SIZE);
       m.pmap.kreplaceMa(m.kern.spl.sharedInfo, mfn, true);
       m.pmap.mapRecursive();

@@ -1,0 +1,182 @@
+/*
+ * What the questions are answered from: a domain that boots, works, is saved, and goes on on another host of another world, in one
+ * process, with its memory looked at wherever it matters:
+ *
+ *     boot ── work ── suspended ▢ ── saved ──▶ restored ▢ ── unpaused ── resumed ▢ ── done
+ *
+ * Hosts give out frames from disjoint slots, so a frame number says by itself which host it is of.
+ */
+import type { TextEngine } from '@port-xen/kern';
+import type { DomainConfig } from '@port-xen/toolstack';
+import { type Engine, RIP } from '@port-xen/vcpu';
+import type { BlockStore } from '@port-xen/xbdback';
+import { type Guest, makeGuest } from '../guest.ts';
+import { completeHost } from '../host-options.ts';
+import { World } from '../world.ts';
+import { type Memory, snapshot } from './snapshot.ts';
+
+const SLOTS = [41, 42] as const;
+const SEED = 2008;
+const MEMORY_MIB = 16;
+const DISK_SECTORS = 4096;
+/** Requests after which it is saved: in the midst of its work. */
+const REQUESTS = 20;
+const RESUMED = 'domain resumed\n';
+
+/** A hypercall and the life in which it was made. */
+export interface Made {
+  readonly life: 0 | 1;
+  /** Number and arguments, as they were traced. */
+  readonly call: readonly (number | string)[];
+}
+
+/** All that was seen of the two lives. */
+export interface Lives {
+  readonly guest: Guest;
+  readonly worlds: readonly [World, World];
+  /** When the domain had suspended, before the toolstack touched anything. */
+  readonly suspended: Still;
+  /** When the toolstack had restored it, before it ran. */
+  readonly restored: Still;
+  /** When it had resumed, and its disk was served again. */
+  readonly resumed: Still;
+  readonly hypercalls: readonly Made[];
+  /** Entry points of the kernel that ran in each life, with how often. */
+  readonly entries: readonly [ReadonlyMap<string, number>, ReadonlyMap<string, number>];
+}
+
+/** A disk whose sectors say their number. */
+const numberedDisk = (): BlockStore => ({
+  sectors: DISK_SECTORS,
+  read: (sector, into) => {
+    for (let at = 0; at < into.length; at += 4) into[at] = (sector + at) & 0xff;
+  },
+  write: () => {
+    throw new Error('the disk is read-only');
+  },
+  flush: () => {},
+  close: () => {},
+});
+
+const CONFIG: DomainConfig = {
+  name: 'question',
+  uuid: '20080612-0000-4000-8000-717565737469',
+  maxVcpus: 1,
+  availVcpus: [0],
+  maxMem_kib: MEMORY_MIB * 1024,
+  targetMem_kib: MEMORY_MIB * 1024,
+  cmdline: 'init=sha256 /dev/xbd0',
+  disks: [{ pdevPath: 'numbered', vdev: 'xvda', format: 'raw', readwrite: false }],
+  nics: [],
+  onPoweroff: 'destroy',
+  onReboot: 'restart',
+  onWatchdog: 'destroy',
+  onCrash: 'destroy',
+  onSoftReset: 'soft_reset',
+};
+
+/** What is looked at while the domain stands still. */
+export interface Still {
+  readonly memory: Memory;
+  readonly sharedInfo: Uint8Array;
+  readonly context: Uint8Array;
+}
+
+const lookAt = ({ hv }: World, domid: number): Still => ({
+  memory: snapshot(hv, domid),
+  sharedInfo: hv.memory.frameBytes(hv.domctl.getDomainInfo(domid).sharedInfoMfn).slice(),
+  context: hv.domctl.getVcpuContext(domid, 0),
+});
+
+/** Lives the two lives. */
+export const liveTwice = (): Lives => {
+  const guest = makeGuest(false);
+  const entries: [Map<string, number>, Map<string, number>] = [new Map(), new Map()];
+  const hypercalls: Made[] = [];
+  const printed = ['', ''];
+  const make = (life: 0 | 1): World => {
+    const world: World = new World({
+      seed: SEED + life,
+      host: completeHost({ disjoint: true }, SEED + life, SLOTS[life]),
+      guestMemory_mib: MEMORY_MIB,
+      engine: watchedEngine(
+        guest.engine,
+        () => world.sim.now_ns,
+        (symbol) => {
+          entries[life].set(symbol, (entries[life].get(symbol) ?? 0) + 1);
+        },
+      ),
+      kernel: guest.elf,
+      openDisk: numberedDisk,
+      console: (_, bytes) => {
+        printed[life] += Buffer.from(bytes).toString('latin1');
+      },
+    });
+    world.sim.trace.listen((kind, _, particulars) => {
+      if (kind === 'hypercall') hypercalls.push({ life, call: [...particulars] });
+    });
+    return world;
+  };
+
+  const here = make(0);
+  const domid = here.xl.create(CONFIG, guest.elf);
+  here.sim.runUntil(() => here.xbdback.completed >= REQUESTS);
+  const chunks: Uint8Array[] = [];
+  let still: Still | undefined;
+  let outcome: Error | null | undefined;
+  const sink = {
+    write: (some: readonly Uint8Array[]) => {
+      still ??= lookAt(here, domid);
+      chunks.push(...some.map((chunk) => chunk.slice()));
+    },
+  };
+  here.xl.save(domid, sink, {}, (error) => {
+    outcome = error;
+  });
+  here.sim.runUntil(() => outcome !== undefined);
+  if (outcome instanceof Error) throw outcome;
+  if (still === undefined) throw new Error('the save wrote nothing');
+
+  const there = make(1);
+  const image = Buffer.concat(chunks);
+  let at = 0;
+  const { domid: again } = there.xl.restore({
+    read: (into) => {
+      const part = image.subarray(at, at + into.length);
+      into.set(part);
+      at += part.length;
+      return part.length;
+    },
+  });
+  const restored = lookAt(there, again);
+  there.xl.unpause(again);
+  there.sim.runUntil(() => printed[1]?.includes(RESUMED) === true && there.xbdback.completed > 0);
+  return {
+    guest,
+    worlds: [here, there],
+    suspended: still,
+    restored,
+    resumed: lookAt(there, again),
+    hypercalls,
+    entries,
+  };
+};
+
+/** Runs an engine an instruction at a time, and tells the entry points of the kernel that it comes to. */
+const watchedEngine = (
+  engine: TextEngine,
+  now_ns: () => number,
+  onEntry: (symbol: string) => void,
+): Engine => {
+  const names = new Map([...engine.image.symbols].map(([name, address]) => [address, name]));
+  return {
+    run: (vcpu, budget_ns) => {
+      const end_ns = now_ns() + budget_ns;
+      do {
+        const symbol = names.get(vcpu.registers.get(RIP));
+        if (symbol !== undefined && !symbol.includes('.')) onEntry(symbol);
+        engine.run(vcpu, 1);
+      } while (now_ns() < end_ns && !vcpu.stop);
+    },
+  };
+};

@@ -1,0 +1,21 @@
+import { globSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+import { withOutput } from '../src/questions/pages.ts';
+import { ANSWERS } from '../src/questions/question-command.ts';
+import { liveTwice } from '../src/questions/two-lives.ts';
+
+const docs = fileURLToPath(new URL('../../../docs/questions/', import.meta.url));
+const lives = liveTwice();
+
+test.each(globSync('[135]-*.md', { cwd: docs }))('%s shows what its command prints', (name) => {
+  const page = readFileSync(docs + name, 'utf8');
+  const now = withOutput(page, (question) => ANSWERS[question]?.(lives) ?? '');
+  expect(page, 'run `npm run pnpm -- pages` and read what changed').toBe(now);
+});
+
+test('nothing that names a frame of the old host is left after the resume', () => {
+  const answer = ANSWERS['1']?.(lives) ?? '';
+  expect(answer).toContain('P2M frame list');
+  expect(answer).not.toContain('left behind');
+});
