@@ -1,17 +1,21 @@
 /*
- * Start of day, and what keeps a test kernel going: ticks from Xen's periodic timer, commands from the host.
+ * Start of day, and what keeps a test kernel going: ticks, commands from the host.
  */
 import {
   __HYPERVISOR_callback_op,
+  __HYPERVISOR_set_timer_op,
   __HYPERVISOR_set_trap_table,
   __HYPERVISOR_stack_switch,
+  __HYPERVISOR_vcpu_op,
   CALLBACKOP_register,
   CALLBACKTYPE_event,
   callback_register,
   FLAT_KERNEL_CS,
   FLAT_KERNEL_SS,
   start_info,
+  VCPUOP_stop_periodic_timer,
   VIRQ_TIMER,
+  vcpu_time_info,
   xencons_interface,
 } from '@port-xen/abi';
 import {
@@ -44,6 +48,7 @@ const TRAPS: readonly (readonly [vector: number, error: boolean])[] = [
   [14, true],
 ];
 const OUT_SIZE = 2048;
+const TICK_NS = 10_000_000;
 
 const note = ({ base }: TestMachine): void => {
   const { d, cpu, startInfo: si } = base;
@@ -93,11 +98,28 @@ export const sayWhere = ({ base }: TestMachine): void => {
   );
 };
 
-export const startTicks = ({ base, parts }: TestMachine): void => {
+/** Nanoseconds since Xen started, exact enough for ticks. */
+const systemTime_ns = ({ base }: TestMachine): number => {
+  const { time } = base.kern.spl.vcpuInfo;
+  const stamp = time.address + vcpu_time_info.offset.tsc_timestamp;
+  const { memory } = base.cpu;
+  const delta = base.cpu.tscSince(memory.ld32(stamp), memory.ld32(stamp + 4));
+  const elapsed = delta * 2 ** time.tsc_shift;
+  return time.system_time + Math.floor((elapsed * time.tsc_to_system_mul) / 2 ** 32);
+};
+
+const armTick = (m: TestMachine): void => {
+  m.base.cpu.hypercall(__HYPERVISOR_set_timer_op, systemTime_ns(m) + TICK_NS);
+};
+
+export const startTicks = (m: TestMachine): void => {
+  const { base, parts } = m;
   const port = parts.evtchn.bindVirq(VIRQ_TIMER);
   parts.evtchn.setHandler(port, base.cpu.sym('test_tick'), 0, IPL_SCHED, 'clock');
   parts.evtchn.enable(port);
   base.d.timer_port = port;
+  base.cpu.hypercall(__HYPERVISOR_vcpu_op, VCPUOP_stop_periodic_timer, base.cpu.id, 0);
+  armTick(m);
 };
 
 const booting = struct('test_boot_locals', { hypervisor: i64, pad: u64 });
@@ -158,7 +180,10 @@ export const startText: Text<TestMachine> = {
     },
   }),
 
-  test_tick: leaf((m) => m.base.kern.callout.hardclock()),
+  test_tick: leaf((m) => {
+    m.base.kern.callout.hardclock();
+    armTick(m);
+  }),
 
   /** What was printed, into the console ring; what it has no room for stays in the message buffer. */
   test_print: leaf((m) => {
