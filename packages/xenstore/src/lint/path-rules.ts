@@ -79,7 +79,9 @@ const FRONT_ENDS: readonly PathRule[] = [
   ['~/device/vbd/$DEVID/feature-persistent', 'FLAG', 'w'],
   // N
   ['~/device/vif/$DEVID/mac', 'MAC_ADDRESS', 'w'],
-  ['~/device/vif/$DEVID/mtu,multi-queue-num-queues', 'INTEGER', 'w'],
+  ['~/device/vif/$DEVID/mtu', 'INTEGER', 'r'],
+  ['~/device/vif/$DEVID/multi-queue-num-queues', 'INTEGER', 'w'],
+  ['~/device/vif/$DEVID/vifname', 'STRING', 'w'],
   ['~/device/vif/$DEVID/tx-ring-ref,rx-ring-ref', 'GNTREF', 'w'],
   ['~/device/vif/$DEVID/event-channel-tx,event-channel-rx', 'EVTCHN', 'w'],
   ['~/device/vif/$DEVID/request-rx-copy,feature-rx-notify,feature-sg', 'FLAG', 'w'],
