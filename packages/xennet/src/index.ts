@@ -1,0 +1,11 @@
+export type { NetworkStack, StackIfnet, StackMbuf, StackMbufs } from './network-stack.ts';
+export { Xennet } from './xennet.ts';
+export { NXENNET, xennet_data, xennet_softc } from './xennet-data.ts';
+export type {
+  XennetBus,
+  XennetKern,
+  XennetParts,
+  XennetPmap,
+  XennetUvm,
+} from './xennet-parts.ts';
+export { xennetText } from './xennet-text.ts';

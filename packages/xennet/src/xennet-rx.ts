@@ -1,0 +1,207 @@
+/*
+ * Reception: every slot of the ring has a page of its own, granted to the back end for as long as it is connected. What it has
+ * put there is copied into mbufs, and the slot is posted again.
+ *
+ *     rx ring: all slots posted ─► back end fills pages ─► response: slot, bytes used ─► copied ─► stack
+ *                    ▲──────────────────── posted again ◄──────────────────────────────────┘
+ *
+ * A response is copied once and only the copy is looked at; so are the bytes, since the back end may write to the page at any
+ * time. A packet in several slots must be there as a whole: a back end publishes it as a whole.
+ */
+import {
+  NETRXF_csum_blank,
+  NETRXF_data_validated,
+  NETRXF_extra_info,
+  NETRXF_more_data,
+  netif_extra_info,
+  netif_rx_request,
+  netif_rx_response,
+  XEN_NETIF_EXTRA_FLAG_MORE,
+  XEN_NETIF_EXTRA_TYPE_HASH,
+  XEN_NETIF_MAX_TX_SIZE,
+} from '@port-xen/abi';
+import { PAGE_SIZE } from '@port-xen/kern';
+import { M_CSUM_VALIDATED } from '@port-xen/netinet';
+import { FrontRing } from '@port-xen/ring';
+import { XENGNT_NO_ENTRY } from '@port-xen/xengnt';
+import { ETHER_ADDR_LEN, NET_RX_RING_SIZE, type XennetSoftc, xennet_softc } from './xennet-data.ts';
+import { mfnAt, type XennetParts } from './xennet-parts.ts';
+import type { Breach } from './xennet-tx.ts';
+
+const ETHER_HDR_LEN = 14;
+/** Virtual time of a slot, beyond the macro-instruction that deals with it. */
+const SLOT_NS = 300;
+
+/** What a response says. */
+interface Response {
+  readonly slot: number;
+  readonly id: number;
+  readonly offset: number;
+  readonly flags: number;
+  readonly status: number;
+}
+
+/** The receive half of the driver. */
+export class XennetRx {
+  readonly parts: XennetParts;
+  readonly breach: Breach;
+
+  constructor(parts: XennetParts, breach: Breach) {
+    this.parts = parts;
+    this.breach = breach;
+  }
+
+  ring(sc: XennetSoftc): FrontRing {
+    return new FrontRing(this.parts.cpu.memory, sc.address + xennet_softc.offset.sc_rx_ring);
+  }
+
+  /** References are none of ours: at attach, and in a restored domain. */
+  init(sc: XennetSoftc): void {
+    for (let i = 0; i < NET_RX_RING_SIZE; i++) sc.sc_rx_gntrefs.set(i, XENGNT_NO_ENTRY);
+  }
+
+  /** Grants every page that is not granted. @returns false when there are not enough references */
+  grantPages(sc: XennetSoftc): boolean {
+    const { xengnt, xenbus } = this.parts;
+    const otherend = xenbus.otherendIdOf(sc.sc_xbusd);
+    for (let i = 0; i < NET_RX_RING_SIZE; i++) {
+      if (sc.sc_rx_gntrefs.get(i) !== XENGNT_NO_ENTRY) continue;
+      const mfn = mfnAt(this.parts, sc.sc_rx_pages + i * PAGE_SIZE);
+      const gref = xengnt.grantAccess(otherend, mfn, false);
+      if (gref === XENGNT_NO_ENTRY) return false;
+      sc.sc_rx_gntrefs.set(i, gref);
+    }
+    return true;
+  }
+
+  /** The back end has closed: grants are taken back, except those that it still uses. */
+  revokePages(sc: XennetSoftc): void {
+    const { xengnt } = this.parts;
+    for (let i = 0; i < NET_RX_RING_SIZE; i++) {
+      const gref = sc.sc_rx_gntrefs.get(i);
+      if (gref === XENGNT_NO_ENTRY || xengnt.inUse(gref)) continue;
+      xengnt.revokeAccess(gref);
+      sc.sc_rx_gntrefs.set(i, XENGNT_NO_ENTRY);
+    }
+  }
+
+  /** Posts every slot that is not posted. */
+  post(sc: XennetSoftc): void {
+    const { cpu, evtchn } = this.parts;
+    const ring = this.ring(sc);
+    if (ring.free === 0) return;
+    while (ring.free > 0) {
+      const slot = ring.ring.req_prod_pvt % NET_RX_RING_SIZE;
+      const request = netif_rx_request.at(cpu.memory, ring.nextRequest());
+      request.id = slot;
+      request.gref = sc.sc_rx_gntrefs.get(slot);
+    }
+    if (ring.pushRequests()) evtchn.notify(sc.sc_evtchn);
+  }
+
+  /** xennet_handler's half: takes what was received, and posts its slots again. */
+  receive(sc: XennetSoftc): void {
+    const ring = this.ring(sc);
+    do {
+      for (let r = this.#next(ring); r !== undefined; r = this.#next(ring)) {
+        this.#packet(sc, ring, r);
+      }
+      this.post(sc);
+    } while (ring.finalCheckForResponses());
+    if (ring.overflown) this.breach(sc, 'more receive responses than requests');
+  }
+
+  #next(ring: FrontRing): Response | undefined {
+    const slot = ring.ring.rsp_cons % NET_RX_RING_SIZE;
+    const at = ring.nextResponse();
+    if (at === undefined) return undefined;
+    const { cpu } = this.parts;
+    cpu.spend(SLOT_NS);
+    const { id, offset, flags, status } = netif_rx_response.at(cpu.memory, at);
+    return { slot, id, offset, flags, status };
+  }
+
+  /** A packet that starts with `first`: to the stack, or an input error. */
+  #packet(sc: XennetSoftc, ring: FrontRing, first: Response): void {
+    const { stack } = this.parts;
+    const ifp = stack.parts.ifnets.at(sc.sc_ifp);
+    const bytes = this.#gather(sc, ring, first);
+    if (bytes === undefined || bytes.length < ETHER_HDR_LEN) {
+      ifp.if_ierrors++;
+      return;
+    }
+    // A bridge floods what it does not know the place of: that is nobody's error.
+    if (!isFor(bytes, sc.sc_enaddr)) return;
+    const m = stack.parts.mbufs.fromBytes(bytes);
+    if (m === 0) {
+      ifp.if_ierrors++;
+      return;
+    }
+    const good = (first.flags & (NETRXF_data_validated | NETRXF_csum_blank)) !== 0;
+    stack.parts.mbufs.at(m).m_csum = good ? M_CSUM_VALIDATED : 0;
+    stack.etherInput(sc.sc_ifp, m);
+  }
+
+  /** Takes all slots of a packet, and copies what is in them. @returns nothing when anything is wrong with one */
+  #gather(sc: XennetSoftc, ring: FrontRing, first: Response): Uint8Array | undefined {
+    let good = (first.flags & NETRXF_extra_info) === 0 || this.#extras(sc, ring);
+    const pieces: Uint8Array[] = [];
+    let length = 0;
+    for (let r: Response | undefined = first; ; r = this.#next(ring)) {
+      if (r === undefined) {
+        this.breach(sc, 'a packet that does not end');
+        return undefined;
+      }
+      const piece = this.#piece(sc, r);
+      if (piece === undefined) good = false;
+      else pieces.push(piece);
+      length += piece?.length ?? 0;
+      if ((r.flags & NETRXF_more_data) === 0) break;
+    }
+    if (!good || length > XEN_NETIF_MAX_TX_SIZE) return undefined;
+    const bytes = new Uint8Array(length);
+    let at = 0;
+    for (const piece of pieces) {
+      bytes.set(piece, at);
+      at += piece.length;
+    }
+    return bytes;
+  }
+
+  #piece(sc: XennetSoftc, { slot, id, offset, status }: Response): Uint8Array | undefined {
+    if (id !== slot || offset + status > PAGE_SIZE) {
+      this.breach(sc, `a response of id ${id}, ${status} bytes from ${offset} on, in slot ${slot}`);
+      return undefined;
+    }
+    if (status < 0) return undefined;
+    const piece = new Uint8Array(status);
+    this.parts.cpu.memory.read(sc.sc_rx_pages + slot * PAGE_SIZE + offset, piece);
+    return piece;
+  }
+
+  /** Slots of extra information after a packet's first. @returns whether the packet can be understood all the same */
+  #extras(sc: XennetSoftc, ring: FrontRing): boolean {
+    let good = true;
+    for (let more = true; more; ) {
+      const at = ring.nextResponse();
+      if (at === undefined) {
+        this.breach(sc, 'extra information that does not end');
+        return false;
+      }
+      const { type, flags } = netif_extra_info.at(this.parts.cpu.memory, at);
+      more = (flags & XEN_NETIF_EXTRA_FLAG_MORE) !== 0;
+      // A hash can be done without. What else there is needs a feature that was not offered.
+      if (type === XEN_NETIF_EXTRA_TYPE_HASH) continue;
+      this.breach(sc, `extra information of type ${type}`);
+      good = false;
+    }
+    return good;
+  }
+}
+
+/** Whether a frame is for this address or for a group. */
+const isFor = (frame: Uint8Array, address: Uint8Array): boolean => {
+  if (((frame[0] as number) & 1) !== 0) return true;
+  for (let i = 0; i < ETHER_ADDR_LEN; i++) if (frame[i] !== address[i]) return false;
+  return true;
+};

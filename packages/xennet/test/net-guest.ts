@@ -1,0 +1,89 @@
+import type { Frame, Port } from '@port-xen/bridge';
+import { TestGuest, type TestGuestOptions } from '@tooling/guest-testbed';
+import { createHost, type HostOptions, type TestHost } from '@tooling/testbed';
+import { netKernel } from './kernel.ts';
+
+export const MAC = '00:16:3e:00:00:01';
+const NIC = { devid: 0, mac: MAC, bridge: 'xenbr0' };
+
+/** A host on whose bridge there is somebody who listens. */
+export interface Lan {
+  readonly host: TestHost;
+  readonly peer: Port;
+  /** What the peer heard, in order. */
+  readonly heard: Frame[];
+}
+
+export const lan = (options: Partial<HostOptions> = {}): Lan => {
+  const host = createHost({ mib: 32, ...options });
+  const heard: Frame[] = [];
+  const peer = host.xenbr0.attach('peer', { receive: (frame) => heard.push(frame) });
+  return { host, peer, heard };
+};
+
+/** A domain with an interface that is up, and what it hears and says. */
+export class NetGuest {
+  readonly guest: TestGuest;
+  lan: Lan;
+
+  constructor(
+    options: TestGuestOptions & { readonly on?: Partial<HostOptions>; readonly mtu?: number } = {},
+  ) {
+    const { on = {}, mtu, ...rest } = options;
+    this.lan = lan(on);
+    const nic = { ...NIC, ...(mtu !== undefined && { mtu }) };
+    const config = { nics: [nic], ...rest.config };
+    this.guest = new TestGuest(netKernel(), { ...rest, host: this.lan.host, config });
+    this.settle();
+  }
+
+  get host(): TestHost {
+    return this.lan.host;
+  }
+
+  call(symbol: string, ...args: readonly number[]): number {
+    return this.guest.call(`test_${symbol}`, ...args);
+  }
+
+  /** Lets 50 ms pass: enough for a handshake, or for what is in the cables. */
+  settle(): void {
+    this.host.runFor(50e6);
+  }
+
+  /** Restores a save file on the next host, which may be different in what it can do. */
+  restore(image: Uint8Array, on: Partial<HostOptions> = {}): void {
+    this.lan = lan({ slot: (this.host.hv.slot + 1) % 64, ...on });
+    this.guest.restore(image, { host: this.lan.host });
+    this.settle();
+  }
+
+  move(on: Partial<HostOptions> = {}): void {
+    this.restore(this.guest.save(), on);
+  }
+
+  /** What the peer heard since this was asked last: lengths. */
+  heard(): number[] {
+    this.settle();
+    return this.lan.heard.splice(0).map(({ bytes }) => bytes.length);
+  }
+
+  /** A frame from the peer to the interface. */
+  tell(length: number, checksum: Frame['checksum'] = 'none', to = 1): Uint8Array {
+    const bytes = Uint8Array.from({ length }, (_, i) => (i * 7) & 255);
+    bytes.set([0, 0x16, 0x3e, 0, 0, to, 0, 0x16, 0x3e, 0, 0, 9, 0x88, 0xb5]);
+    this.lan.peer.send({ bytes, checksum });
+    return bytes;
+  }
+
+  /** The last frames received: length, M_CSUM_*, sum of the bytes. */
+  received(count: number): [length: number, csum: number, sum: number][] {
+    this.settle();
+    const total = this.call('received');
+    return Array.from({ length: count }, (_, i) => {
+      const place = total - count + i;
+      return [this.call('length', place), this.call('csum', place), this.call('sum', place)];
+    });
+  }
+}
+
+export const sumOf = (bytes: Uint8Array): number => bytes.reduce((sum, byte) => sum + byte, 0);
