@@ -10,6 +10,7 @@ import { Command } from 'commander';
 import { worldCommands } from './control/world-commands.ts';
 import { createCommand } from './create-command.ts';
 import { demoCommand } from './demo-command.ts';
+import { imageCommand } from './image/image-command.ts';
 import { questionCommand } from './questions/question-command.ts';
 import { restoreCommand } from './restore-command.ts';
 import { UserError } from './user-error.ts';
@@ -29,6 +30,7 @@ restoreCommand(program);
 demoCommand(program);
 questionCommand(program);
 worldCommands(program);
+imageCommand(program);
 
 // Somebody closed the pipe that stdout is: there is nobody left to tell.
 process.stdout.on('error', () => process.exit(141));

@@ -1,0 +1,150 @@
+/*
+ * All that there is to say about an image, as data: what `image show` prints, and `image show --json` as it is.
+ */
+import { cpu_user_regs, vcpu_guest_context } from '@port-xen/abi';
+import {
+  type P2mReport,
+  p2mReport,
+  type SharedInfoReport,
+  type StartInfoReport,
+  sharedInfoReport,
+  startInfoPfn,
+  startInfoReport,
+} from './domain-report.ts';
+import { GuestMemory } from './guest-memory.ts';
+import { type ImageIndex, type IndexedRecord, NEVER_CAME } from './image-index.ts';
+import { type KernelReport, kernelReport } from './kernel-report.ts';
+import { addressOf, wordAt } from './names.ts';
+import {
+  type ConsoleReport,
+  consoleReport,
+  type StoreReport,
+  storeReport,
+} from './rings-report.ts';
+import type { SavedKernel } from './saved-kernel.ts';
+import { type VcpuReport, vcpuReport } from './vcpu-report.ts';
+
+export interface ImageReport {
+  readonly file: string;
+  readonly size: number;
+  readonly kind: 'xl' | 'libxl' | 'libxc';
+  /** Bytes of the image; what follows is another's. */
+  readonly imageSize: number;
+  readonly streamVersion: number | undefined;
+  readonly xen: string | undefined;
+  /** Why reading ended before the image did. */
+  readonly fault?: string;
+  readonly config?: { readonly format: 'json' | 'cfg'; readonly value: unknown };
+  readonly records: readonly IndexedRecord[];
+  readonly cpuidLeaves: number;
+  readonly msrEntries: number;
+  /** How many pfns there are of each type. */
+  readonly pageTypes: Readonly<Record<string, number>>;
+  readonly tsc?: { mode: number; khz: number; nsec: number; incarnation: number };
+  readonly p2m?: P2mReport;
+  readonly startInfo?: StartInfoReport;
+  readonly sharedInfo?: SharedInfoReport;
+  readonly vcpus: readonly VcpuReport[];
+  readonly store?: StoreReport;
+  readonly console?: ConsoleReport;
+  readonly kernel: KernelReport;
+}
+
+const PAGE_TYPES = new Map([
+  [0, 'ordinary'],
+  [1, 'L1'],
+  [2, 'L2'],
+  [3, 'L3'],
+  [4, 'L4'],
+  [9, 'L1 pinned'],
+  [10, 'L2 pinned'],
+  [11, 'L3 pinned'],
+  [12, 'L4 pinned'],
+  [13, 'broken'],
+  [14, 'to be allocated'],
+  [15, 'no page'],
+  [NEVER_CAME, 'never named'],
+]);
+
+/** The name of a page type. */
+export const pageTypeName = (type: number): string => PAGE_TYPES.get(type) ?? `type ${type}`;
+
+const countTypes = (types: Uint8Array): Readonly<Record<string, number>> => {
+  const counts = new Uint32Array(256);
+  for (const type of types) counts[type] = (counts[type] as number) + 1;
+  return Object.fromEntries(
+    [...PAGE_TYPES]
+      .map(([type, name]) => [name, counts[type] as number])
+      .filter(([, n]) => n !== 0),
+  );
+};
+
+const configOf = (index: ImageIndex): ImageReport['config'] => {
+  const { configText, configFormat } = index;
+  if (configText === undefined || configFormat === undefined) return undefined;
+  if (configFormat === 'cfg') return { format: 'cfg', value: configText };
+  try {
+    return { format: 'json', value: JSON.parse(configText) };
+  } catch {
+    return { format: 'json', value: configText };
+  }
+};
+
+/** The kernel's address space in an image, if it has one. */
+const guestMemory = (index: ImageIndex): GuestMemory | undefined => {
+  const context = index.vcpus.get(0)?.basic;
+  if (context === undefined) return undefined;
+  const root = Number(wordAt(context, vcpu_guest_context.offset.ctrlreg + 24) >> 12n);
+  return new GuestMemory(index, root);
+};
+
+const RSP = vcpu_guest_context.offset.user_regs + cpu_user_regs.offset.rsp;
+
+const stackPointer = (index: ImageIndex): number =>
+  addressOf(wordAt(index.vcpus.get(0)?.basic ?? new Uint8Array(), RSP));
+
+/** What the records show of the guest's pages. */
+const pagesOf = (index: ImageIndex, symbols: SavedKernel['symbols']): Partial<ImageReport> => {
+  const pfn = startInfoPfn(index);
+  const page = pfn === undefined ? undefined : index.page(pfn);
+  if (pfn === undefined || page === undefined) return {};
+  const startInfo = startInfoReport(pfn, page, symbols);
+  const store = index.page(Number(startInfo.store_mfn));
+  const console = index.page(Number(startInfo.console_mfn));
+  return {
+    startInfo,
+    ...(store && { store: storeReport(Number(startInfo.store_mfn), store) }),
+    ...(console && { console: consoleReport(Number(startInfo.console_mfn), console) }),
+  };
+};
+
+const kindOf = (index: ImageIndex): ImageReport['kind'] =>
+  index.xl !== undefined ? 'xl' : index.libxl !== undefined ? 'libxl' : 'libxc';
+
+/** Tells of an image. */
+export const imageReport = (file: string, index: ImageIndex, kernel: SavedKernel): ImageReport => {
+  const { symbols } = kernel;
+  const { domain, fault, tsc, sharedInfoPage, vcpus } = index;
+  const config = configOf(index);
+  const ids = [...vcpus.keys()].sort((a, b) => a - b);
+  return {
+    file,
+    size: index.file.size,
+    kind: kindOf(index),
+    imageSize: index.summary?.size ?? fault?.offset ?? 0,
+    streamVersion: index.image?.version,
+    xen: domain && `${domain.xen_major}.${domain.xen_minor}`,
+    ...(fault && { fault: fault.message }),
+    ...(config && { config }),
+    records: index.records,
+    cpuidLeaves: (index.cpuidLeaves?.length ?? 0) / 24,
+    msrEntries: (index.msrEntries?.length ?? 0) / 16,
+    pageTypes: countTypes(index.types),
+    ...(tsc && { tsc }),
+    ...(index.maxPfn >= 0 && { p2m: p2mReport(index) }),
+    ...pagesOf(index, symbols),
+    ...(sharedInfoPage && { sharedInfo: sharedInfoReport(sharedInfoPage, ids.length) }),
+    vcpus: ids.flatMap((id) => vcpuReport(id, vcpus.get(id) ?? {}, symbols) ?? []),
+    kernel: kernelReport(kernel, guestMemory(index), stackPointer(index)),
+  };
+};
