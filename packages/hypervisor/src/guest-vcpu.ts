@@ -20,7 +20,16 @@ import {
   TRAP_page_fault,
   vcpu_info,
 } from '@port-xen/abi';
-import { isCanonicalAddress, Registers, RIP, type Tsc, type Vcpu } from '@port-xen/vcpu';
+import {
+  isCanonicalAddress,
+  R11,
+  RCX,
+  Registers,
+  RFLAGS,
+  RIP,
+  type Tsc,
+  type Vcpu,
+} from '@port-xen/vcpu';
 import type { Domain } from './domain.ts';
 import { hypercall } from './hypercall.ts';
 import { ARGUMENT_REGISTERS, HypercallArgs } from './hypercall-args.ts';
@@ -28,6 +37,7 @@ import type { MemoryVcpu } from './memory-domain.ts';
 import { Mmu } from './mmu.ts';
 import { DR_CONTROL_RESERVED_ONE, DR_STATUS_RESERVED_ONE } from './processor-state.ts';
 import { Runstate } from './runstate.ts';
+import type { Runner } from './scheduler.ts';
 import { bounceSyscall, deliverException } from './trap.ts';
 import { VcpuTime } from './vcpu-time.ts';
 import { VcpuTimers } from './vcpu-timers.ts';
@@ -49,7 +59,7 @@ export interface TrapEntry {
   readonly address: number;
 }
 
-export class GuestVcpu implements Vcpu, MemoryVcpu {
+export class GuestVcpu implements Vcpu, MemoryVcpu, Runner {
   readonly id: number;
   readonly domain: Domain;
   readonly registers: Registers = new Registers();
@@ -124,7 +134,7 @@ export class GuestVcpu implements Vcpu, MemoryVcpu {
 
   #scheduled = false;
   #running = false;
-  #processor = 0;
+  /** When the slice is over that it has, or was that it had last. */
   #sliceEnd_ns = 0;
   #pollTimer = 0;
   /** NOT_POLLING, ANY_PORT, or the one port. */
@@ -163,6 +173,10 @@ export class GuestVcpu implements Vcpu, MemoryVcpu {
   }
 
   syscall(): void {
+    const { registers: r } = this;
+    // What the instruction does: the address after it, and the flags.
+    r.setPair(RCX, r.low(RIP), r.high(RIP));
+    r.setPair(R11, r.low(RFLAGS), r.high(RFLAGS));
     this.#patience = PATIENCE;
     if (this.kernelMode) hypercall(this);
     else bounceSyscall(this);
@@ -245,23 +259,17 @@ export class GuestVcpu implements Vcpu, MemoryVcpu {
   schedule(): void {
     if (!this.runnable) return;
     if (this.runstate.state >= RUNSTATE_blocked) this.runstate.change(RUNSTATE_runnable);
-    if (this.#scheduled) return;
+    if (this.#scheduled || this.#running) return;
     this.#scheduled = true;
     const { sim, scheduler } = this.domain.xen;
-    const processor = scheduler.pick();
-    this.#processor = processor;
-    sim.at(Math.max(sim.now_ns, scheduler.freeAt(processor)), () => this.#slice());
+    scheduler.enqueue(this, Math.max(sim.now_ns, this.#sliceEnd_ns));
   }
 
-  #slice(): void {
-    const { sim, scheduler } = this.domain.xen;
-    if (this.domain.dying) return;
-    if (scheduler.freeAt(this.#processor) > sim.now_ns) {
-      sim.at(scheduler.freeAt(this.#processor), () => this.#slice());
-      return;
-    }
+  /** It has a processor. */
+  slice(): boolean {
     this.#scheduled = false;
-    if (!this.runnable) return;
+    if (!this.runnable) return false;
+    const { sim, scheduler } = this.domain.xen;
     this.#running = true;
     this.runstate.change(RUNSTATE_running);
     this.runstate.publish();
@@ -274,13 +282,14 @@ export class GuestVcpu implements Vcpu, MemoryVcpu {
     this.domain.xen.enter(this);
     if (this.runnable && !this.stop) this.domain.engine.run(this, budget);
     this.#running = false;
-    scheduler.release(this.#processor, sim.now_ns);
-    if (this.domain.dying) return;
+    this.#sliceEnd_ns = sim.now_ns;
+    if (this.domain.dying) return true;
     this.runstate.change(
       this.blocked ? RUNSTATE_blocked : this.runnable ? RUNSTATE_runnable : RUNSTATE_offline,
     );
     this.runstate.publish();
     this.schedule();
+    return true;
   }
 
   /** vcpu_kick: an event is pending for it. A vCPU that waits goes on, also one that has events masked. */

@@ -1,9 +1,9 @@
 /*
  * SYSCALL in guest-kernel mode (pv_hypercall, xen/arch/x86/pv/hypercall.c): number in rax, arguments in rdi, rsi, rdx, r10, r8,
- * result in rax. SYSCALL leaves the address after it in rcx and rflags in r11.
+ * result in rax.
  */
 import { __HYPERVISOR_iret, __HYPERVISOR_multicall, XEN_ENOSYS, XEN_EPERM } from '@port-xen/abi';
-import { R11, RAX, RCX, RFLAGS, RIP } from '@port-xen/vcpu';
+import { RAX } from '@port-xen/vcpu';
 import type { GuestVcpu } from './guest-vcpu.ts';
 import { dispatch } from './hypercall-table.ts';
 import { iret } from './iret.ts';
@@ -21,8 +21,6 @@ export const hypercall = (vcpu: GuestVcpu): void => {
     r.set(RAX, -XEN_EPERM);
     return;
   }
-  r.setPair(RCX, r.low(RIP), r.high(RIP));
-  r.setPair(R11, r.low(RFLAGS), r.high(RFLAGS));
   if (r.high(RAX) !== 0) {
     r.set(RAX, -XEN_ENOSYS);
     return;

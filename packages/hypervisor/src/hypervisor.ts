@@ -106,7 +106,7 @@ export class Hypervisor {
       wallclock_ns: options.wallclock_ns,
       drift_ppb: options.drift_ppb ?? 0,
     });
-    this.scheduler = new Scheduler(options.processors ?? 1);
+    this.scheduler = new Scheduler(options.sim, options.processors ?? 1);
     this.version = options.xenVersion ?? { major: 4, minor: 17, extra: '.0' };
     this.firstPort = options.firstPort ?? 1;
     this.#nextDomid = options.firstDomid ?? 1;
