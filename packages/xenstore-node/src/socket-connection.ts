@@ -25,6 +25,7 @@ export class SocketConnection {
   readonly #queue = new OutgoingQueue(EVENTS_bytes);
   readonly #decoder = new MessageDecoder();
   readonly #served: ServedConnection;
+  readonly #handled: () => void;
   /** What came and is not handled yet, because the client does not read. */
   #held: Uint8Array = new Uint8Array(0);
   #flushing = false;
@@ -34,14 +35,17 @@ export class SocketConnection {
 
   /**
    * @param serve opens the daemon's side for an outlet
+   * @param handled called when requests of the client have been handled
    * @param onClose called once, when the client is gone
    */
   constructor(
     serve: (outlet: Outlet) => ServedConnection,
     socket: Socket,
+    handled: () => void,
     onClose: (connection: SocketConnection) => void,
   ) {
     this.#socket = socket;
+    this.#handled = handled;
     this.#served = serve({
       reply: (type, requestId, transactionId, payload) => {
         this.#queue.reply(type, requestId, transactionId, payload);
@@ -96,6 +100,12 @@ export class SocketConnection {
     return { id: this.#served.id, socket: this.#socket, input, output, partial };
   }
 
+  /** Goes on after all. What {@link leave} gave of it is still here. */
+  stay(): void {
+    this.#leaving = false;
+    this.#goOn();
+  }
+
   /** Ends the connection at once. */
   close(): void {
     this.#socket.destroy();
@@ -107,6 +117,7 @@ export class SocketConnection {
     this.#handle(bytes);
     this.#taking = false;
     this.#flush();
+    this.#handled();
   }
 
   #handle(bytes: Uint8Array): void {

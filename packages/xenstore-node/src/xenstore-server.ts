@@ -27,6 +27,8 @@ const PATH_MAX_bytes = 107;
 /** Where a successor finds what it takes over: a file with the state, the listening socket, then the clients. */
 const STATE_FD = 3;
 const LISTENER_FD = 4;
+/** How long a client may leave its answers untaken when the server is replaced. */
+const PATIENCE_ms = 1000;
 const PATH_VARIABLE = 'PORT_XEN_XENSTORE_SOCKET';
 
 /**
@@ -40,17 +42,25 @@ export class XenstoreServer {
     this.#attach((outlet) => this.#daemon.serve(0, outlet), socket);
   });
   readonly #connections = new Set<SocketConnection>();
+  readonly #handled: () => void;
 
-  private constructor(path: string, daemon: Xenstored) {
+  private constructor(path: string, daemon: Xenstored, handled: () => void) {
     this.path = path;
     this.#daemon = daemon;
+    this.#handled = handled;
   }
 
   /**
    * Listens at `path`. A socket that a dead server left there is replaced.
+   * @param handled called whenever requests that came through the socket have been handled: a world that rests may have
+   *   something to do then
    * @throws Error when somebody serves there, when something else is there, or the path is too long for a socket
    */
-  static async listen(daemon: Xenstored, path: string): Promise<XenstoreServer> {
+  static async listen(
+    daemon: Xenstored,
+    path: string,
+    handled: () => void = () => undefined,
+  ): Promise<XenstoreServer> {
     const length = Buffer.byteLength(path);
     if (length > PATH_MAX_bytes) {
       throw new Error(
@@ -58,11 +68,16 @@ export class XenstoreServer {
       );
     }
     await clear(path);
-    const server = new XenstoreServer(path, daemon);
+    const server = new XenstoreServer(path, daemon, handled);
     server.#server.listen({ path, backlog: 511 });
     await once(server.#server, 'listening');
     chmodSync(path, 0o600);
     return server;
+  }
+
+  /** Whether this process was started by {@link replaceBy}. */
+  static mustTakeOver(): boolean {
+    return process.env[PATH_VARIABLE] !== undefined;
   }
 
   /**
@@ -100,7 +115,7 @@ export class XenstoreServer {
         };
       },
     });
-    server = new XenstoreServer(path, daemon);
+    server = new XenstoreServer(path, daemon, () => undefined);
     for (const open of waiting) open();
     server.#server.listen({ fd: LISTENER_FD });
     await once(server.#server, 'listening');
@@ -111,9 +126,16 @@ export class XenstoreServer {
   /**
    * Starts `program`, which calls {@link takeOver}, and hands it everything: no client notices, whatever it was in
    * the middle of. A client that does not take its answers for a second is disconnected. This server is done then.
+   * @throws Error when the program cannot be started; this server goes on
    */
   async replaceBy(program: string, args: readonly string[]): Promise<ChildProcess> {
-    await Promise.all([...this.#connections].map((connection) => connection.settle(1000)));
+    const settled = new Set<SocketConnection>();
+    for (;;) {
+      const rest = [...this.#connections].filter((connection) => !settled.has(connection));
+      if (rest.length === 0) break;
+      await Promise.all(rest.map((connection) => connection.settle(PATIENCE_ms)));
+      for (const connection of rest) settled.add(connection);
+    }
     // From here to the end nothing else runs, so no byte comes in or goes out on this side.
     const sockets = new Map<number, SocketState>();
     const handles: Socket[] = [];
@@ -134,6 +156,11 @@ export class XenstoreServer {
       stdio: ['inherit', 'inherit', 'inherit', state, listener, ...handles],
     });
     closeSync(state);
+    if (child.pid === undefined) {
+      for (const connection of this.#connections) connection.stay();
+      const [reason] = await once(child, 'error');
+      throw reason;
+    }
     for (const connection of this.#connections) connection.close();
     // Closing a listening socket removes its path, which is the successor's now.
     renameSync(this.path, stateFile);
@@ -149,7 +176,7 @@ export class XenstoreServer {
   }
 
   #attach(serve: (outlet: Outlet) => ServedConnection, socket: Socket): SocketConnection {
-    const connection = new SocketConnection(serve, socket, (gone) =>
+    const connection = new SocketConnection(serve, socket, this.#handled, (gone) =>
       this.#connections.delete(gone),
     );
     this.#connections.add(connection);

@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process';
+import { type ChildProcess, execFile } from 'node:child_process';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -79,4 +79,48 @@ test('LIVE-2: under load no answer is lost and none comes twice', async () => {
   going = false;
   for (const n of await Promise.all(work)) expect(n).toBeGreaterThanOrEqual(200);
   await Promise.all(clients.map((client) => client.close()));
+});
+
+test("LIVE-3: Debian's xenstore-control has a server replaced, and its watcher goes on", async () => {
+  const control = debianPackage('xen-utils-4.17', '/usr/lib/xen-4.17/bin/xenstore-control');
+  let child: Promise<ChildProcess> | undefined;
+  const { path, server } = await serve({
+    replace: (program, args) => {
+      setImmediate(() => {
+        child = server.replaceBy(program, args);
+      });
+      return undefined;
+    },
+  });
+  onTestFinished(async () => {
+    (await child)?.kill();
+  });
+  const watcher = await XenstoreClient.connect(path);
+  const watch = await watcher.watch('/a');
+  await watch.next();
+  const env = { ...process.env, XENSTORED_PATH: path };
+  await run(control, ['live-update', '-c', successor, process.execPath], { env });
+  expect((await child)?.pid).not.toBe(process.pid);
+  await run('/usr/bin/xenstore-write', ['/a', '1'], { env });
+  expect((await watch.next()).value).toBe('/a');
+  await watcher.close();
+});
+
+test('LIVE-4: when no other process can be started, the server goes on', async () => {
+  const { path, server } = await serve();
+  const client = await XenstoreClient.connect(path);
+  const tx = await client.transactionStart();
+  await client.write('/a', '1', tx);
+  const half = connect(path);
+  await new Promise((resolve) => half.on('connect', resolve));
+  const read = encodeMessage(XS_READ, 5, 0, new TextEncoder().encode('/a\0'));
+  half.write(read.subarray(0, 7));
+  await client.read('/');
+  await expect(server.replaceBy('/no/such/program', [])).rejects.toThrow('ENOENT');
+  await client.transactionEnd(tx, true);
+  half.write(read.subarray(7));
+  const reply = await new Promise<Buffer>((resolve) => half.once('data', resolve));
+  expect(reply.subarray(16).toString()).toBe('1');
+  half.destroy();
+  await client.close();
 });

@@ -5,11 +5,21 @@ import { type StoreNode, walk } from './store-node.ts';
 import type { Watches } from './watches.ts';
 import type { ErrorName } from './xenstore-error.ts';
 
-/** What control commands can ask about. */
+/**
+ * Has another process take over.
+ * @returns why it cannot; otherwise it begins when the request has been answered
+ */
+export type Replace = (program: string, args: readonly string[]) => ErrorName | undefined;
+
+/** What control commands can ask about, and change. */
 export interface Controlled {
   readonly store: Store;
   readonly watches: Watches<Connection>;
-  readonly quotas: Quotas;
+  quotas: Quotas;
+  /** Begins to replace the daemon by `program`; undefined when whoever runs the daemon cannot. */
+  readonly replace: Replace | undefined;
+  /** What `live-update -f` and `-c` named for `live-update -s`. */
+  successor: { program: string | undefined; args: readonly string[] };
   readonly connections: ReadonlyMap<number, Connection>;
   /** Whether each message is told to the trace's story. */
   logging: boolean;
@@ -54,7 +64,15 @@ const memreport: Command = ({ store, watches, connections }) => {
   ].join('\n');
 };
 
-const quota: Command = ({ store, quotas }, [, word]) => {
+const setQuota = (daemon: Controlled, name: string, limit: string): string | ErrorName => {
+  if (!Object.hasOwn(daemon.quotas, name) || !/^\d{1,9}$/.test(limit)) return 'EINVAL';
+  daemon.quotas = { ...daemon.quotas, [name]: Number(limit) };
+  return 'OK';
+};
+
+const quota: Command = (daemon, [, word, name, limit]) => {
+  const { store, quotas } = daemon;
+  if (word === 'set') return setQuota(daemon, name ?? '', limit ?? '');
   if (word === undefined) {
     return Object.entries(quotas)
       .map(([name, limit]) => `${name}: ${limit}\n`)
@@ -65,10 +83,27 @@ const quota: Command = ({ store, quotas }, [, word]) => {
   return `Domain ${word}:\nnodes: ${nodes}\nwatches: ${watches}\ntransactions: ${transactions}\n`;
 };
 
+/** As Xen's xenstore-control sends it: `-f FILE`, `-c ARGUMENTS`, `-s` with -F and -t TIMEOUT to begin, `-a` to give up. */
+const liveUpdate: Command = (daemon, [, option, word]) => {
+  if (daemon.replace === undefined) return 'ENOSYS';
+  const { program } = daemon.successor;
+  if (option === '-f' && word !== undefined) {
+    daemon.successor = { program: word, args: [] };
+  } else if (option === '-c' && word !== undefined && program !== undefined) {
+    daemon.successor = { program, args: word.split(' ').filter((part) => part !== '') };
+  } else if (option === '-a') {
+    daemon.successor = { program: undefined, args: [] };
+  } else if (option === '-s' && program !== undefined) {
+    return daemon.replace(program, daemon.successor.args) ?? 'OK';
+  } else return 'EINVAL';
+  return 'OK';
+};
+
 const help: Command = () => `${[...COMMANDS.keys()].join('\n')}\n`;
 
 const COMMANDS: ReadonlyMap<string, Command> = new Map([
   ['check', check],
+  ['live-update', liveUpdate],
   ['log', log],
   ['memreport', memreport],
   ['quota', quota],

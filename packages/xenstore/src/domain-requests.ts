@@ -14,7 +14,8 @@ export const introduce = (call: Call): Answer => {
   const words = stringsOf(call.payload, 3);
   if (words.length < 3) return 'EINVAL';
   const [domid, mfn, port] = words.map(leadingNumber) as [number, number, number];
-  if (port <= 0 || domid < 0 || domid >= DOMID_SELF) return 'EINVAL';
+  if (port <= 0) return 'EINVAL';
+  if (domid < 0 || domid >= DOMID_SELF || !call.daemon.domains.exists(domid)) return 'ENOENT';
   return call.daemon.domains.introduce(domid, mfn, port);
 };
 

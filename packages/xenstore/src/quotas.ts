@@ -1,6 +1,6 @@
 /*
- * What one unprivileged domain may take. Dom0 and what is connected to a socket is not limited by these, but every
- * node is counted for its owner, whoever made it.
+ * What one unprivileged domain may take. Dom0 and what is connected to a socket is limited only where a limit says so, but
+ * every node is counted for its owner, whoever made it.
  */
 
 /** Limits per unprivileged domain. Defaults are those of C xenstored 4.17. */
@@ -13,7 +13,7 @@ export interface Quotas {
   readonly watches: number;
   /** Open transactions: the request that would go beyond one more than this is refused (as in C). */
   readonly transactions: number;
-  /** Nodes one transaction may touch. */
+  /** Nodes one transaction may touch. Of changes it may make four times as many; writes of one node count once. */
   readonly transactionNodes: number;
   /** Entries in a node's permissions. */
   readonly permissions: number;
@@ -21,6 +21,10 @@ export interface Quotas {
   readonly outstanding: number;
   /** Bytes of events waiting for a reader; an event beyond is dropped and counted. */
   readonly queuedBytes: number;
+  /** Watches of one connection, dom0's too. */
+  readonly connectionWatches: number;
+  /** Open transactions of one connection, dom0's too. */
+  readonly connectionTransactions: number;
   /** Bytes of a path, /local/domain/N/ not counted; for dom0 too. */
   readonly pathLength: number;
 }
@@ -34,5 +38,7 @@ export const DEFAULT_QUOTAS: Quotas = Object.freeze({
   permissions: 5,
   outstanding: 20,
   queuedBytes: 2_621_440,
+  connectionWatches: 65_536,
+  connectionTransactions: 1024,
   pathLength: 2048,
 });

@@ -7,7 +7,7 @@ import type { Sim } from '@port-xen/sim';
 import { Announcements } from './announcements.ts';
 import type { Answer, Call, Daemon } from './call.ts';
 import { Connection, type Outlet } from './connection.ts';
-import { controlAnswer } from './control.ts';
+import { type Controlled, controlAnswer, type Replace } from './control.ts';
 import { type DomainHost, type DomainOptions, DomainTable } from './domain-table.ts';
 import { latin1, payloadOf } from './latin1.ts';
 import { NodeRequests } from './node-requests.ts';
@@ -23,12 +23,14 @@ import type { ErrorName } from './xenstore-error.ts';
 const OK = payloadOf(['OK']);
 
 /** The daemon's tables, and what is done to them for a message. */
-export class RequestHandler implements Daemon, DomainHost {
+export class RequestHandler implements Daemon, DomainHost, Controlled {
   readonly store: Store = new Store();
   readonly watches: Watches<Connection> = new Watches();
   readonly announcements: Announcements = new Announcements(this.store, this.watches);
   readonly connections: Map<number, Connection> = new Map();
-  readonly quotas: Quotas;
+  quotas: Quotas;
+  readonly replace: Replace | undefined;
+  successor: Controlled['successor'] = { program: undefined, args: [] };
   readonly domains: DomainTable;
   logging = false;
   readonly #view: View = new StoreView(this.store, this.announcements);
@@ -36,8 +38,9 @@ export class RequestHandler implements Daemon, DomainHost {
   #nextConnection = 1;
   #nextOrder = 1;
 
-  constructor(quotas: Quotas, options: DomainOptions) {
+  constructor(quotas: Quotas, options: DomainOptions, replace: Replace | undefined) {
     this.quotas = quotas;
+    this.replace = replace;
     this.#sim = options.sim;
     this.domains = new DomainTable(options, this);
   }

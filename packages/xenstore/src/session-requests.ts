@@ -6,8 +6,12 @@ import { type Answer, type Call, nodePath, onlyString } from './call.ts';
 import type { Connection } from './connection.ts';
 import { bytesOf, payloadOf, stringsOf } from './latin1.ts';
 import { isSpecial } from './path.ts';
+import type { Quotas } from './quotas.ts';
 import { Transaction } from './transaction.ts';
 import { Watch } from './watches.ts';
+
+/** Nodes a transaction of dom0's may touch: more than it has reason to, and less than fills memory. */
+const DOM0_TRANSACTION_NODES = 1_048_576;
 
 const keyOf = (path: string, token: string): string => `${path}\0${token}`;
 
@@ -31,6 +35,7 @@ export const watch = (call: Call): Answer => {
   if (connection.watches.has(key)) return 'EEXIST';
   const { watches } = daemon.store.accounts.of(connection.domid);
   if (!connection.privileged && watches > daemon.quotas.watches) return 'E2BIG';
+  if (connection.watches.size >= daemon.quotas.connectionWatches) return 'E2BIG';
   setWatch(call.daemon, connection, path, token, relative, depth);
   call.afterwards = () => connection.outlet.event(wanted, token);
   return undefined;
@@ -71,12 +76,17 @@ export const resetWatches = (call: Call): Answer => {
   return undefined;
 };
 
+/** How many nodes a transaction of the connection may touch. */
+export const transactionLimit = (connection: Connection, quotas: Quotas): number =>
+  connection.privileged ? DOM0_TRANSACTION_NODES : quotas.transactionNodes;
+
 /** XS_TRANSACTION_START: gives the number that the requests of the transaction carry. */
 export const transactionStart = (call: Call): Answer => {
   const { connection, daemon } = call;
   if (call.transaction !== undefined) return 'EBUSY';
   const { transactions } = daemon.store.accounts.of(connection.domid);
   if (!connection.privileged && transactions > daemon.quotas.transactions) return 'ENOSPC';
+  if (connection.transactions.size >= daemon.quotas.connectionTransactions) return 'ENOSPC';
   while (
     connection.nextTransactionId === 0 ||
     connection.transactions.has(connection.nextTransactionId)
@@ -85,8 +95,10 @@ export const transactionStart = (call: Call): Answer => {
   }
   const id = connection.nextTransactionId;
   connection.nextTransactionId = (id + 1) >>> 0;
-  const limit = connection.privileged ? Number.POSITIVE_INFINITY : daemon.quotas.transactionNodes;
-  connection.transactions.set(id, new Transaction(id, daemon.store, limit));
+  connection.transactions.set(
+    id,
+    new Transaction(id, daemon.store, transactionLimit(connection, daemon.quotas)),
+  );
   daemon.store.accounts.add(connection.domid, 'transactions', 1);
   return payloadOf([`${id}`]);
 };

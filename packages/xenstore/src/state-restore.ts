@@ -7,7 +7,7 @@ import type { Connection } from './connection.ts';
 import { isNodePath, isSpecial, namesOf, pathOf } from './path.ts';
 import type { Permissions } from './permissions.ts';
 import type { RequestHandler } from './request-handler.ts';
-import { setWatch } from './session-requests.ts';
+import { setWatch, transactionLimit } from './session-requests.ts';
 import type { StatePeer, StateRecord } from './state-stream.ts';
 import { nodeAt, StoreNode, withNodeAt } from './store-node.ts';
 import { Transaction } from './transaction.ts';
@@ -41,8 +41,10 @@ export const restoreState = (
   // A transaction starts from the nodes of the store, which are all there when the first one of a transaction comes.
   const begin = (): void => {
     for (const { connection, id } of begun.splice(0)) {
-      const transaction = new Transaction(id, daemon.store, Number.POSITIVE_INFINITY);
-      connections.get(connection)?.transactions.set(id, transaction);
+      const owner = connections.get(connection);
+      if (owner === undefined) continue;
+      const limit = transactionLimit(owner, daemon.quotas);
+      owner.transactions.set(id, new Transaction(id, daemon.store, limit));
     }
   };
   for (const record of records) {
@@ -62,7 +64,7 @@ export const restoreState = (
       case 'node':
         if (record.connection === 0) {
           restoreNode(daemon, record, bare);
-          bare = false;
+          if (!isSpecial(record.path)) bare = false;
           break;
         }
         begin();

@@ -1,11 +1,12 @@
 /*
  * The state of a xenstored as bytes (docs/designs/xenstore-migration.md, tools/xenstored/xenstore_state.h): what one
- * daemon hands to the one that replaces it. A header in big-endian, then records, each padded to 8 bytes:
+ * daemon hands to the one that replaces it. A header in big-endian, then records, each padded to 8 bytes, the
+ * padding counted, as C xenstored does:
  *
  *     "xenstore"  version u32  flags u32 (bit 0: the rest is big-endian)      | type u32  length u32  body ... |
  *
  *     1 GLOBAL   socket fd i32, event channel fd i32 (-1: none)
- *     2 CONN     id u32, type u16 (0 ring, 1 socket), pad u16, spec 8 B (domid u16, target u16, port u32 | fd i32),
+ *     2 CONN     id u32, type u16 (0 ring, 1 socket), pad u16, spec 8 B (domid u16, target u16 or DOMID_INVALID, port u32 | fd i32),
  *                in u16, part u16, out u32, then `in` bytes half read and `out` bytes not yet sent, of which `part`
  *                are the rest of a message that has begun to go out
  *     3 WATCH    connection u32, path length u16, token length u16, path, token (lengths with the NUL)
@@ -17,6 +18,7 @@
  *
  * A record refers only to what came before it. Read as hostile: every length and count is checked before it is used.
  */
+import { DOMID_INVALID } from '@port-xen/abi';
 import { latin1, payloadOf } from './latin1.ts';
 import type { Access, Permission, Permissions } from './permissions.ts';
 import { StateReader, StateWriter } from './state-words.ts';
@@ -25,7 +27,6 @@ const IDENT = 'xenstore';
 const [END, GLOBAL, CONN, WATCH, TA, NODE, GLOBAL_QUOTA, DOMAIN, WATCH2] = [
   0, 1, 2, 3, 4, 5, 6, 7, 8,
 ] as const;
-const NO_TARGET = 0xffff;
 
 /** Who a connection is. */
 export type StatePeer =
@@ -62,7 +63,7 @@ export type StateRecord =
   | { readonly type: 'transaction'; readonly connection: number; readonly id: number }
   | {
       readonly type: 'node';
-      /** 0 for a node of the store. */
+      /** 0 for a node of the store, which is `written`. */
       readonly connection: number;
       readonly transaction: number;
       readonly access: 'read' | 'read-self' | 'written' | 'removed';
@@ -88,7 +89,7 @@ const bodyOf = (record: StateRecord): readonly [type: number, body: StateWriter]
       if (peer.kind === 'ring')
         body
           .u16(peer.domid)
-          .u16(peer.target ?? NO_TARGET)
+          .u16(peer.target ?? DOMID_INVALID)
           .u32(peer.port);
       else body.u32(peer.fd).u32(0);
       body.u16(input.length).u16(record.partial).u32(output.length);
@@ -109,7 +110,7 @@ const bodyOf = (record: StateRecord): readonly [type: number, body: StateWriter]
       const { permissions } = record;
       body.u32(record.connection).u32(record.transaction);
       body.u16(record.path.length + 1).u16(record.value.length);
-      body.u16(ACCESS[record.access]).u16(permissions.length);
+      body.u16(record.connection === 0 ? 0 : ACCESS[record.access]).u16(permissions.length);
       for (const { access, domid, stale } of permissions) {
         body
           .u8(access.charCodeAt(0))
@@ -129,7 +130,8 @@ export const encodeState = (records: readonly StateRecord[]): Uint8Array => {
   for (const byte of [0, 0, 0, newer ? 2 : 1, 0, 0, 0, 0]) stream.u8(byte);
   for (const record of records) {
     const [type, body] = bodyOf(record);
-    stream.u32(type).u32(body.length).bytes(body.done()).align();
+    const bytes = body.align().done();
+    stream.u32(type).u32(bytes.length).bytes(bytes);
   }
   return stream.u32(END).u32(0).done();
 };
@@ -175,7 +177,7 @@ const recordIn = (type: number, body: StateReader): StateRecord | undefined => {
       if (partial > output) throw body.error(`a part of at most ${output} bytes`, `${partial}`);
       const peer: StatePeer =
         kind === 0
-          ? { kind: 'ring', domid, target: target === NO_TARGET ? undefined : target, port }
+          ? { kind: 'ring', domid, target: target === DOMID_INVALID ? undefined : target, port }
           : { kind: 'socket', fd: domid | (target << 16) };
       return {
         type: 'connection',
@@ -210,7 +212,7 @@ const recordIn = (type: number, body: StateReader): StateRecord | undefined => {
       ];
       const permissions = permissionsIn(body, count);
       const path = textIn(body, pathLength);
-      const access = accessIn(bits);
+      const access = connection === 0 ? 'written' : accessIn(bits);
       const value = body.bytes(valueLength);
       return { type: 'node', connection, transaction, access, path, value, permissions };
     }

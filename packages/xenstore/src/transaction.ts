@@ -16,6 +16,9 @@ import type { Permissions, Subject } from './permissions.ts';
 import { nodeAt, type StoreNode, walk } from './store-node.ts';
 import { type Change, SEES_CHILDREN, SEES_SELF, SEES_SUBTREE, type View } from './view.ts';
 
+/** How many changes a transaction may keep for each node that it may touch. */
+const CHANGES_PER_NODE = 4;
+
 /** What a transaction has to do with one node. */
 interface Access {
   sees: number;
@@ -50,12 +53,14 @@ export class Transaction implements View {
   /** It is known to conflict, from before the daemon was replaced. */
   doomed = false;
   readonly base: StoreNode;
-  readonly changes: { readonly change: Change; readonly subject: Subject }[] = [];
+  readonly changes: { change: Change; readonly subject: Subject }[] = [];
   /** Nodes by owner that it adds to the store. */
   readonly charges = new Map<number, number>();
   readonly #store: TransactionStore;
   readonly #accesses = new Map<string, Access>();
   readonly #limit: number;
+  /** Where in `changes` a node got its value, if it was not removed since: a further value takes that one's place. */
+  readonly #values = new Map<string, number>();
 
   /** @param limit how many nodes it may touch */
   constructor(id: number, store: TransactionStore, limit: number) {
@@ -97,7 +102,19 @@ export class Transaction implements View {
   }
 
   keep(change: Change, subject: Subject): void {
-    this.changes.push({ change, subject });
+    const { kind, names } = change;
+    if (kind === 'remove') this.#values.clear();
+    if (kind === 'write' || kind === 'create') {
+      const path = names.join('/');
+      const earlier = this.changes[this.#values.get(path) ?? -1];
+      if (kind === 'write' && earlier !== undefined) {
+        earlier.change = { ...earlier.change, value: change.value } as Change;
+        return;
+      }
+      this.#values.set(path, this.changes.length);
+    }
+    if (this.changes.length >= CHANGES_PER_NODE * this.#limit) this.failed = true;
+    else this.changes.push({ change, subject });
   }
 
   changed(path: string, node: StoreNode, exact: boolean, before?: Permissions): void {

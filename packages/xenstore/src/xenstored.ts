@@ -8,6 +8,7 @@ import type { Sim } from '@port-xen/sim';
 import type { Account } from './accounts.ts';
 import type { Observer } from './announcements.ts';
 import type { Connection, Outlet } from './connection.ts';
+import type { Replace } from './control.ts';
 import type { MappedRing } from './domain-table.ts';
 import { LocalPort } from './local-client.ts';
 import type { Permissions } from './permissions.ts';
@@ -36,6 +37,8 @@ export interface XenstoredOptions {
   readonly onRelease?: (domid: number) => void;
   /** Whether Xen knows a domain: what does not exist cannot be made an owner. Without it, every domain exists. */
   readonly domainExists?: (domid: number) => boolean;
+  /** Has another process take over, at a `live-update` control command. Without it, that is answered with ENOSYS. */
+  readonly replace?: Replace;
   /** What becomes of the nodes of a domain that is gone: removed (the default, as C xenstored does), or dom0's. */
   readonly orphans?: 'remove' | 'adopt';
 }
@@ -102,6 +105,7 @@ export class Xenstored {
         domainExists: options.domainExists,
         orphans: options.orphans ?? 'remove',
       },
+      options.replace,
     );
   }
 

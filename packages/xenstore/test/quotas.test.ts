@@ -91,4 +91,43 @@ describe('quotas', () => {
       expect(() => guest.read('data')).toThrow('closed');
     }
   });
+
+  test('QUOTA-6: a transaction that changes one node for ever keeps its last value only', () => {
+    const world = makeWorld();
+    const guest = guestOf(world, 1);
+    const tx = guest.transactionStart();
+    guest.write('a', 'first', tx);
+    const before = process.memoryUsage();
+    for (let i = 0; i < 100_000; i++) guest.write('a', `${i} ${'x'.repeat(1900)}`, tx);
+    const after = process.memoryUsage();
+    const grown = after.heapUsed + after.arrayBuffers - before.heapUsed - before.arrayBuffers;
+    expect(grown).toBeLessThan(100e6);
+    world.dom0.write('/elsewhere', '');
+    guest.transactionEnd(tx, true);
+    expect(guest.read('a')).toBe(`99999 ${'x'.repeat(1900)}`);
+  });
+
+  test('QUOTA-7: a transaction that makes and removes for ever ends with ENOMEM', () => {
+    const world = makeWorld({ quotas: { transactionNodes: 10 } });
+    const guest = guestOf(world, 1);
+    const tx = guest.transactionStart();
+    for (let i = 0; i < 100; i++) {
+      guest.write('a', `${i}`, tx);
+      guest.rm('a', tx);
+    }
+    expect(codeOf(() => guest.transactionEnd(tx, true))).toBe('ENOMEM');
+    expect(account(world, 1)).toEqual({ nodes: 1, watches: 0, transactions: 0 });
+  });
+
+  test("QUOTA-8: one connection, dom0's too, has watches and transactions without number no more than another", () => {
+    const quotas = { connectionWatches: 3, connectionTransactions: 2 };
+    const { daemon } = makeWorld({ quotas });
+    const [one, two] = [daemon.connect(0), daemon.connect(0)];
+    for (let i = 0; i < 3; i++) one.watch('/a', `${i}`);
+    expect(codeOf(() => one.watch('/a', '3'))).toBe('E2BIG');
+    for (let i = 0; i < 2; i++) one.transactionStart();
+    expect(codeOf(() => one.transactionStart())).toBe('ENOSPC');
+    two.watch('/a', '0');
+    two.transactionStart();
+  });
 });

@@ -9,6 +9,7 @@ import {
   type StateRecord,
   Xenstored,
 } from '../src/index.ts';
+import { C_STATE } from './c-state.ts';
 import { codeOf, Guest, makeWorld } from './world.ts';
 
 const text = fc.string({ unit: fc.constantFrom('a', 'b', '/', '-'), maxLength: 20 });
@@ -46,7 +47,7 @@ const record: fc.Arbitrary<StateRecord> = fc.oneof(
   fc.record({ type: fc.constant('transaction'), connection: word, id: word }),
   fc.record({
     type: fc.constant('node'),
-    connection: word,
+    connection: fc.integer({ min: 1, max: 0xffffffff }),
     transaction: word,
     access: fc.constantFrom('read', 'read-self', 'written', 'removed'),
     path: text,
@@ -206,5 +207,29 @@ describe('state stream', () => {
     const again = new OutgoingQueue(1000);
     again.restore(rest);
     expect(again.pending().bytes).toEqual(rest);
+  });
+
+  test('STATE-7: what C xenstored wrote is read, and written as it was', () => {
+    expect(encodeState(decodeState(C_STATE))).toEqual(C_STATE);
+    const sockets: number[] = [];
+    const replies: string[] = [];
+    const { sim } = makeWorld();
+    const daemon = Xenstored.restore({ sim }, C_STATE, {
+      ...noSuccessor,
+      socket: (fd, _input, output) => {
+        sockets.push(fd);
+        if (output.length > 0) replies.push(String.fromCharCode(...output.subarray(16)));
+        return { reply: () => undefined, event: () => true };
+      },
+    });
+    expect([sockets, replies]).toEqual([[8, 9], ['OK\0']]);
+    expect(daemon.counters().watches).toBe(1);
+    const dom0 = daemon.connect(0);
+    expect([dom0.read('/a'), dom0.read('/b/c')]).toEqual(['1', 'two words']);
+    expect(dom0.getPermissions('/b')).toEqual([
+      { domid: 0, access: 'n' },
+      { domid: 5, access: 'r' },
+    ]);
+    expect(codeOf(() => daemon.connect(5).read('/b'))).toBe('EACCES');
   });
 });
