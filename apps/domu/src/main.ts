@@ -14,6 +14,7 @@ import { imageCommand } from './image/image-command.ts';
 import { questionCommand } from './questions/question-command.ts';
 import { restoreCommand } from './restore-command.ts';
 import { UserError } from './user-error.ts';
+import { xenstoredCommand } from './xenstored-command.ts';
 
 /** What is told in a sentence: the user's errors, and what the machine and the tools refuse. */
 const TOLD = [UserError, ToolstackError, StreamError, FrameError, XenError, XenstoreError];
@@ -31,6 +32,7 @@ demoCommand(program);
 questionCommand(program);
 worldCommands(program);
 imageCommand(program);
+xenstoredCommand(program);
 
 // Somebody closed the pipe that stdout is: there is nobody left to tell.
 process.stdout.on('error', () => process.exit(141));
