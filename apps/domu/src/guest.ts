@@ -1,6 +1,6 @@
 import { TextEngine } from '@port-xen/kern';
 import { buildId } from './build-id.ts';
-import { kernelFile, kernelImage } from './kernel.ts';
+import { type KernelVariant, kernelFile, kernelImage } from './kernel.ts';
 
 /** The kernel that every domU here runs: its ELF file, and the engine for its text. */
 export interface Guest {
@@ -10,8 +10,8 @@ export interface Guest {
 }
 
 /** @param amnesia throw the kernel's objects away before every macro-instruction */
-export const makeGuest = (amnesia: boolean): Guest => {
+export const makeGuest = (amnesia: boolean, variant: KernelVariant = {}): Guest => {
   const id = buildId();
-  const image = kernelImage(id);
+  const image = kernelImage(id, variant);
   return { elf: kernelFile(image), engine: new TextEngine(image, { amnesia }), buildId: id };
 };

@@ -7,6 +7,7 @@ import { Evtchn, evtchn_data, evtchnText, upcallText } from '@port-xen/evtchn';
 import {
   type Cpu,
   elfFile,
+  type Kern,
   KernelImage,
   type KernelSpec,
   kernLinked,
@@ -57,14 +58,23 @@ const at = (data: Readonly<Record<string, number>>, module: string): number => {
   return address;
 };
 
-const link = (cpu: Cpu, data: Readonly<Record<string, number>>): Linked => {
+/** How a kernel differs from the one that is run by default. */
+export interface KernelVariant {
+  /** The clock's class. */
+  readonly clock?: typeof Clock;
+  /** More modules, and their objects by module name. */
+  readonly modules?: KernelSpec['modules'];
+  readonly link?: (kern: Kern, data: Readonly<Record<string, number>>) => Linked;
+}
+
+const link = (cpu: Cpu, data: Readonly<Record<string, number>>, variant: KernelVariant): Linked => {
   const kern = linkKern(cpu, data);
   const pmap = new Pmap(cpu, at(data, 'pmap'), kern);
   const uvm = new Uvm(cpu, at(data, 'uvm'), pmap, kern);
   const evtchn = new Evtchn(cpu, at(data, 'evtchn'), kern);
   const xengnt = new Xengnt(cpu, at(data, 'xengnt'), kern, pmap);
   const startOfDay = new StartOfDay(cpu, at(data, 'machdep'), kern.args);
-  const clock = new Clock(cpu, at(data, 'clock'), kern, evtchn);
+  const clock = new (variant.clock ?? Clock)(cpu, at(data, 'clock'), kern, evtchn);
   const console = new Xencons(cpu, at(data, 'xencons'), kern, evtchn);
   const p2mFrameList = new P2mFrameList(cpu, at(data, 'p2mFrameList'), pmap, kern.spl.sharedInfo);
   const xenbus = new Xenbus(cpu, at(data, 'xenbus'), kern, evtchn, startOfDay, DRIVERS);
@@ -95,10 +105,11 @@ const link = (cpu: Cpu, data: Readonly<Record<string, number>>): Linked => {
     xbd,
     p2mFrameList,
     machdep,
+    ...variant.link?.(kern, data),
   };
 };
 
-const spec: KernelSpec = {
+const specOf = (variant: KernelVariant): KernelSpec => ({
   name: 'port-xen',
   version: '0',
   entry: 'start',
@@ -117,12 +128,14 @@ const spec: KernelSpec = {
     xencons: { data: xencons_softc, text: xenconsText },
     xenbus: { data: xenbus_data, text: { ...xsText, ...xenbusText, ...shutdownText } },
     xbd: { data: xbd_data, text: xbdText },
+    ...variant.modules,
   },
-  link,
-};
+  link: (cpu, data) => link(cpu, data, variant),
+});
 
 /** The kernel's text and data laid out. @param buildId 20 bytes */
-export const kernelImage = (buildId: Uint8Array): KernelImage => new KernelImage(spec, buildId);
+export const kernelImage = (buildId: Uint8Array, variant: KernelVariant = {}): KernelImage =>
+  new KernelImage(specOf(variant), buildId);
 
 /** The same as an ELF file, for the domain builder. */
 export const kernelFile = (image: KernelImage): Uint8Array => elfFile(image);

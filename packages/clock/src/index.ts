@@ -1,4 +1,4 @@
-export { Clock, type ClockKern, HZ, NS_PER_TICK } from './clock.ts';
+export { Clock } from './clock.ts';
 export { clock_data } from './clock-data.ts';
 export {
   CLOCK_BOOTTIME,
@@ -6,4 +6,5 @@ export {
   CLOCK_REALTIME,
   clockText,
 } from './clock-text.ts';
+export { type ClockKern, HZ, NS_PER_TICK } from './timecounter.ts';
 export type { Timespec } from './timespec.ts';

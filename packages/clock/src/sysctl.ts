@@ -9,8 +9,9 @@
  */
 import { copyin, copyout, EFAULT, EINVAL, ENOENT, ENOMEM, EPERM } from '@port-xen/kern';
 import { BytesMemory, ldU64, st64 } from '@port-xen/layout';
-import { type Clock, HZ } from './clock.ts';
+import type { Clock } from './clock.ts';
 import { readRunstate } from './runstate.ts';
+import { HZ } from './timecounter.ts';
 import { subTime, type Timespec, timeOf } from './timespec.ts';
 
 const CTL_KERN = 1;

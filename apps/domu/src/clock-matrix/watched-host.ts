@@ -1,0 +1,145 @@
+/*
+ * A host with one guest on it that runs clockwatch, and the observer outside: every line of clockwatch's is kept with the
+ * world's time at which its last byte came out, so that it can be compared with the host's own clocks.
+ */
+import { domainConfig, parseXlCfg } from '@port-xen/toolstack';
+import type { Guest } from '../guest.ts';
+import type { Host } from '../host-options.ts';
+import { UserError } from '../user-error.ts';
+import { World } from '../world.ts';
+
+const MEMORY_MIB = 8;
+const UUID = '5f1f8a3e-3c0b-4c1e-9a39-2f6f0c10c10c';
+
+/** What clockwatch said in one line. Times in ns, the wall clock less the host's. */
+export interface Seen {
+  /** World time at which it was seen. */
+  readonly time_ns: number;
+  readonly monotonic_ns: number;
+  readonly uptime_ns: number;
+  readonly wallAhead_ns: number;
+  readonly ticks: number;
+  readonly ticksAtOnce: number;
+  readonly resumes: number;
+}
+
+const LINE =
+  /^clockwatch \d+: mono (\d+)\.(\d{9}) up (\d+)\.(\d{9}) wall (-?\d+)\.(\d{9}) ticks (\d+) at-once (\d+) .* resumes (\d+) /;
+
+export class WatchedHost {
+  readonly world: World;
+  readonly seen: Seen[] = [];
+  /** All that was printed here. */
+  console = '';
+  /** The guest's reason to end; undefined while it runs. */
+  ended: number | undefined;
+  readonly #host: Host;
+  #line = '';
+
+  constructor(seed: number, host: Host, guest: Guest) {
+    this.#host = host;
+    this.world = new World({
+      seed,
+      host,
+      guestMemory_mib: MEMORY_MIB,
+      engine: guest.engine,
+      kernel: guest.elf,
+      openDisk: (path) => {
+        throw new UserError(`expected a guest without disks, found ${path}`);
+      },
+      console: (_, bytes) => this.#printed(bytes),
+    });
+    this.world.xl.onExit((_, reason) => {
+      this.ended = reason;
+    });
+  }
+
+  #printed(bytes: Uint8Array): void {
+    for (const byte of bytes) {
+      this.#line += String.fromCharCode(byte);
+      if (byte !== 10) continue;
+      this.console += this.#line;
+      this.#take(this.#line);
+      this.#line = '';
+    }
+  }
+
+  #take(line: string): void {
+    const match = LINE.exec(line);
+    if (match === null) return;
+    const at = (i: number): number => Number(match[i]);
+    const time_ns = this.world.sim.now_ns;
+    const { wallclock_ns } = this.#host;
+    // In parts: nanoseconds since 1970 are more than a Number holds.
+    const hostSeconds = Math.floor(wallclock_ns / 1e9);
+    const hostRest = (wallclock_ns % 1e9) + time_ns;
+    this.seen.push({
+      time_ns,
+      monotonic_ns: at(1) * 1e9 + at(2),
+      uptime_ns: at(3) * 1e9 + at(4),
+      wallAhead_ns: (at(5) - hostSeconds) * 1e9 + (at(6) - hostRest),
+      ticks: at(7),
+      ticksAtOnce: at(8),
+      resumes: at(9),
+    });
+  }
+
+  /** The host's clocks now, ns. */
+  get uptime_ns(): number {
+    return this.#host.uptime_ns + this.world.sim.now_ns;
+  }
+
+  get wallclock_ns(): number {
+    return this.#host.wallclock_ns + this.world.sim.now_ns;
+  }
+
+  /** Boots the guest. @param commandLine the kernel's @returns its domid */
+  boot(guest: Guest, commandLine: string): number {
+    const text = `name="clockwatch"\nuuid="${UUID}"\nmemory=${MEMORY_MIB}\nextra="${commandLine}"\n`;
+    const draw = { uuid: () => UUID, mac: () => '' };
+    return this.world.xl.create(domainConfig(parseXlCfg(text), draw).config, guest.elf);
+  }
+
+  /** Restores a save file and starts it. @returns its domid */
+  restore(chunks: readonly Uint8Array[]): number {
+    let chunk = 0;
+    let at = 0;
+    const read = (into: Uint8Array): number => {
+      let done = 0;
+      while (done < into.length && chunk < chunks.length) {
+        const from = chunks[chunk] as Uint8Array;
+        const part = from.subarray(at, at + into.length - done);
+        into.set(part, done);
+        done += part.length;
+        at += part.length;
+        if (at === from.length) {
+          chunk++;
+          at = 0;
+        }
+      }
+      return done;
+    };
+    const { domid } = this.world.xl.restore({ read });
+    this.world.xl.unpause(domid);
+    return domid;
+  }
+
+  /** Runs until `done`, the guest's end, or so much later. @returns whether `done` */
+  runUntil(done: () => boolean, limit_ns: number): boolean {
+    const { sim } = this.world;
+    const end_ns = sim.now_ns + limit_ns;
+    while (!done()) {
+      if (this.ended !== undefined || sim.now_ns > end_ns || !sim.step()) return done();
+    }
+    return true;
+  }
+
+  /** Lets time pass. */
+  runFor(ns: number): void {
+    let over = false;
+    this.world.sim.after(ns, () => {
+      over = true;
+    });
+    this.runUntil(() => over, 2 * ns + 1e9);
+  }
+}

@@ -1,0 +1,149 @@
+/*
+ * Time in a PV guest, read and set (sys/arch/xen/xen/xen_clock.c, sys/kern/kern_tc.c).
+ *
+ *     system time   ns since *this host's* Xen started: another number on another host
+ *     ticks         hardclock_ticks, counted at hz; hard_base is the system time at which the last one was due
+ *     monotonic     ticks × tick + (system time − hard_base): stands still while the domain is away
+ *     uptime        monotonic + absence: goes on while the domain is away
+ *     wall clock    monotonic + boottime + what a slew has made so far
+ *
+ * So ticks and monotonic time cannot disagree, and no time is a number of nanoseconds: it is seconds and nanoseconds, or a
+ * difference.
+ */
+import { shared_info, vcpu_info } from '@port-xen/abi';
+import type { Callout, Cpu, HypercallArgs, Msgbuf, Sched, Spl } from '@port-xen/kern';
+import type { View } from '@port-xen/layout';
+import { clock_data } from './clock-data.ts';
+import { nsSince, storeSystemTime } from './pvclock.ts';
+import { slewed_ns } from './slew.ts';
+import { addTime, nsBetween, setTime, setTimeOfNs, subTime, type Timespec } from './timespec.ts';
+
+export const HZ = 100;
+export const NS_PER_TICK: number = 1e9 / HZ;
+const TWO_32 = 0x1_0000_0000;
+
+/** What the clock needs of the kernel. */
+export interface ClockKern {
+  readonly args: HypercallArgs;
+  readonly spl: Spl;
+  readonly sched: Sched;
+  readonly callout: Callout;
+  readonly msgbuf: Msgbuf;
+}
+
+/** The clocks of a guest, read and set. */
+export class Timecounter {
+  readonly cpu: Cpu;
+  readonly data: number;
+  readonly kern: ClockKern;
+  /** Address of this vCPU's vcpu_time_info. */
+  readonly time: number;
+
+  constructor(cpu: Cpu, data: number, kern: ClockKern) {
+    this.cpu = cpu;
+    this.data = data;
+    this.kern = kern;
+    this.time = kern.spl.sharedInfo + cpu.id * vcpu_info.size + vcpu_info.offset.time;
+  }
+
+  get d(): View<typeof clock_data> {
+    return clock_data.at(this.cpu.memory, this.data);
+  }
+
+  /** Nanoseconds since the last counted tick was due. */
+  sinceTick_ns(): number {
+    const { memory } = this.cpu;
+    const base = this.data + clock_data.offset.hard_base;
+    return nsSince(this.cpu, this.time, memory.ld32(base), memory.ld32(base + 4));
+  }
+
+  /** CLOCK_MONOTONIC: since boot, the time away not counted. */
+  monotonic(into: Timespec): void {
+    const { ticks } = this.kern.callout;
+    const sec = Math.floor(ticks / HZ);
+    setTime(into, sec, (ticks - sec * HZ) * NS_PER_TICK + this.sinceTick_ns());
+  }
+
+  /** CLOCK_BOOTTIME: since boot, the time away counted. */
+  uptime(into: Timespec): void {
+    this.monotonic(into);
+    addTime(into, into, this.d.absence);
+  }
+
+  /** CLOCK_REALTIME: since 1970. */
+  walltime(into: Timespec): void {
+    this.monotonic(into);
+    const d = this.d;
+    const { adj_delta } = d;
+    const made = adj_delta === 0 ? 0 : slewed_ns(adj_delta, nsBetween(into, d.adj_start));
+    setTime(into, into.tv_sec + d.boottime.tv_sec, into.tv_nsec + d.boottime.tv_nsec + made);
+  }
+
+  /** xen_rtc_get: the wall clock as the host has it. */
+  rtcGet(into: Timespec): void {
+    const { memory } = this.cpu;
+    const si = shared_info.at(memory, this.kern.spl.sharedInfo);
+    const now = this.data + clock_data.offset.now;
+    for (;;) {
+      const version = si.wc_version;
+      const sec = (si.wc_sec_hi | 0) * TWO_32 + si.wc_sec;
+      const nsec = si.wc_nsec;
+      if ((version & 1) !== 0 || si.wc_version !== version) continue;
+      storeSystemTime(this.cpu, this.time, now);
+      setTimeOfNs(into, memory.ld32(now), memory.ld32(now + 4));
+      setTime(into, into.tv_sec + sec, into.tv_nsec + nsec);
+      return;
+    }
+  }
+
+  /** How many ticks until `ns` nanoseconds will have passed. */
+  ticksUntil(sec: number, ns: number): number {
+    return sec * HZ + Math.ceil((this.sinceTick_ns() + ns) / NS_PER_TICK);
+  }
+
+  /** Seconds that the host has been up: means nothing after the next restore. */
+  hostUptime_s(): number {
+    return nsSince(this.cpu, this.time, 0, 0) / 1e9;
+  }
+
+  /** Monotonic time in seconds. */
+  uptime_s(): number {
+    return (this.kern.callout.ticks * NS_PER_TICK + this.sinceTick_ns()) / 1e9;
+  }
+
+  /** The TSC's rate as Xen states it, kHz. */
+  get tscKhz(): number {
+    const { tsc_to_system_mul: mul, tsc_shift: shift } = this.kern.spl.vcpuInfo.time;
+    return Math.round((1e6 * 2 ** 32) / (mul * 2 ** shift));
+  }
+
+  // The wall clock set and corrected.
+
+  /** tc_setclock: a step. A slew under way ends. */
+  setTime(to: Timespec): void {
+    const d = this.d;
+    const now: Timespec = { tv_sec: 0, tv_nsec: 0 };
+    this.monotonic(now);
+    d.adj_delta = 0;
+    subTime(d.boottime, to, now);
+  }
+
+  /** adjtime(2). @returns what was left of the correction before it, ns */
+  adjtime(delta_ns: number): number {
+    const d = this.d;
+    const left = this.adjtimeLeft_ns();
+    const made = d.adj_delta - left;
+    setTime(d.boottime, d.boottime.tv_sec, d.boottime.tv_nsec + made);
+    d.adj_delta = delta_ns;
+    this.monotonic(d.adj_start);
+    return left;
+  }
+
+  /** What is left of the correction under way, ns. */
+  adjtimeLeft_ns(): number {
+    const d = this.d;
+    const now: Timespec = { tv_sec: 0, tv_nsec: 0 };
+    this.monotonic(now);
+    return d.adj_delta - slewed_ns(d.adj_delta, nsBetween(now, d.adj_start));
+  }
+}
