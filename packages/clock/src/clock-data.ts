@@ -35,7 +35,7 @@ export const clock_data = struct('clock_data', {
 export const CLOCK_TICKLESS = 0;
 /** The one-shot timer is armed for every tick. */
 export const CLOCK_ONESHOT = 1;
-/** Xen's periodic timer ticks. */
+/** Xen's periodic timer ticks while somebody runs; the idle lwp does as in a tickless guest. */
 export const CLOCK_PERIODIC = 2;
 
 /** By what the kernel's command line calls them: `clock=periodic`. */

@@ -3,7 +3,8 @@
  *
  *     tickless   a timer interrupt per tick while somebody runs; none in an idle guest before the first callout is due.
  *                Ticks that passed are counted at the next event, before its handler, whatever it is
- *     oneshot    the one-shot timer, every tick            periodic   Xen's periodic timer
+ *     oneshot    the one-shot timer, every tick, idle or not
+ *     periodic   Xen's periodic timer, which interrupts only a vCPU that runs; an idle guest does as if tickless
  *
  * A suspend has one number to note: how long ago the last tick was. Resume puts hard_base that long before the new
  * host's now. Nothing that was in system time of the old host is ever compared with system time of the new one. How long
@@ -140,14 +141,19 @@ export class Clock extends Timecounter {
     this.evtchn.enable(port);
   }
 
-  /**
-   * One timer ticks, and no other: a new domain has Xen's periodic timer on, an old one whatever it had. Xen's period
-   * starts when it is set, so the one-shot timer leads to the next tick, and that sets it.
-   */
+  /** One timer ticks, and no other: a new domain has Xen's periodic timer on, an old one whatever it had. */
   startTicks(): void {
-    this.vcpuOp(VCPUOP_stop_periodic_timer, 0);
-    this.d.armed_tick = 0;
-    this.arm(1);
+    const { d } = this;
+    d.armed_tick = 0;
+    if (d.mode === CLOCK_PERIODIC) {
+      this.cpu.hypercallU64(__HYPERVISOR_set_timer_op, 0, 0);
+      const op = this.kern.args.at(vcpu_set_periodic_timer);
+      op.period_ns = NS_PER_TICK;
+      this.vcpuOp(VCPUOP_set_periodic_timer, op.address);
+    } else {
+      this.vcpuOp(VCPUOP_stop_periodic_timer, 0);
+      this.arm(1);
+    }
   }
 
   /** HYPERVISOR_vcpu_op on this vCPU. */
@@ -187,26 +193,18 @@ export class Clock extends Timecounter {
   /** VIRQ_TIMER. */
   timer(): void {
     const d = this.d;
-    const shot = d.armed_tick !== 0;
     d.armed_tick = 0;
     const due = this.count();
-    const { idle } = this.kern.sched;
-    if (!idle && due > d.ticks_at_once) d.ticks_at_once = due;
-    if (d.mode !== CLOCK_PERIODIC) {
-      if (!idle) this.arm(1);
-    } else if (shot) {
-      const op = this.kern.args.at(vcpu_set_periodic_timer);
-      op.period_ns = NS_PER_TICK;
-      this.vcpuOp(VCPUOP_set_periodic_timer, op.address);
-    }
+    if (this.kern.sched.idle) return;
+    if (due > d.ticks_at_once) d.ticks_at_once = due;
+    if (d.mode !== CLOCK_PERIODIC) this.arm(1);
   }
 
   /** The idle lwp is about to block: no tick is needed before the first callout is due. */
   idle(): void {
-    const { mode } = this.d;
-    if (mode === CLOCK_PERIODIC) return;
     const { firstDue, ticks } = this.kern.callout;
-    this.arm(mode === CLOCK_ONESHOT ? 1 : Math.min(Math.max(firstDue - ticks, 1), IDLE_TICKS_MAX));
+    const wait = Math.min(Math.max(firstDue - ticks, 1), IDLE_TICKS_MAX);
+    this.arm(this.d.mode === CLOCK_ONESHOT ? 1 : wait);
   }
 
   /** An event ended that: handlers shall find the ticks that passed counted. */

@@ -29,7 +29,8 @@ export class Runstate {
 
   /** vcpu_runstate_change. */
   change(state: number): void {
-    const now = this.#vcpu.domain.xen.clock.now_ns();
+    // What dom0 does at a time of its own may be earlier than where the vCPU's last slice ended.
+    const now = Math.max(this.#entered_ns, this.#vcpu.domain.xen.clock.now_ns());
     this.#times[this.state] = (this.#times[this.state] as number) + now - this.#entered_ns;
     this.#entered_ns = now;
     this.state = state;
@@ -43,7 +44,9 @@ export class Runstate {
   /** struct vcpu_runstate_info as of the last change; `upToNow` adds what the present state has lasted (vcpu_runstate_get). */
   bytes(upToNow: boolean): Uint8Array {
     const info = vcpu_runstate_info.at(this.#memory, 0);
-    const since = upToNow ? this.#vcpu.domain.xen.clock.now_ns() - this.#entered_ns : 0;
+    const since = upToNow
+      ? Math.max(0, this.#vcpu.domain.xen.clock.now_ns() - this.#entered_ns)
+      : 0;
     info.state = this.state;
     info.state_entry_time = this.#entered_ns;
     for (let i = 0; i < this.#times.length; i++) {

@@ -3,9 +3,9 @@
  *
  *     a round   read every clock and print them · sleep for one tick · work for a second, looking at the time all along
  *
- *     checked   no clock goes back, unless somebody set the wall clock · monotonic time goes on in steps of at most 100 ms while
- *               at work, what the vCPU was kept from running not counted · uptime is not behind monotonic time · ticks are
- *               monotonic time in ticks · a sleep of one tick takes one to two · a second of work has its ticks within 1 % ·
+ *     checked   no clock goes back, unless somebody set the wall clock · monotonic time does not stand still at work, and goes
+ *               on in steps of at most 100 ms, what the vCPU was kept from running not counted · uptime is not behind
+ *               monotonic time · ticks are monotonic time in ticks · a sleep of one tick takes one to two · a second of work has its ticks within 1 % ·
  *               running + stolen + blocked + offline is the time that passed
  *
  * It ends with the number of faults, and with status 1 if there were any.
@@ -29,6 +29,8 @@ import { argument, exit, print } from './user.ts';
 const CLOCK_REALTIME = 0;
 const CLOCK_MONOTONIC = 3;
 const CLOCK_BOOTTIME = 6;
+/** machdep.xen_clock's mode. */
+const CLOCK_PERIODIC = 2;
 const CTL_MACHDEP = 7;
 const MACHDEP_XEN_RUNSTATE = 1024;
 const MACHDEP_XEN_CLOCK = 1025;
@@ -187,6 +189,9 @@ export const clockwatch: Program = {
         if (d.working !== 0 && step > STEP_MAX_NS) {
           faults.push(`monotonic time jumped by ${seconds(step)} s`);
         }
+        if (d.working !== 0 && between(d.now.mono, d.last.mono) === 0) {
+          faults.unshift('monotonic time stands still');
+        }
         copySample(d.now, d.last);
         return tell(u, d.working !== 0 ? 'work' : 'report', faults);
       },
@@ -236,8 +241,8 @@ export const clockwatch: Program = {
         const ticks = d.now.ticks - d.start.ticks;
         const wanted = between(d.now.mono, d.start.mono) / TICK_NS;
         const faults: string[] = [];
-        // One tick of a hundred: what the ends of the second cut off.
-        if (Math.abs(ticks - wanted) > 1) {
+        // One tick of a hundred: what the ends of the second cut off. Xen's periodic timer may come a tick late, too.
+        if (Math.abs(ticks - wanted) > (d.now.mode === CLOCK_PERIODIC ? 2 : 1)) {
           faults.push(`${ticks} ticks in ${(wanted / 100).toFixed(3)} s of work`);
         }
         d.working = 0;

@@ -23,7 +23,10 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
   /** Time falls back every 4.295 s. */
   sawtooth: { clock: Clock2015, shows: younger },
   /** No ticks after a suspend that was cancelled. */
-  silence: { clock: Clock2015, shows: ({ kind }) => kind === 'cancelled' },
+  silence: {
+    clock: Clock2015,
+    shows: ({ kind, away_s }) => kind === 'cancelled' && away_s > 0,
+  },
   /** The date is that of the save. */
   stale: {
     clock: StaleClock,
