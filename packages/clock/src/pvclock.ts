@@ -26,7 +26,8 @@ const SHIFT = vcpu_time_info.offset.tsc_shift;
 export const scaleDelta = (delta: number, mul: number, shift: number): number => {
   // A TSC below the stamp belongs to another processor; time does not go back for it.
   if (delta <= 0) return 0;
-  const scaled = shift < 0 ? Math.floor(delta / (1 << -shift)) : delta * (1 << shift);
+  const scaled =
+    shift < 0 ? Math.floor(delta / ((1 << -shift) >>> 0)) : delta * ((1 << shift) >>> 0);
   const high = Math.floor(scaled / TWO_32);
   const low = scaled - high * TWO_32;
   const p = (low >>> 16) * mul;
@@ -52,7 +53,7 @@ export const nsSince = (cpu: Cpu, time: number, low: number, high: number): numb
   }
 };
 
-/** Adds ns, |ns| < 2^53, to the 64-bit word at an address. */
+/** Adds ns, |ns| up to 2^52, to the 64-bit word at an address. */
 export const addNs = (memory: Memory, address: number, ns: number): void => {
   const low = (memory.ld32(address) >>> 0) + ns;
   const carry = Math.floor(low / TWO_32);

@@ -37,7 +37,7 @@ import {
   saveTrapframe,
   type Text,
 } from '@port-xen/kern';
-import { i64, ldI64, struct, u64 } from '@port-xen/layout';
+import { i64, ldI64, struct, textOf, u64 } from '@port-xen/layout';
 import { RIP, RSI, RSP } from '@port-xen/vcpu';
 import type { TestMachine } from './test-machine.ts';
 
@@ -114,12 +114,23 @@ const armTick = (m: TestMachine): void => {
 
 export const startTicks = (m: TestMachine): void => {
   const { base, parts } = m;
+  if (parts.clock !== undefined) return;
   const port = parts.evtchn.bindVirq(VIRQ_TIMER);
   parts.evtchn.setHandler(port, base.cpu.sym('test_tick'), 0, IPL_SCHED, 'clock');
   parts.evtchn.enable(port);
   base.d.timer_port = port;
   base.cpu.hypercall(__HYPERVISOR_vcpu_op, VCPUOP_stop_periodic_timer, base.cpu.id, 0);
   armTick(m);
+};
+
+export const stopTicks = ({ parts }: TestMachine): void => {
+  if (parts.clock !== undefined) {
+    parts.clock.suspendclocks();
+    return;
+  }
+  const port = parts.evtchn.unbindVirq(VIRQ_TIMER);
+  parts.evtchn.mask(port);
+  parts.evtchn.removeHandler(port);
 };
 
 const booting = struct('test_boot_locals', { hypervisor: i64, pad: u64 });
@@ -167,6 +178,7 @@ export const startText: Text<TestMachine> = {
         autoconf.pmfRegister(dv, cpu.sym('test_xencons_suspend'), cpu.sym('test_xencons_resume'));
         parts.console.attach(base.d.console_page, base.consolePort);
       }
+      parts.clock?.initclocks(textOf(base.startInfo.cmd_line));
       startTicks(m);
       takePorts(m);
       sched.create('commander', cpu.sym('test_commander'), 0);

@@ -7,7 +7,6 @@ import {
   SHUTDOWN_suspend,
   sched_shutdown,
   start_info,
-  VIRQ_TIMER,
 } from '@port-xen/abi';
 import {
   call,
@@ -21,7 +20,7 @@ import {
   type Text,
 } from '@port-xen/kern';
 import { ldI64, nest, st64, struct, u32 } from '@port-xen/layout';
-import { sayWhere, startTicks, takePorts } from './start.ts';
+import { sayWhere, startTicks, stopTicks, takePorts } from './start.ts';
 import type { TestMachine } from './test-machine.ts';
 
 const suspending = struct('test_suspend_locals', {
@@ -71,16 +70,14 @@ export const suspendText: Text<TestMachine> = {
       return call('quiet', m.base.cpu.sym('pmf_system_suspend'));
     },
     quiet: (m, l, suspended) => {
-      const { base, parts } = m;
+      const { base } = m;
       const { kern, pmap, d } = base;
       if (suspended === 0) {
         kern.msgbuf.printf('test: suspend refused\n');
         kern.sched.d.sched_frozen = 0;
         return goto('next');
       }
-      const port = parts.evtchn.unbindVirq(VIRQ_TIMER);
-      parts.evtchn.mask(port);
-      parts.evtchn.removeHandler(port);
+      stopTicks(m);
       translate(m, (mfn) => pmap.paOf(mfn) / PAGE_SIZE);
       l.start_info_mfn = pmap.mfnOf(d.start_info - KERNBASE);
       pmap.kremove(kern.spl.sharedInfo);
@@ -100,6 +97,7 @@ export const suspendText: Text<TestMachine> = {
       pmap.kenterMa(kern.spl.sharedInfo, Math.floor(base.startInfo.shared_info / PAGE_SIZE), true);
       if (l.cancelled === 0) forgetPorts(m);
       else translate(m, (pfn) => pmap.mfnOf(pfn * PAGE_SIZE));
+      m.parts.clock?.resumeclocks();
       startTicks(m);
       if (l.cancelled === 0) takePorts(m);
       return call('awake', base.cpu.sym('pmf_system_resume'), l.cancelled);

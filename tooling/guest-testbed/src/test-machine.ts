@@ -22,6 +22,12 @@ export interface TestGrants {
   resume(cancelled: boolean): void;
 }
 
+export interface TestClock {
+  initclocks(commandLine: string): void;
+  suspendclocks(): void;
+  resumeclocks(): void;
+}
+
 export interface TestConsole {
   attach(page: number, port: number): void;
   suspend(): void;
@@ -37,6 +43,8 @@ export interface TestShutdown {
 export interface TestParts {
   readonly evtchn: TestEvents;
   readonly xengnt?: TestGrants;
+  /** Without one, the one-shot timer ticks, and no time is told. */
+  readonly clock?: TestClock;
   /** Without one, what is printed is put into the console ring as it comes. */
   readonly console?: TestConsole;
   /** Without one, a suspend is asked for by the suspend event channel. */
