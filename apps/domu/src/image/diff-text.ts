@@ -1,5 +1,6 @@
 import pc from 'picocolors';
 import type { Difference, ImageDiff } from './image-diff.ts';
+import { plain } from './names.ts';
 import { count, type Row, TextPage } from './text-page.ts';
 
 /** Lines of a section that are told; --json has all. */
@@ -10,7 +11,7 @@ const CONTEXT = 12;
 
 const value = (text: string | undefined, from: number): string => {
   if (text === undefined) return pc.dim('none');
-  const rest = (from === 0 ? text : `…${text.slice(from)}`).replaceAll('\n', '⏎');
+  const rest = plain(from === 0 ? text : `…${text.slice(from)}`);
   return rest.length <= WIDTH ? rest : `${rest.slice(0, WIDTH)}…`;
 };
 
@@ -24,7 +25,7 @@ const startOf = (a = '', b = ''): number => {
 
 const rowOf = ({ path, a, b }: Difference): Row => {
   const from = startOf(a, b);
-  return [pc.dim(path), pc.red(value(a, from)), '→', pc.green(value(b, from))];
+  return [pc.dim(plain(path)), pc.red(value(a, from)), '→', pc.green(value(b, from))];
 };
 
 const addRows = (page: TextPage, rows: readonly Row[]): void => {

@@ -50,11 +50,11 @@ const shownValue = ({ word, size, text, bytes }: Leaf, symbols: KernelSymbols): 
   return value < 10n ? `${value}` : `${value} (${hex(value)})`;
 };
 
-/** What can be told of a struct though a page of it is missing. */
-const leavesUntilGap = (leaves: Iterable<Leaf>): Leaf[] => {
-  const found: Leaf[] = [];
+/** What can be told though a page of it is missing from the image. */
+const untilGap = <T>(items: Iterable<T>): T[] => {
+  const found: T[] = [];
   try {
-    for (const leaf of leaves) found.push(leaf);
+    for (const item of items) found.push(item);
   } catch (error) {
     if (!(error instanceof NotMapped)) throw error;
   }
@@ -62,41 +62,40 @@ const leavesUntilGap = (leaves: Iterable<Leaf>): Leaf[] => {
 };
 
 /** Addresses in the kernel's text between a stack pointer and the stack's end. */
-const callersOn = (memory: Memory, from: number, to: number, symbols: KernelSymbols): string[] => {
-  const callers: string[] = [];
+function* callersOn(
+  memory: Memory,
+  from: number,
+  to: number,
+  symbols: KernelSymbols,
+): Generator<string> {
   for (let at = from; at < to; at += 8) {
     const word = ldI64(memory, at);
-    if (symbols.isText(word)) callers.push(symbols.image.symbolAt(word));
+    if (symbols.isText(word)) yield symbols.image.symbolAt(word);
   }
-  return callers;
-};
+}
 
 /** @param rsp of the processor: where the running lwp's stack stands */
-const lwpsOf = (memory: Memory, symbols: KernelSymbols, rsp: number): LwpReport[] => {
-  const { image } = symbols;
-  const sched = image.spec.modules.sched?.data;
-  const start = image.data.sched;
-  if (sched === undefined || start === undefined) return [];
-  const table = start + (sched.offset.lwps as number);
-  const lwps: LwpReport[] = [];
+function* lwpsOf(memory: Memory, symbols: KernelSymbols, rsp: number): Generator<LwpReport> {
+  const { sched: start = 0, uarea = 0 } = symbols.image.data;
+  const table = start + (symbols.image.spec.modules.sched?.data?.offset.lwps ?? 0);
   for (let i = 0; i < NLWP; i++) {
     const l = lwp.at(memory, table + i * lwp.size);
     if (l.l_stat === 0) continue;
-    const { l_wchan, l_sp, l_stack } = l;
+    const { l_wchan } = l;
     const wchan = symbols.nameOf(l_wchan) ?? hex64(BigInt(l_wchan));
-    const top = l.l_stat === LSONPROC ? rsp : l_sp;
-    const onStack = top >= l_stack - UAREA_SIZE && top < l_stack;
-    lwps.push({
+    const end = uarea + (i + 1) * UAREA_SIZE;
+    const top = l.l_stat === LSONPROC ? rsp : l.l_sp;
+    const onStack = top >= end - UAREA_SIZE && top < end;
+    yield {
       lid: l.l_lid,
       name: textOf(l.l_name),
       state: STATES[l.l_stat] ?? `state ${l.l_stat}`,
       priority: l.l_priority,
       ...(l_wchan === 0 ? {} : { wchan }),
-      stack: onStack ? callersOn(memory, top, l_stack, symbols) : [],
-    });
+      stack: onStack ? untilGap(callersOn(memory, top, end, symbols)) : [],
+    };
   }
-  return lwps;
-};
+}
 
 const modulesOf = (
   memory: Memory,
@@ -107,7 +106,7 @@ const modulesOf = (
   for (const [name, start] of Object.entries(image.data)) {
     const struct = image.spec.modules[name]?.data;
     if (struct === undefined || PAGES.has(name)) continue;
-    const leaves = leavesUntilGap(structLeaves(struct, memory, start));
+    const leaves = untilGap(structLeaves(struct, memory, start));
     modules[name] = Object.fromEntries(
       leaves.map((leaf) => [leaf.path, shownValue(leaf, symbols)]),
     );
@@ -129,5 +128,5 @@ export const kernelReport = (
   ...(buildId === undefined ? {} : { buildId }),
   ...(symbols === undefined || memory === undefined
     ? {}
-    : { lwps: lwpsOf(memory, symbols, rsp), modules: modulesOf(memory, symbols) }),
+    : { lwps: untilGap(lwpsOf(memory, symbols, rsp)), modules: modulesOf(memory, symbols) }),
 });

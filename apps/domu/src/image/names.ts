@@ -32,3 +32,11 @@ export const named = (word: bigint, symbols: KernelSymbols | undefined): NamedAd
   const symbol = symbols?.nameOf(addressOf(word));
   return { address: hex64(word), ...(symbol === undefined ? {} : { symbol }) };
 };
+
+/** Text out of a file as it may be put on a terminal: nothing in it can move the cursor. */
+export const plain = (text: string): string =>
+  text.replace(
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
+    /[\x00-\x08\x0b-\x1f\x7f-\x9f]/g,
+    (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`,
+  );

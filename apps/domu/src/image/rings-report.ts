@@ -9,7 +9,7 @@ import {
   xsd_sockmsg,
 } from '@port-xen/abi';
 import { BytesMemory } from '@port-xen/layout';
-import { hex } from './names.ts';
+import { hex, plain } from './names.ts';
 
 /** One direction of a ring. */
 export interface RingReport {
@@ -72,13 +72,9 @@ const TYPES = [
   'DIRECTORY_PART',
 ] as const;
 
-/** Text in which nothing can move the cursor. */
-const printable = (bytes: Uint8Array): string =>
-  Buffer.from(bytes)
-    .toString('latin1')
-    .replace(/[^\t\n -~]/g, (c) =>
-      c === '\r' ? '' : `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`,
-    );
+/** A ring's bytes as text; carriage returns before newlines say nothing. */
+const textOf = (bytes: Uint8Array): string =>
+  plain(Buffer.from(bytes).toString('latin1').replaceAll('\r\n', '\n'));
 
 /** Bytes of a ring from index `from` up to `to`. */
 const between = (ring: Uint8Array, from: number, to: number): Uint8Array =>
@@ -102,11 +98,7 @@ const messagesOf = (ring: Uint8Array, { consumer, pending }: RingReport): Messag
       type: TYPES[type] ?? `${type}`,
       request: req_id,
       transaction: tx_id,
-      payload: payload
-        .split('\0')
-        .filter(Boolean)
-        .map((part) => printable(Buffer.from(part, 'latin1')))
-        .join(' '),
+      payload: plain(payload.split('\0').filter(Boolean).join(' ')),
     });
     at = start + len;
   }
@@ -136,8 +128,8 @@ export const consoleReport = (pfn: number, page: Uint8Array): ConsoleReport => {
   const oldest = Math.max(0, p.out_prod - p.out.length);
   return {
     pfn: hex(pfn),
-    input: { ...input, text: printable(between(p.in, p.in_cons, p.in_cons + input.pending)) },
-    output: { ...output, text: printable(between(p.out, p.out_cons, p.out_cons + output.pending)) },
-    shown: printable(between(p.out, oldest, Math.max(oldest, p.out_prod - output.pending))),
+    input: { ...input, text: textOf(between(p.in, p.in_cons, p.in_cons + input.pending)) },
+    output: { ...output, text: textOf(between(p.out, p.out_cons, p.out_cons + output.pending)) },
+    shown: textOf(between(p.out, oldest, Math.max(oldest, p.out_prod - output.pending))),
   };
 };

@@ -3,7 +3,7 @@
  */
 import pc from 'picocolors';
 import type { ImageReport } from './image-report.ts';
-import type { NamedAddress } from './names.ts';
+import { type NamedAddress, plain } from './names.ts';
 import type { MessageReport, RingReport } from './rings-report.ts';
 import { count, type Row, type TextPage } from './text-page.ts';
 import type { VcpuReport } from './vcpu-report.ts';
@@ -48,6 +48,12 @@ const showP2m = (page: TextPage, { p2m, tsc, cpuidLeaves, msrEntries }: ImageRep
   ]);
 };
 
+/** Seconds since 1970 as a date, if there is such a date. */
+const time = (seconds: number): string => {
+  const date = new Date(seconds * 1000);
+  return Number.isNaN(date.valueOf()) ? `${count(seconds)} s` : date.toISOString();
+};
+
 const showInfo = (page: TextPage, { startInfo, sharedInfo }: ImageReport): void => {
   if (startInfo !== undefined) {
     const { pfn, ...fields } = startInfo;
@@ -55,7 +61,11 @@ const showInfo = (page: TextPage, { startInfo, sharedInfo }: ImageReport): void 
     page.rows(
       Object.entries(fields).map(([field, value]) => [
         field,
-        typeof value === 'object' ? shown(value) : typeof value === 'number' ? count(value) : value,
+        typeof value === 'object'
+          ? shown(value)
+          : typeof value === 'number'
+            ? count(value)
+            : plain(value),
       ]),
     );
   }
@@ -64,7 +74,7 @@ const showInfo = (page: TextPage, { startInfo, sharedInfo }: ImageReport): void 
   page.section('shared_info', 'a restore keeps vcpu_info and arch only');
   page.rows([
     ...Object.entries(fields).map(([field, value]): Row => [field, String(value)]),
-    ['wall clock at host boot', new Date(wallclock_s * 1000).toISOString()],
+    ['wall clock at host boot', time(wallclock_s)],
     ['pending ports', some(pendingPorts, PORTS) || 'none'],
     ['unmasked ports', some(unmaskedPorts, PORTS) || 'none'],
     ...vcpus.map(

@@ -3,6 +3,7 @@
  */
 import pc from 'picocolors';
 import type { ImageReport } from './image-report.ts';
+import { plain } from './names.ts';
 import { showGuest } from './show-guest.ts';
 import { showKernel } from './show-kernel.ts';
 import { count, type Row, TextPage } from './text-page.ts';
@@ -20,7 +21,10 @@ const ALIKE = 3;
 /** Every leaf of a JSON value by its path. */
 const flat = (value: unknown, path: string, rows: Row[]): void => {
   if (typeof value !== 'object' || value === null) {
-    rows.push([pc.dim(path), typeof value === 'string' ? value : JSON.stringify(value)]);
+    rows.push([
+      pc.dim(plain(path)),
+      typeof value === 'string' ? plain(value) : JSON.stringify(value),
+    ]);
     return;
   }
   const isList = Array.isArray(value);
@@ -77,7 +81,7 @@ export const showText = (report: ImageReport): string => {
   showFile(page, report);
   if (report.config !== undefined) {
     page.section('Configuration', report.config.format === 'json' ? 'JSON' : 'xl.cfg');
-    if (report.config.format === 'cfg') page.block(String(report.config.value));
+    if (report.config.format === 'cfg') page.block(plain(String(report.config.value)));
     else {
       const rows: Row[] = [];
       flat(report.config.value, '', rows);

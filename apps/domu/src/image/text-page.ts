@@ -12,7 +12,8 @@ const width = (text: string): number => text.replace(COLOUR, '').length;
 /** A number as people read it: 33,631,390. */
 export const count = (value: number): string => value.toLocaleString('en');
 
-const cell = (value: string | number): string => (typeof value === 'number' ? count(value) : value);
+const cell = (value: string | number): string =>
+  typeof value === 'number' ? count(value) : value.replaceAll('\n', '⏎');
 
 /** Text in sections, each a title and lines or columns under it. Colours go where the terminal has some. */
 export class TextPage {

@@ -2,43 +2,12 @@
  * Images of our own guest: its structures are told by name.
  */
 import { BytesMemory } from '@port-xen/layout';
-import type { ImageFile } from '@port-xen/migration-stream';
-import { memoryDisk } from '@tooling/testbed';
 import { describe, expect, test } from 'vitest';
 import { imageDiff } from '../../src/image/image-diff.ts';
-import { ImageIndex } from '../../src/image/image-index.ts';
-import { imageReport } from '../../src/image/image-report.ts';
-import { findKernel } from '../../src/image/saved-kernel.ts';
 import { showText } from '../../src/image/show-text.ts';
 import { pathAt, structLeaves } from '../../src/image/struct-leaves.ts';
-import { boot, emptyHost, type Life, randomBytes, runToRequest, vanish } from '../cycle.ts';
+import { look, savedAt } from './looked-at.ts';
 import { tinyImage } from './tiny-image.ts';
-
-const fileOf = (bytes: Uint8Array): ImageFile => ({
-  size: bytes.length,
-  readAt: (offset, into) => {
-    const some = bytes.subarray(offset, offset + into.length);
-    into.set(some);
-    return some.length;
-  },
-});
-
-const look = (bytes: Uint8Array) => {
-  const index = new ImageIndex(fileOf(bytes));
-  const kernel = findKernel(index);
-  return { index, kernel, report: imageReport('image', index, kernel) };
-};
-
-/** The image of a guest that was saved after so many block requests. */
-const savedAt = (requests: number): Uint8Array => {
-  const disk = memoryDisk(1 << 20);
-  disk.bytes.set(randomBytes(1 << 20, 3));
-  const life: Life = { program: 'sha256 /dev/xbd0', memoryMib: 16, disks: { xvda: disk } };
-  const host = emptyHost(life, 5);
-  const domid = boot(host, life);
-  runToRequest(host, requests);
-  return vanish(host, domid);
-};
 
 const early = savedAt(4);
 const { index, kernel, report } = look(early);
