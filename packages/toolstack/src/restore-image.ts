@@ -17,6 +17,7 @@ import {
   StreamError,
 } from '@port-xen/migration-stream';
 import { seedGrants } from './domain-builder.ts';
+import { FewWarnings } from './few-warnings.ts';
 import { GuestFrames } from './guest-frames.ts';
 import { hex } from './hex.ts';
 import { ImageIntake, type IntakeHooks } from './image-intake.ts';
@@ -55,12 +56,14 @@ export const restoreImage = (
   hooks: RestoreHooks,
   accept: NonNullable<ImageReaderOptions['accept']>,
 ): RestoredDomain => {
-  const intake = new ImageIntake(hv, hooks);
+  const warnings = new FewWarnings(hooks.warn);
+  const intake = new ImageIntake(hv, { ...hooks, warn: warnings.warn });
   const reader = new ImageReader(source, { accept, maxVcpuId: () => intake.maxVcpuId });
   const summary = reader.read(intake);
   const { target, memory } = intake.made;
   const frames = new GuestFrames(hv, target.domid);
   memory.localiseTables();
+  warnings.end();
   hooks.checkKernel((pfn) => {
     const mfn = memory.pfnToMfn(pfn);
     return mfn < 0 ? undefined : frames.copy(mfn);

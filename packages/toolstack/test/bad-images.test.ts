@@ -1,6 +1,7 @@
 import {
   XC_REC_TYPE_END,
   XC_REC_TYPE_PAGE_DATA,
+  XC_REC_TYPE_VERIFY,
   XC_REC_TYPE_X86_PV_P2M_FRAMES,
 } from '@port-xen/abi';
 import { StreamError } from '@port-xen/migration-stream';
@@ -186,6 +187,35 @@ describe('RST-3: what genuine code passes over in silence is told', () => {
     expect(warnings).toEqual([
       'the L1 page table at pfn 0x7 names pfn 0xe, which the image has no page for: it starts as zeroes',
     ]);
+    const restored = host.xl.restore(sourceOf(bytes));
+    expect(restored.warnings).toEqual(warnings);
+    host.xl.destroy(restored.domid);
+  });
+
+  test('a hundred of them are not told one by one', () => {
+    let bytes = image;
+    for (let slot = 100; slot < 200; slot++) {
+      bytes = withWord(bytes, dataOf(PFN.l1) + slot * 8, (BigInt(slot + 100) << 12n) | 0x25n);
+    }
+    const { warnings } = verifyImage(fileOf(bytes));
+    expect(warnings).toHaveLength(17);
+    expect(warnings.at(-1)).toBe('and 84 more such warnings');
+  });
+
+  test('a page after VERIFY that is not what was sent before', () => {
+    const sent = [
+      [PFN.last, 0x77],
+      [0, 0],
+    ].map(([pfn = 0, byte = 0]) => {
+      const page = new Uint8Array(4096).fill(byte);
+      return record(XC_REC_TYPE_PAGE_DATA, words(1, 0, pfn, 0), page);
+    });
+    const end = recordsOf(image).find(({ name }) => name === 'X86_TSC_INFO')?.offset ?? 0;
+    const verify = record(XC_REC_TYPE_VERIFY);
+    const bytes = concat(image.subarray(0, end), verify, ...sent, image.subarray(end));
+    const { refusal, warnings } = verifyImage(fileOf(bytes));
+    expect(refusal).toBeUndefined();
+    expect(warnings).toEqual(['verify pfn 0xf failed: it is not the page that was sent before']);
     const restored = host.xl.restore(sourceOf(bytes));
     expect(restored.warnings).toEqual(warnings);
     host.xl.destroy(restored.domid);
