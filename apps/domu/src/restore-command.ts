@@ -44,10 +44,11 @@ export const restoreFile = async (
     make: (world) => {
       const source = new FileSource(path);
       try {
-        const { domid } = world.xl.restore(source, {
+        const { domid, warnings } = world.xl.restore(source, {
           ...(config === undefined ? {} : { config }),
           checkKernel: (pageAt) => checkKernel(pageAt, guest.buildId),
         });
+        for (const warning of warnings) process.stderr.write(`warning: ${warning}\n`);
         world.xl.unpause(domid);
         return domid;
       } finally {
