@@ -14,9 +14,10 @@ interface Results {
 
 /** Runs tests until one fails. @returns the name of the one that did; undefined when all pass */
 export const firstFailure = (folder: string, files: readonly string[] = []): string | undefined => {
-  const out = join(folder, 'mutate-results.json');
+  // Where the configuration that all packages share has the results.
+  const out = join(folder, 'test-results.json');
   rmSync(out, { force: true });
-  const args = ['run', '--bail=1', '--reporter=json', `--outputFile=${out}`, ...files];
+  const args = ['run', '--bail=1', ...files];
   const run = spawnSync(join(folder, 'node_modules/.bin/vitest'), args, {
     cwd: folder,
     encoding: 'utf8',
