@@ -123,7 +123,10 @@ const specOf = (variant: KernelVariant): KernelSpec => ({
     evtchn: { data: evtchn_data, text: evtchnText },
     upcall: { text: upcallText },
     xengnt: { data: xengnt_data },
-    machdep: { data: machdep_data, text: { ...mainText, ...processText, ...suspendText, ...trapText } },
+    machdep: {
+      data: machdep_data,
+      text: { ...mainText, ...processText, ...suspendText, ...trapText },
+    },
     clock: { data: clock_data, text: clockText },
     xencons: { data: xencons_softc, text: xenconsText },
     xenbus: { data: xenbus_data, text: { ...xsText, ...xenbusText, ...shutdownText } },

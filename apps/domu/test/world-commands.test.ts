@@ -2,7 +2,7 @@
  * Commands about a world that runs in another process, over its socket.
  */
 import { spawn } from 'node:child_process';
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createConnection } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -84,6 +84,20 @@ test('info, dmesg and vcpu-list speak of the host', () => {
   expect(domu('info').stdout).toMatch(/^xen_major +: 4$/m);
   expect(domu('dmesg').stdout).toContain('toolstack: domain 1: made, "slow"');
   expect(domu('vcpu-list').stdout).toMatch(/^slow +1 +0 +0 /m);
+});
+
+test('a disk comes and goes while the domain runs', async () => {
+  const disk = path('plugged.img');
+  writeFileSync(disk, new Uint8Array(1 << 20));
+  expect(domu('block-attach', 'slow', `${disk},raw,xvdb,w`).status).toBe(0);
+  await until('the disk', () => world.printed().includes('xbd0: 1.00 MB'));
+  expect(domu('block-list', 'slow').stdout).toContain(disk);
+  const again = domu('block-attach', 'slow', `${disk},raw,xvdb,w`);
+  expect(again.stderr).toBe('domu: domain 1 has a device xvdb already\n');
+  expect(domu('block-detach', 'slow', 'xvdb').status).toBe(0);
+  await until('the disk to go', () => world.printed().includes('xbd0: detached'));
+  expect(domu('block-list', 'slow').stdout).not.toContain(disk);
+  expect(domu('block-detach', 'slow', 'xvdb').stderr).toBe('domu: domain 1 has no device xvdb\n');
 });
 
 test.each([

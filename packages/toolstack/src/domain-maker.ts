@@ -10,7 +10,7 @@ import type { StoreClient } from '@port-xen/xenstore';
 import type { BuildPlan } from './build-plan.ts';
 import { addDisk, addNic } from './device-nodes.ts';
 import { buildDomain } from './domain-builder.ts';
-import type { DomainConfig } from './domain-config.ts';
+import type { DiskConfig, DomainConfig } from './domain-config.ts';
 import { GuestFrames } from './guest-frames.ts';
 import { hex } from './hex.ts';
 import type { RestoreTarget } from './restored-vcpus.ts';
@@ -26,6 +26,7 @@ import {
 import { tellExtents } from './tell-extents.ts';
 import { ToolstackError } from './toolstack-error.ts';
 import { uuidBytes } from './uuid.ts';
+import { vdevNumber } from './vdev.ts';
 
 /** A domain that was made here, until it is destroyed. */
 export interface MadeDomain extends RestoreTarget {
@@ -111,6 +112,25 @@ export class DomainMaker {
     for (const disk of config.disks) addDisk(this.#store, domid, disk);
     addConsole(this.#store, domid, handles);
     for (const nic of config.nics) addNic(this.#store, domid, nic);
+  }
+
+  /** Gives a running domain a disk. @throws ToolstackError when it has one of that name */
+  attachDisk(domid: number, disk: DiskConfig): void {
+    const made = this.#made.get(domid) as MadeDomain;
+    const { disks } = made.config;
+    if (disks.some(({ vdev }) => vdevNumber(vdev) === vdevNumber(disk.vdev))) {
+      throw new ToolstackError(`domain ${domid} has a device ${disk.vdev} already`);
+    }
+    addDisk(this.#store, domid, disk);
+    this.#made.set(domid, { ...made, config: { ...made.config, disks: [...disks, disk] } });
+  }
+
+  /** A disk of a running domain's is no more. */
+  forgetDisk(domid: number, devid: number): void {
+    const made = this.#made.get(domid);
+    if (made === undefined) return;
+    const disks = made.config.disks.filter(({ vdev }) => vdevNumber(vdev) !== devid);
+    this.#made.set(domid, { ...made, config: { ...made.config, disks } });
   }
 
   /** Gives the domain's name away: it gets the first free one of NAME-1, NAME-2, … */

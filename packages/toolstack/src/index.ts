@@ -1,6 +1,7 @@
 export { toJson } from './config-json.ts';
 export { domainConfig } from './config-of-cfg.ts';
 export { fromJson } from './config-of-json.ts';
+export { parseDisk } from './disk-spec.ts';
 export {
   DISK_BACKENDS,
   DISK_FORMATS,

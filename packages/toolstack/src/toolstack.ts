@@ -9,7 +9,8 @@ import type { StoreClient } from '@port-xen/xenstore';
 import { planBuild } from './build-plan.ts';
 import { toJson } from './config-json.ts';
 import { configOf, NO_CONFIG } from './config-of-image.ts';
-import type { DomainConfig, ShutdownAction } from './domain-config.ts';
+import { DeviceRemoval } from './device-removal.ts';
+import type { DiskConfig, DomainConfig, ShutdownAction } from './domain-config.ts';
 import { type DomainRow, domainRows } from './domain-list.ts';
 import { DomainMaker, type MadeDomain } from './domain-maker.ts';
 import { hex } from './hex.ts';
@@ -28,6 +29,7 @@ import type {
   SaveOptions,
   ToolstackParts,
 } from './toolstack-parts.ts';
+import { vdevNumber } from './vdev.ts';
 
 /** A daemon that waits for a domain's end takes so long to see to it. */
 const REACTION_NS = 1_000_000;
@@ -136,6 +138,34 @@ export class Toolstack {
     this.#suspending.get(domid)?.domainGone();
     this.#maker.destroy(domid);
     this.#tell(`domain ${domid}: destroyed`);
+  }
+
+  /** Gives a running domain a disk (`xl block-attach`). */
+  attachDisk(domid: number, disk: DiskConfig): void {
+    this.#known(domid);
+    this.#maker.attachDisk(domid, disk);
+    this.#tell(`domain ${domid}: ${disk.vdev} attached`);
+  }
+
+  /**
+   * Takes a disk from a running domain (`xl block-detach`).
+   *
+   * @param done called once, later; never from within this call
+   */
+  detachDisk(domid: number, vdev: string, done: (error: Error | null) => void): void {
+    const { config } = this.#known(domid);
+    const devid = vdevNumber(vdev);
+    if (!config.disks.some((disk) => vdevNumber(disk.vdev) === devid)) {
+      throw new ToolstackError(`domain ${domid} has no device ${vdev}`);
+    }
+    const token = `remove ${this.#tokens++}`;
+    const device = { domid, kind: 'vbd', devid } as const;
+    const removal = new DeviceRemoval(this.#parts.sim, this.#store, device, token, (error) => {
+      this.#watches.delete(token);
+      if (error === null) this.#maker.forgetDisk(domid, devid);
+      done(error);
+    });
+    this.#watches.set(token, () => removal.stateChanged());
   }
 
   pause(domid: number): void {

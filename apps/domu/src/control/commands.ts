@@ -3,7 +3,8 @@
  */
 import { createWriteStream } from 'node:fs';
 import type { Socket } from 'node:net';
-import { dumpCore, ToolstackError } from '@port-xen/toolstack';
+import { dumpCore, parseDisk, ToolstackError } from '@port-xen/toolstack';
+import { FileDisk } from '../file-disk.ts';
 import type { Session } from '../session.ts';
 import type { StoryLog } from '../story.ts';
 import { UserError } from '../user-error.ts';
@@ -117,6 +118,16 @@ export class Commands {
           done,
         );
         return;
+      case 'block-attach':
+        this.#attachDisk(this.domain(request), text(request, 'disk'));
+        done(null);
+        return;
+      case 'block-detach':
+        xl.detachDisk(this.domain(request), text(request, 'vdev'), done);
+        return;
+      case 'block-list':
+        done(null, xl.configOf(this.domain(request)).disks);
+        return;
       case 'dump-core':
         this.#dump(this.domain(request), text(request, 'file'), done);
         return;
@@ -155,6 +166,13 @@ export class Commands {
   #sysrq(domid: number, key: string): void {
     if (!KEYS.test(key)) throw new UserError(`expected one key, found ${JSON.stringify(key)}`);
     this.#world.xenstored.connect(0).write(`/local/domain/${domid}/control/sysrq`, key);
+  }
+
+  #attachDisk(domid: number, spec: string): void {
+    const disk = parseDisk(spec);
+    // Opened and closed again: a disk that cannot be had is refused before the guest hears of it.
+    new FileDisk(disk.pdevPath, disk.readwrite ? 'w' : 'r').close();
+    this.#world.xl.attachDisk(domid, disk);
   }
 
   /** The target that the guest's balloon follows (libxl_set_memory_target). */

@@ -2,7 +2,7 @@
  * xl's commands about domains that run in other processes.
  */
 import { resolve } from 'node:path';
-import { domainListText } from '@port-xen/toolstack';
+import { type DiskConfig, domainListText, parseDisk } from '@port-xen/toolstack';
 import type { Command } from 'commander';
 import { UserError } from '../user-error.ts';
 import { askAll, askDomain, worlds } from './client.ts';
@@ -82,6 +82,21 @@ export const worldCommands = (program: Command): void => {
       await askDomain(domain, 'dump-core', { file: resolve(file) });
     });
   program
+    .command('block-attach <domain> <disk>')
+    .description('give a domain a disk: "file,raw,xvdb,w"')
+    .action(async (domain: string, disk: string) => {
+      // The world runs in a folder of its own.
+      const { pdevPath } = parseDisk(disk);
+      const absolute = disk.replace(pdevPath, resolve(pdevPath));
+      await askDomain(domain, 'block-attach', { disk: absolute });
+    });
+  program
+    .command('block-detach <domain> <vdev>')
+    .description('take a disk from a domain')
+    .action(async (domain: string, vdev: string) => {
+      await askDomain(domain, 'block-detach', { vdev });
+    });
+  program
     .command('mem-set <domain> <mib>')
     .description('set the target of the balloon of a domain')
     .action(async (domain: string, mib: string) => {
@@ -92,6 +107,16 @@ export const worldCommands = (program: Command): void => {
     .description('send a key to the kernel of a domain')
     .action(async (domain: string, key: string) => {
       await askDomain(domain, 'sysrq', { key });
+    });
+  program
+    .command('block-list <domain>')
+    .description('list the disks of a domain')
+    .action(async (domain: string) => {
+      const disks = (await askDomain(domain, 'block-list')) as readonly DiskConfig[];
+      print('Vdev      Mode  Target\n');
+      for (const { vdev, readwrite, pdevPath } of disks) {
+        print(`${vdev.padEnd(9)} ${(readwrite ? 'w' : 'r').padEnd(5)} ${pdevPath}\n`);
+      }
     });
   program
     .command('vcpu-list')
