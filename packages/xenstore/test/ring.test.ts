@@ -1,5 +1,6 @@
 import { XS_DIRECTORY, XS_READ, XS_WATCH, XS_WRITE } from '@port-xen/abi';
 import { describe, expect, test } from 'vitest';
+import { encodeMessage } from '../src/index.ts';
 import { Guest, makeWorld } from './world.ts';
 
 const home = (dom0: ReturnType<typeof makeWorld>['dom0'], domid: number): void => {
@@ -94,5 +95,31 @@ describe('ring', () => {
     guest.send(XS_WRITE, 'a\0b');
     world.settle();
     expect(guest.replies()).toEqual(['11 OK|']);
+  });
+
+  test('RING-9: a domain that does not take its answers is not read from, and others are', () => {
+    const { daemon, dom0, settle } = makeWorld();
+    for (const domid of [1, 2]) home(dom0, domid);
+    dom0.write('/local/domain/1/big', 'x'.repeat(2000));
+    dom0.setPermissions('/local/domain/1/big', [{ domid: 1, access: 'n' }]);
+    const greedy = new Guest(daemon, 1);
+    const other = new Guest(daemon, 2);
+    const request = encodeMessage(XS_READ, 1, 0, new TextEncoder().encode('big\0'));
+    let sent = 0;
+    for (let turn = 0; turn < 200; turn++) {
+      for (let put = request.length; put > 0 && sent < 1e6; sent += put) {
+        put = greedy.put(request.subarray(sent % request.length));
+      }
+      settle();
+      other.send(XS_READ, 'none\0');
+      settle();
+      expect(other.replies()).toEqual(['16 ENOENT|']);
+    }
+    expect(sent).toBe(1024 + 20 * request.length);
+    for (let turn = 0; turn < 200; turn++) {
+      greedy.take();
+      settle();
+    }
+    expect(greedy.received).toHaveLength(Math.floor(sent / request.length));
   });
 });
