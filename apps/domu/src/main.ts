@@ -2,6 +2,7 @@
  * domu: xl's little sister for domains that run in a model of Xen. Names, messages and exit statuses are xl's where xl has them.
  */
 
+import tab from '@bomb.sh/tab/commander';
 import { XenError } from '@port-xen/hypervisor';
 import { FrameError, StreamError } from '@port-xen/migration-stream';
 import { ToolstackError } from '@port-xen/toolstack';
@@ -33,6 +34,8 @@ questionCommand(program);
 worldCommands(program);
 imageCommand(program);
 xenstoredCommand(program);
+// `domu complete bash`, zsh, fish, powershell: what makes the shell complete commands and flags.
+tab(program);
 
 // Somebody closed the pipe that stdout is: there is nobody left to tell.
 process.stdout.on('error', () => process.exit(141));

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { Random } from '@port-xen/sim';
 import { verifyStream } from '@tooling/peers';
 import { describe, expect, test } from 'vitest';
 import { randomBytes } from './cycle.ts';
@@ -48,6 +49,32 @@ test('a chain of ten saves in ten processes ends with the digest; Xen takes ever
   );
   expect(lastLine(last.stdout)).toBe(digest);
   expect(last.status).toBe(0);
+});
+
+test('a chain of 25 saves on hosts drawn at random ends with the digest', () => {
+  const random = new Random(25, 'hosts');
+  const host = (): string[] => {
+    const keys = {
+      slot: random.below(64),
+      uptime: random.below(5_000_000),
+      'tsc-khz': random.between(1_000_000, 5_000_000),
+      wallclock: random.between(1_000_000_000, 2_000_000_000),
+    };
+    return Object.entries(keys).flatMap(([key, value]) => ['--host', `${key}=${value}`]);
+  };
+  const image = path('random.save');
+  const at = ['--at', 'io:5', '--save', image];
+  expect(domu('create', config, ...at, ...host()).status).toBe(0);
+  for (let i = 1; i < 25; i++) {
+    const run = domu('restore', image, ...at, ...host(), '--seed', `${random.below(1000)}`);
+    expect(run.status, run.stderr).toBe(0);
+  }
+  expect(lastLine(domu('restore', image, ...host()).stdout)).toBe(digest);
+});
+
+test('the shell can complete commands and flags', () => {
+  expect(domu('complete', 'bash').stdout).toContain('domu');
+  expect(domu('complete', '--', 're').stdout).toMatch(/^restore\b/m);
 });
 
 test('a checkpoint leaves the guest running, and its file does as well', () => {
