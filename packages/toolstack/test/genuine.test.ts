@@ -5,7 +5,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type GenuineVerdict, genuineRestore } from '@tooling/peers';
+import { type GenuineVerdict, type GenuineXen, genuineRestore } from '@tooling/peers';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type ImageVerdict, verifyImage } from '../src/verify-image.ts';
 import { cut, type Damaged, flipped, shuffled } from './damage.ts';
@@ -27,9 +27,9 @@ const STRICTER = [
 ];
 
 const folder = mkdtempSync(join(tmpdir(), 'genuine-restore-'));
-let judge: (files: readonly string[]) => GenuineVerdict[];
+let xen: GenuineXen;
 beforeAll(() => {
-  judge = genuineRestore(folder);
+  xen = genuineRestore(folder);
 }, 900_000);
 afterAll(() => rmSync(folder, { recursive: true }));
 
@@ -49,7 +49,7 @@ const compare = (images: Iterable<Damaged>): number => {
       writeFileSync(file, bytes);
       return file;
     });
-    const verdicts = judge(files);
+    const verdicts = xen.judge(files);
     for (const [i, { name, bytes }] of batch.entries()) {
       const genuine = verdicts[i] as GenuineVerdict;
       const ours = verifyImage(fileOf(bytes));

@@ -1,7 +1,8 @@
 /*
  * Genuine restore code (xc_domain_restore of Debian's libxenguest) over a toy machine, as a judge of images.
  *
- *     genuine-restore FILE...      each a bare libxc stream of a PV domain
+ *     genuine-restore FILE...             each a bare libxc stream of a PV domain
+ *     genuine-restore --again FILE OUT    restores FILE, and has xc_domain_save write the domain to OUT
  *
  * prints a line for each: "restored", "refused" or "aborted", a tab, and what genuine code said first. Every file is judged
  * in a process of its own, because genuine code may abort.
@@ -10,6 +11,9 @@
  * shared libraries' own. Behind them is a machine of 64 Ki frames and one domain without memory. It checks what genuine
  * tools rely on: that frames are the domain's, and, when a page table is pinned or made a vCPU's root, that its entries
  * name tables of the level below, down to frames of the domain. It looks at no flag but "present".
+ *
+ * To be saved again the domain must have said where its P2M is, and put pfns into start_info, as a guest does before it
+ * suspends. Nothing runs here, so publish() does it in the guest's place.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -41,6 +45,20 @@ static unsigned char owned[FRAMES], level_of[FRAMES];
 static unsigned next_frame = FIRST - BASE;
 static char said[256];
 
+/* What the tools have set, to be got again. */
+static vcpu_guest_context_x86_64_t context;
+static struct xen_domctl_ext_vcpucontext extended;
+static struct xen_domctl_tsc_info tsc;
+static unsigned char xsave[16 + 576], pinned[FRAMES];
+static xen_cpuid_leaf_t leaves[256];
+static xen_msr_entry_t msrs[16];
+static unsigned leaf_count, msr_count, is_suspended;
+
+static void *frame(uint64_t mfn)
+{
+    return mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, memory_fd, (mfn - BASE) * 4096L);
+}
+
 static int is_owned(uint64_t mfn) { return mfn >= BASE && mfn < BASE + FRAMES && owned[mfn - BASE]; }
 
 static int fail(int error) { errno = error; return -1; }
@@ -51,7 +69,7 @@ static int take_table(uint64_t mfn, int level)
     if (!is_owned(mfn)) return 0;
     if (level_of[mfn - BASE]) return level_of[mfn - BASE] == level;
     level_of[mfn - BASE] = level;
-    uint64_t *entries = mmap(NULL, 4096, PROT_READ, MAP_SHARED, memory_fd, (mfn - BASE) * 4096L);
+    uint64_t *entries = frame(mfn);
     int good = 1;
     for (int i = 0; good && i < 512; i++) {
         if (!(entries[i] & 1) || (level == 4 && i >= 256 && i < 272)) continue;
@@ -79,7 +97,12 @@ static int memory_op(unsigned cmd, void *arg)
 {
     switch (cmd & 0x3f) {
     case XENMEM_maximum_ram_page: return BASE + FRAMES - 1;
-    case XENMEM_maximum_gpfn: return 0;
+    case XENMEM_maximum_gpfn: {
+        shared_info_t *shared = frame(SHARED_INFO);
+        int last = shared->arch.max_pfn ? shared->arch.max_pfn - 1 : 0;
+        munmap(shared, 4096);
+        return last;
+    }
     case XENMEM_populate_physmap: return populate(arg);
     case XENMEM_machphys_mfn_list: {
         struct xen_machphys_mfn_list *list = arg;
@@ -96,9 +119,11 @@ static int memory_op(unsigned cmd, void *arg)
 
 static int mmuext(struct mmuext_op *ops, unsigned count)
 {
-    for (unsigned i = 0; i < count; i++)
+    for (unsigned i = 0; i < count; i++) {
         if (ops[i].cmd > MMUEXT_PIN_L4_TABLE || !take_table(ops[i].arg1.mfn, ops[i].cmd + 1))
             return fail(EINVAL);
+        pinned[ops[i].arg1.mfn - BASE] = 1;
+    }
     return 0;
 }
 
@@ -116,6 +141,50 @@ static int set_context(vcpu_guest_context_x86_64_t *c)
     if (c->gdt_ents > 8192) return fail(EINVAL);
     if (!take_table(c->ctrlreg[3] >> 12, 4)) return fail(EINVAL);
     if (c->ctrlreg[1] >> 12 && !take_table(c->ctrlreg[1] >> 12, 4)) return fail(EINVAL);
+    context = *c;
+    return 0;
+}
+
+static int page_types(struct xen_domctl_getpageframeinfo3 *info)
+{
+    xen_pfn_t *pages = *(xen_pfn_t **)&info->array;
+    for (unsigned i = 0; i < info->num; i++) {
+        uint64_t mfn = pages[i];
+        if (!is_owned(mfn)) pages[i] = XEN_DOMCTL_PFINFO_XTAB;
+        else pages[i] = (xen_pfn_t)level_of[mfn - BASE] << 28 | (pinned[mfn - BASE] ? XEN_DOMCTL_PFINFO_LPINTAB : 0);
+    }
+    return 0;
+}
+
+static int xsave_state(struct xen_domctl_vcpuextstate *state, int set)
+{
+    uint64_t *bytes = *(uint64_t **)&state->buffer;
+    state->xfeature_mask = 3;
+    if (!set) {
+        state->size = sizeof xsave;
+        if (bytes) memcpy(bytes, xsave, sizeof xsave);
+        return 0;
+    }
+    if (state->size == 16) return 0;
+    if (state->size != sizeof xsave || (bytes[1] != 1 && bytes[1] != 3)) return fail(EINVAL);
+    memcpy(xsave, bytes, sizeof xsave);
+    return 0;
+}
+
+static int policy(struct xen_domctl_cpu_policy *p, int set)
+{
+    xen_cpuid_leaf_t *l = *(xen_cpuid_leaf_t **)&p->leaves;
+    xen_msr_entry_t *m = *(xen_msr_entry_t **)&p->msrs;
+    if (set) {
+        if (p->nr_leaves > 256 || p->nr_msrs > 16) return fail(E2BIG);
+        if (l) memcpy(leaves, l, (leaf_count = p->nr_leaves) * sizeof *l);
+        if (m) memcpy(msrs, m, (msr_count = p->nr_msrs) * sizeof *m);
+    } else {
+        if (l) memcpy(l, leaves, leaf_count * sizeof *l);
+        if (m) memcpy(m, msrs, msr_count * sizeof *m);
+        p->nr_leaves = leaf_count;
+        p->nr_msrs = msr_count;
+    }
     return 0;
 }
 
@@ -125,26 +194,39 @@ static int domctl(struct xen_domctl *op)
     case XEN_DOMCTL_getdomaininfo:
         memset(&op->u.getdomaininfo, 0, sizeof op->u.getdomaininfo);
         op->u.getdomaininfo.domain = op->domain = DOMAIN;
-        op->u.getdomaininfo.flags = XEN_DOMINF_paused;
+        op->u.getdomaininfo.flags = is_suspended
+            ? XEN_DOMINF_shutdown | SHUTDOWN_suspend << XEN_DOMINF_shutdownshift
+            : XEN_DOMINF_paused;
         op->u.getdomaininfo.shared_info_frame = SHARED_INFO;
         op->u.getdomaininfo.max_pages = FRAMES;
         return 0;
     case XEN_DOMCTL_getvcpuinfo:
         memset(&op->u.getvcpuinfo, 0, sizeof op->u.getvcpuinfo);
+        op->u.getvcpuinfo.online = 1;
         return 0;
     case XEN_DOMCTL_get_address_size: op->u.address_size.size = 64; return 0;
     case XEN_DOMCTL_set_address_size: return op->u.address_size.size == 64 ? 0 : fail(EINVAL);
     case XEN_DOMCTL_setvcpucontext:
         return set_context(*(void **)&op->u.vcpucontext.ctxt);
-    case XEN_DOMCTL_set_ext_vcpucontext: return op->u.ext_vcpucontext.size >= 32 ? 0 : fail(EINVAL);
-    case XEN_DOMCTL_setvcpuextstate: {
-        uint64_t size = op->u.vcpuextstate.size, *state = *(uint64_t **)&op->u.vcpuextstate.buffer;
-        if (size == 16) return 0;
-        return size == 16 + 576 && (state[1] == 1 || state[1] == 3) ? 0 : fail(EINVAL);
-    }
-    case XEN_DOMCTL_settscinfo: return op->u.tsc_info.tsc_mode <= 2 ? 0 : fail(EINVAL);
+    case XEN_DOMCTL_getvcpucontext:
+        memcpy(*(void **)&op->u.vcpucontext.ctxt, &context, sizeof context);
+        return 0;
+    case XEN_DOMCTL_set_ext_vcpucontext:
+        extended = op->u.ext_vcpucontext;
+        return extended.size >= 32 ? 0 : fail(EINVAL);
+    case XEN_DOMCTL_get_ext_vcpucontext: op->u.ext_vcpucontext = extended; return 0;
+    case XEN_DOMCTL_setvcpuextstate: return xsave_state(&op->u.vcpuextstate, 1);
+    case XEN_DOMCTL_getvcpuextstate: return xsave_state(&op->u.vcpuextstate, 0);
+    case XEN_DOMCTL_settscinfo:
+        tsc = op->u.tsc_info;
+        return tsc.tsc_mode <= 2 ? 0 : fail(EINVAL);
+    case XEN_DOMCTL_gettscinfo: op->u.tsc_info = tsc; return 0;
     case XEN_DOMCTL_set_vcpu_msrs: return 0;
-    case XEN_DOMCTL_set_cpu_policy: return 0;
+    case XEN_DOMCTL_get_vcpu_msrs: op->u.vcpu_msrs.msr_count = 0; return 0;
+    case XEN_DOMCTL_set_cpu_policy: return policy(&op->u.cpu_policy, 1);
+    case XEN_DOMCTL_get_cpu_policy: return policy(&op->u.cpu_policy, 0);
+    case XEN_DOMCTL_getpageframeinfo3: return page_types(&op->u.getpageframeinfo3);
+    case XEN_DOMCTL_shadow_op: return 0;
     }
     return fail(ENOSYS);
 }
@@ -251,11 +333,53 @@ static void progress(xentoollog_logger *l, const char *context, const char *doin
 static void destroy(xentoollog_logger *l) { (void)l; }
 static int static_data_done(unsigned missing, void *data) { (void)missing, (void)data; return 0; }
 
-/* In a process of its own. */
-static int judge(const char *path)
+static uint64_t new_frame(void)
+{
+    owned[next_frame] = 1;
+    return BASE + next_frame++;
+}
+
+/* What a guest does before it suspends: the tree of frame lists, and pfns in start_info. @pfns: the P2M's own pages */
+static void publish(const uint64_t *pfns, unsigned count)
+{
+    uint64_t root = new_frame(), *lists = frame(root), *list = NULL;
+    for (unsigned i = 0; i < count; i++) {
+        if (i % 512 == 0) list = frame(lists[i / 512] = new_frame());
+        for (unsigned f = FIRST - BASE; f < next_frame; f++)
+            if (m2p[BASE + f] == pfns[i]) list[i % 512] = BASE + f;
+    }
+    shared_info_t *shared = frame(SHARED_INFO);
+    shared->arch.pfn_to_mfn_frame_list_list = root;
+    shared->arch.p2m_cr3 = 0;
+    start_info_t *start = frame(context.user_regs.rdx);
+    start->store_mfn = m2p[start->store_mfn];
+    start->console.domU.mfn = m2p[start->console.domU.mfn];
+    is_suspended = 1;
+}
+
+/* Finds X86_PV_P2M_FRAMES in a good file, and has its pages published. */
+static int publish_from(int fd)
+{
+    uint32_t header[2];
+    for (off_t at = 40; pread(fd, header, 8, at) == 8; at += 8 + ((header[1] + 7) & ~7u)) {
+        if (header[0] != 3) continue;
+        unsigned count = (header[1] - 8) / 8;
+        uint64_t *pfns = malloc(count * 8);
+        if (pread(fd, pfns, count * 8, at + 16) != (ssize_t)(count * 8)) return -1;
+        publish(pfns, count);
+        return 0;
+    }
+    return -1;
+}
+
+static int suspend(void *data) { (void)data; return 1; }
+
+/* In a process of its own. @again: where the restored domain is to be saved, or NULL */
+static int judge(const char *path, const char *again)
 {
     xentoollog_logger logger = { keep, progress, destroy };
     struct restore_callbacks callbacks = { .static_data_done = static_data_done };
+    struct save_callbacks save = { .suspend = suspend };
     unsigned long store = 0, console = 0;
     int fd = open(path, O_RDONLY);
     memory_fd = memfd_create("memory", 0);
@@ -265,6 +389,10 @@ static int judge(const char *path)
     memset(m2p, 0xff, M2P_PAGES * 4096L);
     xc_interface *xch = xc_interface_open(&logger, &logger, 0);
     int rc = xc_domain_restore(xch, fd, DOMAIN, 1, &store, 0, 2, &console, 0, XC_STREAM_PLAIN, &callbacks, -1);
+    if (rc == 0 && again) {
+        int out = open(again, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+        rc = publish_from(fd) ?: xc_domain_save(xch, out, DOMAIN, 0, &save, XC_STREAM_PLAIN, -1);
+    }
     printf("%s\t%s\n", rc ? "refused" : "restored", said);
     fflush(stdout);
     return 0;
@@ -272,12 +400,14 @@ static int judge(const char *path)
 
 int main(int argc, char **argv)
 {
-    for (int i = 1; i < argc; i++) {
+    const char *again = argc == 4 && !strcmp(argv[1], "--again") ? argv[3] : NULL;
+    int first = again ? 2 : 1, last = again ? 3 : argc;
+    for (int i = first; i < last; i++) {
         int status;
         fflush(stdout);
         if (fork() == 0) {
             if (!freopen("/dev/null", "w", stderr)) _exit(3);
-            _exit(judge(argv[i]));
+            _exit(judge(argv[i], again));
         }
         wait(&status);
         if (WIFSIGNALED(status)) printf("aborted\tsignal %d\n", WTERMSIG(status));

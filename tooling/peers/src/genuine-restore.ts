@@ -28,33 +28,43 @@ const run = (command: string, args: readonly string[]): string => {
 
 const VERDICTS = ['restored', 'refused', 'aborted'] as const;
 
+/** Genuine restore and save code, compiled. Paths are those of bare libxc streams. */
+export interface GenuineXen {
+  /** A verdict for each file. */
+  judge(files: readonly string[]): GenuineVerdict[];
+  /** Restores `from` and saves the domain again into `to`. */
+  rewrite(from: string, to: string): GenuineVerdict;
+}
+
+const verdictOf = (line: string): GenuineVerdict => {
+  const [name, words = ''] = line.split('\t');
+  const verdict = VERDICTS.find((one) => one === name);
+  if (verdict === undefined) throw new Error(`expected a verdict, found ${line}`);
+  return { verdict, words };
+};
+
 /**
- * Compiles the judge.
+ * Compiles genuine code's machine.
  *
  * @param folder where to put it
- * @returns a function from the paths of bare libxc streams to a verdict each
  * @throws Error a sentence, when it cannot be had or run
  */
-export const genuineRestore = (
-  folder: string,
-): ((files: readonly string[]) => GenuineVerdict[]) => {
+export const genuineRestore = (folder: string): GenuineXen => {
   debianPackage('libxen-dev', '/usr/include/xenguest.h');
   const compiler = debianPackage('gcc', '/usr/bin/gcc');
   const program = join(folder, 'genuine-restore');
   const source = fileURLToPath(new URL('genuine-restore.c', import.meta.url));
   run(compiler, ['-O1', '-rdynamic', '-o', program, source, ...LIBRARIES]);
-  return (files) => {
-    const verdicts: GenuineVerdict[] = [];
-    for (let at = 0; at < files.length; at += BATCH) {
-      for (const line of run(program, files.slice(at, at + BATCH))
-        .trimEnd()
-        .split('\n')) {
-        const [name, words = ''] = line.split('\t');
-        const verdict = VERDICTS.find((one) => one === name);
-        if (verdict === undefined) throw new Error(`expected a verdict, found ${line}`);
-        verdicts.push({ verdict, words });
+  const verdicts = (args: readonly string[]): GenuineVerdict[] =>
+    run(program, args).trimEnd().split('\n').map(verdictOf);
+  return {
+    judge: (files) => {
+      const all: GenuineVerdict[] = [];
+      for (let at = 0; at < files.length; at += BATCH) {
+        all.push(...verdicts(files.slice(at, at + BATCH)));
       }
-    }
-    return verdicts;
+      return all;
+    },
+    rewrite: (from, to) => verdicts(['--again', from, to])[0] as GenuineVerdict,
   };
 };

@@ -1,3 +1,3 @@
 export { debianPackage } from './debian-package.ts';
-export { type GenuineVerdict, genuineRestore } from './genuine-restore.ts';
+export { type GenuineVerdict, type GenuineXen, genuineRestore } from './genuine-restore.ts';
 export { type StreamFormat, verifyStream } from './verify-stream.ts';

@@ -7,7 +7,7 @@ import { findKernel, type SavedKernel } from '../../src/image/saved-kernel.ts';
 import { boot, emptyHost, type Life, randomBytes, runToRequest, vanish } from '../cycle.ts';
 
 /** Bytes as a file. */
-const fileOf = (bytes: Uint8Array): ImageFile => ({
+export const fileOf = (bytes: Uint8Array): ImageFile => ({
   size: bytes.length,
   readAt: (offset, into) => {
     const some = bytes.subarray(offset, offset + into.length);
