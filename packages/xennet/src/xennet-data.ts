@@ -64,8 +64,6 @@ export const xennet_softc = struct('xennet_xenbus_softc', {
   sc_mtu: u32,
   /** The back end takes packets in several slots. */
   sc_sg: u32,
-  /** It takes blank checksums. */
-  sc_csum: u32,
   /** First free transmit request, -1 when there is none; how many there are. */
   sc_txfree: i32,
   sc_ntxfree: u32,

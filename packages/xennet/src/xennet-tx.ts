@@ -20,7 +20,6 @@ import { kassert } from '@port-xen/kern';
 import { IFF_OACTIVE, M_CSUM_BLANK, MCLBYTES } from '@port-xen/netinet';
 import { FrontRing } from '@port-xen/ring';
 import { XENGNT_NO_ENTRY } from '@port-xen/xengnt';
-import { checksumFill } from './checksum-fill.ts';
 import type { StackMbuf } from './network-stack.ts';
 import {
   NET_TX_RING_SIZE,
@@ -80,19 +79,16 @@ export class XennetTx {
 
   /** if_output: the packet is the driver's, whatever becomes of it. @returns 0 or an errno */
   output(sc: XennetSoftc, packet: number): number {
+    const slots = this.#pieces(packet).length;
+    if (slots <= (sc.sc_sg !== 0 ? XEN_NETIF_NR_SLOTS_MIN : 1)) return this.#send(sc, packet);
     const { mbufs } = this.parts.stack.parts;
     const { m_csum } = mbufs.at(packet);
-    // The stack may have made it for the last host's back end, which could do more.
-    const fill = m_csum === M_CSUM_BLANK && sc.sc_csum === 0;
-    const split = this.#pieces(packet).length > (sc.sc_sg !== 0 ? XEN_NETIF_NR_SLOTS_MIN : 1);
-    if (!fill && !split) return this.#send(sc, packet);
     const bytes = mbufs.toBytes(packet);
     mbufs.freem(packet);
-    if (split && bytes.length > MCLBYTES) return EMSGSIZE;
-    if (fill) checksumFill(bytes);
+    if (bytes.length > MCLBYTES) return EMSGSIZE;
     const copy = mbufs.fromBytes(bytes);
     if (copy === 0) return ENOBUFS;
-    mbufs.at(copy).m_csum = fill ? 0 : m_csum;
+    mbufs.at(copy).m_csum = m_csum;
     return this.#send(sc, copy);
   }
 

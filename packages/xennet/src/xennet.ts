@@ -10,7 +10,7 @@
 import { netif_rx_sring_entry, netif_tx_sring_entry } from '@port-xen/abi';
 import { type Cpu, IPL_SOFTNET, IPL_VM, PAGE_SIZE } from '@port-xen/kern';
 import { cString, textOf, type View } from '@port-xen/layout';
-import { ETHERMTU, IFCAP_CSUM_TX, IFCAP_SG, IFF_OACTIVE, IFF_RUNNING } from '@port-xen/netinet';
+import { ETHERMTU, IFCAP_CSUM_TX, IFF_OACTIVE, IFF_RUNNING } from '@port-xen/netinet';
 import { XENGNT_NO_ENTRY } from '@port-xen/xengnt';
 import {
   NET_RX_RING_SIZE,
@@ -120,8 +120,7 @@ export class Xennet {
   negotiate(sc: XennetSoftc, sg: boolean, csum: boolean): void {
     const ifp = this.parts.stack.parts.ifnets.at(sc.sc_ifp);
     sc.sc_sg = sg ? 1 : 0;
-    sc.sc_csum = csum ? 1 : 0;
-    ifp.if_capenable = (sg ? IFCAP_SG : 0) | (csum ? IFCAP_CSUM_TX : 0);
+    ifp.if_capenable = csum ? IFCAP_CSUM_TX : 0;
     // A longer packet does not fit one slot's cluster.
     ifp.if_mtu = sg ? sc.sc_mtu : Math.min(sc.sc_mtu, ETHERMTU);
   }

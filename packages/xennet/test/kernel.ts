@@ -31,10 +31,13 @@ const DRIVERS = [
 interface Probe {
   readonly kern: Kern;
   readonly xengnt: Xengnt;
+  readonly xennet: Xennet;
 }
 
 const probeText: Text<Probe> = {
   test_grants: leaf((m) => m.xengnt.used),
+  /** What an event of the back end's comes to. */
+  test_event: leaf((m) => m.xennet.softintr()),
   test_attach: routine(struct('test_attaching', { pad: u64 }), {
     start: (m, _, hypervisor) => {
       const bus = m.kern.autoconf.attach('xenbus0', hypervisor, 0);
@@ -83,7 +86,7 @@ export const netKernel = (): KernelImage =>
         xenbus,
         xennet,
         stack,
-        probe: { kern, xengnt },
+        probe: { kern, xengnt, xennet },
       };
       return { evtchn, xengnt, shutdown: xenbus, linked };
     },

@@ -50,15 +50,17 @@ export class NetGuest {
     this.host.runFor(50e6);
   }
 
-  /** Restores a save file on the next host, which may be different in what it can do. */
-  restore(image: Uint8Array, on: Partial<HostOptions> = {}): void {
-    this.lan = lan({ slot: (this.host.hv.slot + 1) % 64, ...on });
-    this.guest.restore(image, { host: this.lan.host });
+  /** Saves, and restores on the next host, which may be different in what it can do. */
+  move(on: Partial<HostOptions> = {}): void {
+    this.moveAtOnce(on);
     this.settle();
   }
 
-  move(on: Partial<HostOptions> = {}): void {
-    this.restore(this.guest.save(), on);
+  /** The same, without waiting for the new back end. */
+  moveAtOnce(on: Partial<HostOptions> = {}): void {
+    const image = this.guest.save();
+    this.lan = lan({ slot: (this.host.hv.slot + 1) % 64, ...on });
+    this.guest.restore(image, { host: this.lan.host });
   }
 
   /** What the peer heard since this was asked last: lengths. */
@@ -69,7 +71,8 @@ export class NetGuest {
 
   /** A frame from the peer to the interface. */
   tell(length: number, checksum: Frame['checksum'] = 'none', to = 1): Uint8Array {
-    const bytes = Uint8Array.from({ length }, (_, i) => (i * 7) & 255);
+    const bytes = new Uint8Array(length);
+    for (let i = 0; i < length; i++) bytes[i] = i * 7;
     bytes.set([0, 0x16, 0x3e, 0, 0, to, 0, 0x16, 0x3e, 0, 0, 9, 0x88, 0xb5]);
     this.lan.peer.send({ bytes, checksum });
     return bytes;

@@ -32,6 +32,8 @@ const ifnet = struct('test_ifnet', {
 export const stack_data = struct('test_stack', {
   s_mbufs: array(mbuf, NMBUF),
   s_initialised: u32,
+  s_free: i64,
+  s_nfree: u32,
   s_nifnet: u32,
   s_ifnets: array(ifnet, 2),
   s_received: u32,
@@ -89,16 +91,24 @@ export class TestStack implements NetworkStack, StackMbufs {
     return mbuf.at(this.cpu.memory, m);
   }
 
-  #mbufs(): View<typeof mbuf>[] {
+  /** Free mbufs are linked by m_next. */
+  #init(): void {
     const { d } = this;
-    const all = Array.from({ length: NMBUF }, (_, i) => d.s_mbufs.at(i));
-    if (d.s_initialised === 0) for (const m of all) m.m_free = 1;
+    if (d.s_initialised !== 0) return;
     d.s_initialised = 1;
-    return all;
+    for (let i = 0; i < NMBUF; i++) {
+      const m = d.s_mbufs.at(i);
+      m.m_free = 1;
+      m.m_data = this.clusters + i * MCLBYTES;
+      m.m_next = d.s_free;
+      d.s_free = m.address;
+    }
+    d.s_nfree = NMBUF;
   }
 
   get inUse(): number {
-    return this.#mbufs().filter((m) => m.m_free === 0).length;
+    this.#init();
+    return NMBUF - this.d.s_nfree;
   }
 
   fromBytes(packet: Uint8Array): number {
@@ -107,45 +117,54 @@ export class TestStack implements NetworkStack, StackMbufs {
 
   /** A packet of these pieces, each in mbufs of its own. */
   chain(pieces: readonly Uint8Array[]): number {
+    this.#init();
+    const { d } = this;
     const parts = pieces.flatMap((piece) => {
       const count = Math.max(1, Math.ceil(piece.length / MCLBYTES));
       return Array.from({ length: count }, (_, i) =>
         piece.subarray(i * MCLBYTES, (i + 1) * MCLBYTES),
       );
     });
-    const free = this.#mbufs().filter((m) => m.m_free === 1);
-    if (free.length < parts.length) return 0;
+    if (d.s_nfree < parts.length) return 0;
     const length = parts.reduce((sum, part) => sum + part.length, 0);
-    for (const [i, part] of parts.entries()) {
-      const m = free[i] as View<typeof mbuf>;
+    let next = 0;
+    for (const part of parts.reverse()) {
+      const m = this.at(d.s_free);
+      d.s_free = m.m_next;
+      d.s_nfree--;
       m.m_free = 0;
-      m.m_next = i + 1 < parts.length ? (free[i + 1]?.address ?? 0) : 0;
-      m.m_data = this.clusters + ((m.address - this.d.s_mbufs.address(0)) / mbuf.size) * MCLBYTES;
+      m.m_next = next;
       m.m_len = part.length;
       m.m_pktlen = length;
       m.m_csum = 0;
       this.cpu.memory.write(m.m_data, part);
+      next = m.address;
     }
-    return free[0]?.address ?? 0;
+    return next;
   }
 
   toBytes(packet: number): Uint8Array {
-    const out: number[] = [];
+    const out = new Uint8Array(this.at(packet).m_pktlen);
+    let at = 0;
     for (let m = packet; m !== 0; m = this.at(m).m_next) {
       const { m_data, m_len } = this.at(m);
-      const part = new Uint8Array(m_len);
-      this.cpu.memory.read(m_data, part);
-      out.push(...part);
+      this.cpu.memory.read(m_data, out.subarray(at, at + m_len));
+      at += m_len;
     }
-    return Uint8Array.from(out);
+    return out;
   }
 
   freem(packet: number): void {
+    const { d } = this;
     for (let m = packet; m !== 0; ) {
       const view = this.at(m);
+      const next = view.m_next;
       if (view.m_free !== 0) throw new Error('test stack: an mbuf is freed twice');
       view.m_free = 1;
-      m = view.m_next;
+      view.m_next = d.s_free;
+      d.s_free = m;
+      d.s_nfree++;
+      m = next;
     }
   }
 
@@ -155,10 +174,9 @@ export class TestStack implements NetworkStack, StackMbufs {
     const place = d.s_received++ % KEPT;
     d.s_length.set(place, frame.length);
     d.s_csum.set(place, this.at(m).m_csum);
-    d.s_sum.set(
-      place,
-      frame.reduce((sum, byte) => sum + byte, 0),
-    );
+    let sum = 0;
+    for (const byte of frame) sum += byte;
+    d.s_sum.set(place, sum);
     this.freem(m);
   }
 
@@ -183,7 +201,8 @@ export class TestStack implements NetworkStack, StackMbufs {
 
   /** A frame to the peer (address …:09), or to everybody, of this interface's. */
   frame(length: number, to = 9): Uint8Array {
-    const frame = Uint8Array.from({ length }, (_, i) => i & 255);
+    const frame = new Uint8Array(length);
+    for (let i = 0; i < length; i++) frame[i] = i;
     frame.set(to === 0xff ? new Uint8Array(6).fill(0xff) : [0, 0x16, 0x3e, 0, 0, to]);
     frame.set(this.ifp.if_lladdr, 6);
     frame.set([0x88, 0xb5], 12);
@@ -226,13 +245,6 @@ export const stackText: Text<TestStack> = {
     frame[20] = 0;
     frame[21] = 0;
     frame[23] = 6;
-    // The sum of the pseudo header: both addresses, the protocol, the length.
-    let sum = 6 + 20 + data;
-    for (let at = 26; at < 34; at += 2)
-      sum += (frame[at] as number) * 256 + (frame[at + 1] as number);
-    while (sum > 0xffff) sum = (sum & 0xffff) + (sum >> 16);
-    frame[50] = sum >> 8;
-    frame[51] = sum & 255;
     const m = s.fromBytes(frame);
     s.at(m).m_csum = M_CSUM_BLANK;
     return s.output(m);
