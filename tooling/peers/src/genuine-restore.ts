@@ -1,6 +1,6 @@
 /*
- * Xen's own restore code as a judge of images: xc_domain_restore of Debian's libxenguest, over a toy machine that
- * genuine-restore.c brings. It is compiled on the spot, with Debian's C compiler.
+ * Xen's own restore code as a judge of images: xc_domain_restore of Debian's libxenguest, over a toy machine that the C files
+ * in genuine/ bring. They are compiled on the spot, with Debian's C compiler.
  */
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
@@ -14,6 +14,7 @@ export interface GenuineVerdict {
   readonly words: string;
 }
 
+const SOURCES = ['main', 'machine', 'hypercall', 'domctl'];
 const LIBRARIES = ['-lxenguest', '-lxenctrl', '-lxentoollog'];
 /** Files for one process: a command line has its limits. */
 const BATCH = 500;
@@ -53,8 +54,10 @@ export const genuineRestore = (folder: string): GenuineXen => {
   debianPackage('libxen-dev', '/usr/include/xenguest.h');
   const compiler = debianPackage('gcc', '/usr/bin/gcc');
   const program = join(folder, 'genuine-restore');
-  const source = fileURLToPath(new URL('genuine-restore.c', import.meta.url));
-  run(compiler, ['-O1', '-rdynamic', '-o', program, source, ...LIBRARIES]);
+  const sources = SOURCES.map((name) =>
+    fileURLToPath(new URL(`genuine/${name}.c`, import.meta.url)),
+  );
+  run(compiler, ['-O1', '-rdynamic', '-o', program, ...sources, ...LIBRARIES]);
   const verdicts = (args: readonly string[]): GenuineVerdict[] =>
     run(program, args).trimEnd().split('\n').map(verdictOf);
   return {
