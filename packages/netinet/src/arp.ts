@@ -1,70 +1,36 @@
 /*
  * ARP (RFC 826; RFC 1122, 2.3.2): who has an IPv4 address, and what waits until that is known.
  *
- *     packet:  | 1 | 0x0800 | 6 | 4 | op | sha (6) | spa (4) | tha (6) | tpa (4) |
- *
- *     INCOMPLETE ── answer ──► REACHABLE ── 20 min, then used ──► PROBE ── answer ──► REACHABLE
- *          └── 5 s without an answer ──► FAILED (20 s: nothing is asked) ◄── 5 s without ──┘
- *
  * An entry that nobody uses stays as it is until its place is needed.
  */
-import { type Callout, type Cpu, callout } from '@port-xen/kern';
-import { array, bytes, i64, nest, struct, u32, u64, type View } from '@port-xen/layout';
-import { EHOSTDOWN, ENOBUFS } from './errno.ts';
+import type { Callout, Cpu } from '@port-xen/kern';
+import type { View } from '@port-xen/layout';
+import { ARPOP_REPLY, ARPOP_REQUEST, type ArpPacket, buildArp, parseArp } from './arp-packet.ts';
 import {
-  ETHER_HDR_LEN,
-  ETHERTYPE_ARP,
-  etherBroadcast,
-  isGroup,
-  putEther,
-  sameAddress,
-} from './ether.ts';
-import { ETHER_ADDR_LEN, type Ifnets, type IfnetView } from './ifnet.ts';
-import { get16, get32, INADDR_BROADCAST, isUnicast, put16, put32 } from './in-addr.ts';
+  type ArpEntry,
+  AT_FAILED,
+  AT_FREE,
+  AT_INCOMPLETE,
+  AT_PROBE,
+  AT_REACHABLE,
+  arp_data,
+  arpEntry,
+  NARP,
+} from './arp-var.ts';
+import { EHOSTDOWN, ENOBUFS } from './errno.ts';
+import { ETHER_ADDR_LEN, etherBroadcast, isGroup, putEther, sameAddress } from './ether.ts';
+import type { Ifnets, IfnetView } from './ifnet.ts';
+import { INADDR_BROADCAST, isUnicast } from './in-addr.ts';
 import type { Mbufs } from './mbuf.ts';
 import { HZ, type NetClock } from './net-clock.ts';
 
-const NARP = 32;
 /** Packets that wait for one answer. */
 export const ARP_HOLD_MAX = 4;
-const ARP_LEN = 28;
-const OP_REQUEST = 1;
-const OP_REPLY = 2;
 const KEEP_NS = 20 * 60e9;
 const DOWN_NS = 20e9;
 /** Requests, one a second, before the host counts as down. */
 const ASK_MAX = 5;
 const DEFEND_NS = 10e9;
-
-const AT_FREE = 0;
-const AT_INCOMPLETE = 1;
-const AT_REACHABLE = 2;
-const AT_PROBE = 3;
-const AT_FAILED = 4;
-
-const arpEntry = struct('arp_entry', {
-  at_state: u32,
-  at_addr: u32,
-  at_ifp: i64,
-  at_lladdr: bytes(ETHER_ADDR_LEN),
-  at_asked: u32,
-  /** Uptime, ns. */
-  at_expire: u64,
-  at_used: u64,
-  /** Packets that wait, oldest first. */
-  at_hold: i64,
-  at_nhold: u32,
-});
-
-type Entry = View<typeof arpEntry>;
-
-export const arp_data = struct('arp_data', {
-  arp_ch: nest(callout),
-  arp_conflicts: u64,
-  arp_defended: u64,
-  arp_dropped: u64,
-  entries: array(arpEntry, NARP),
-});
 
 export class Arp {
   readonly cpu: Cpu;
@@ -94,19 +60,22 @@ export class Arp {
     return arp_data.at(this.cpu.memory, this.data);
   }
 
-  #entries(): Entry[] {
+  #entries(): ArpEntry[] {
     const { entries } = this.d;
     return Array.from({ length: NARP }, (_, i) => entries.at(i));
   }
 
-  #lookup(ifp: IfnetView, address: number): Entry | undefined {
-    return this.#entries().find(
-      (at) => at.at_state !== AT_FREE && at.at_addr === address && at.at_ifp === ifp.address,
-    );
+  #lookup(ifp: IfnetView, address: number): ArpEntry | undefined {
+    const { entries } = this.d;
+    for (let i = 0; i < NARP; i++) {
+      const at = entries.at(i);
+      if (at.at_addr === address && at.at_state !== AT_FREE && at.at_ifp === ifp.address) return at;
+    }
+    return undefined;
   }
 
   /** A new entry; the one that was not used for the longest time makes room. */
-  #create(ifp: IfnetView, address: number, state: number): Entry {
+  #create(ifp: IfnetView, address: number, state: number): ArpEntry {
     const entries = this.#entries();
     const at =
       entries.find((other) => other.at_state === AT_FREE) ??
@@ -119,7 +88,7 @@ export class Arp {
     return at;
   }
 
-  #dropHeld(at: Entry): void {
+  #dropHeld(at: ArpEntry): void {
     this.d.arp_dropped += at.at_nhold;
     this.mbufs.freeQueue(at.at_hold);
     at.at_hold = 0;
@@ -154,7 +123,7 @@ export class Arp {
     return this.ifnets.send(ifp, frame, csum);
   }
 
-  #hold(at: Entry, frame: Uint8Array, csum: number): number {
+  #hold(at: ArpEntry, frame: Uint8Array, csum: number): number {
     if (at.at_nhold === ARP_HOLD_MAX) {
       const oldest = at.at_hold;
       at.at_hold = this.mbufs.at(oldest).m_nextpkt;
@@ -175,33 +144,14 @@ export class Arp {
     return 0;
   }
 
-  #ask(at: Entry): void {
+  #ask(at: ArpEntry): void {
     const ifp = this.ifnets.at(at.at_ifp);
     at.at_asked++;
     // What is known is asked for by unicast (RFC 1122, 2.3.2.1).
     const to = at.at_state === AT_PROBE ? at.at_lladdr : etherBroadcast();
-    this.#send(ifp, OP_REQUEST, to, new Uint8Array(ETHER_ADDR_LEN), ifp.ia_addr, at.at_addr);
+    const tha = new Uint8Array(ETHER_ADDR_LEN);
+    this.#send(ifp, { op: ARPOP_REQUEST, spa: ifp.ia_addr, tha, tpa: at.at_addr }, to);
     this.callout.reset(this.d.arp_ch.address, HZ, this.cpu.sym('arp_timer'), 0);
-  }
-
-  #send(
-    ifp: IfnetView,
-    op: number,
-    to: Uint8Array,
-    tha: Uint8Array,
-    spa: number,
-    tpa: number,
-  ): void {
-    const frame = new Uint8Array(ETHER_HDR_LEN + ARP_LEN);
-    putEther(frame, to, ifp.if_lladdr, ETHERTYPE_ARP);
-    const p = frame.subarray(ETHER_HDR_LEN);
-    p.set([0, 1, 8, 0, ETHER_ADDR_LEN, 4]);
-    put16(p, 6, op);
-    p.set(ifp.if_lladdr, 8);
-    put32(p, 14, spa);
-    p.set(tha, 18);
-    put32(p, 24, tpa);
-    this.ifnets.send(ifp, frame);
   }
 
   /** Each second while something is asked for. */
@@ -221,15 +171,15 @@ export class Arp {
     if (asking) this.callout.reset(this.d.arp_ch.address, HZ, this.cpu.sym('arp_timer'), 0);
   }
 
+  #send(ifp: IfnetView, packet: Omit<ArpPacket, 'sha'>, to: Uint8Array): void {
+    this.ifnets.send(ifp, buildArp({ ...packet, sha: ifp.if_lladdr }, to));
+  }
+
   /** An ARP frame. */
   input(ifp: IfnetView, frame: Uint8Array): void {
-    const p = frame.subarray(ETHER_HDR_LEN);
-    if (p.length < ARP_LEN || get32(p, 0) !== 0x0001_0800 || get16(p, 4) !== 0x0604) return;
-    const op = get16(p, 6);
-    if (op !== OP_REQUEST && op !== OP_REPLY) return;
-    const sha = p.slice(8, 14);
-    const spa = get32(p, 14);
-    const tpa = get32(p, 24);
+    const packet = parseArp(frame);
+    if (packet === undefined) return;
+    const { op, sha, spa, tpa } = packet;
     if (isGroup(sha) || sameAddress(sha, ifp.if_lladdr) || ifp.ia_addr === 0) return;
     if (spa === ifp.ia_addr) {
       this.#conflict(ifp);
@@ -238,7 +188,8 @@ export class Arp {
     const forUs = tpa === ifp.ia_addr;
     const neighbour = isUnicast(spa) && ((spa ^ ifp.ia_addr) & ifp.ia_netmask) === 0;
     if (neighbour) this.#learn(ifp, spa, sha, forUs);
-    if (forUs && op === OP_REQUEST) this.#send(ifp, OP_REPLY, sha, sha, ifp.ia_addr, spa);
+    if (!forUs || op !== ARPOP_REQUEST) return;
+    this.#send(ifp, { op: ARPOP_REPLY, spa: ifp.ia_addr, tha: sha, tpa: spa }, sha);
   }
 
   /** RFC 826: an entry that is there is brought up to date; a new one is made only for whoever speaks to us. */
@@ -259,7 +210,7 @@ export class Arp {
       const packet = this.mbufs.at(m);
       const next = packet.m_nextpkt;
       packet.m_nextpkt = 0;
-      this.cpu.memory.write(packet.m_data, lladdr);
+      this.mbufs.overwrite(m, 0, lladdr);
       this.ifnets.sendMbuf(ifp, m);
       m = next;
     }
@@ -278,7 +229,8 @@ export class Arp {
   /** Gratuitous ARP: says on the wire which port and address are ours (RFC 5227, 3). */
   sendAnnouncement(ifp: IfnetView): void {
     if (ifp.ia_addr === 0) return;
-    const none = new Uint8Array(ETHER_ADDR_LEN);
-    this.#send(ifp, OP_REQUEST, etherBroadcast(), none, ifp.ia_addr, ifp.ia_addr);
+    const tha = new Uint8Array(ETHER_ADDR_LEN);
+    const packet = { op: ARPOP_REQUEST, spa: ifp.ia_addr, tha, tpa: ifp.ia_addr };
+    this.#send(ifp, packet, etherBroadcast());
   }
 }

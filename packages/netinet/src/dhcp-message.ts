@@ -4,7 +4,7 @@
  *     0    1      2     3     4     8     10     12      16      20      24      28       44     108   236
  *     | op | htype| hlen| hops| xid | secs| flags| ciaddr| yiaddr| siaddr| giaddr| chaddr | sname | file| cookie, options …
  */
-import { ETHER_ADDR_LEN } from './ifnet.ts';
+import { ETHER_ADDR_LEN } from './ether.ts';
 import { get32, put16, put32 } from './in-addr.ts';
 
 export const DHCPDISCOVER = 1;

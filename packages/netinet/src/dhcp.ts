@@ -9,8 +9,8 @@
  * Time stands still while the domain is away, so a lease can be over without the client knowing: whenever the link comes up
  * it asks whether the address is still its own (3.2), as a machine that was started again does.
  */
-import { type Callout, type Cpu, callout, type Msgbuf } from '@port-xen/kern';
-import { i64, nest, struct, u32, u64, type View } from '@port-xen/layout';
+import type { Callout, Cpu, Msgbuf } from '@port-xen/kern';
+import type { View } from '@port-xen/layout';
 import {
   buildDhcp,
   DHCPACK,
@@ -21,6 +21,18 @@ import {
   type DhcpReply,
   parseDhcp,
 } from './dhcp-message.ts';
+import {
+  DHCP_BOUND,
+  DHCP_CLIENT_PORT,
+  DHCP_OFF,
+  DHCP_REBINDING,
+  DHCP_REBOOTING,
+  DHCP_RENEWING,
+  DHCP_REQUESTING,
+  DHCP_SELECTING,
+  DHCP_SERVER_PORT,
+  dhcp_data,
+} from './dhcp-var.ts';
 import { sameAddress } from './ether.ts';
 import type { Ifconfig } from './ifconfig.ts';
 import type { IfnetView } from './ifnet.ts';
@@ -29,42 +41,16 @@ import { msToTicks, type NetClock } from './net-clock.ts';
 import { halfSipHash } from './siphash.ts';
 import type { Udp } from './udp.ts';
 
-export const DHCP_SERVER_PORT = 67;
-export const DHCP_CLIENT_PORT = 68;
-
-export const DHCP_OFF = 0;
-export const DHCP_SELECTING = 1;
-export const DHCP_REQUESTING = 2;
-export const DHCP_BOUND = 3;
-export const DHCP_RENEWING = 4;
-export const DHCP_REBINDING = 5;
-export const DHCP_REBOOTING = 6;
-
 /** First wait for an answer; it doubles up to the last (RFC 2131, 4.1). */
 const WAIT_MS = 4000;
 const WAIT_MAX_MS = 64_000;
 const JITTER_MS = 1000;
+const REFUSED_WAIT_MS = 10_000;
 /** Requests before the client begins again. */
 const TRIES_MAX = 4;
 const INFINITE = 0xffff_ffff;
 /** A renewal is not asked for more often (RFC 2131, 4.4.5). */
 const RENEW_MIN_MS = 60_000;
-
-export const dhcp_data = struct('dhcp_data', {
-  dh_state: u32,
-  dh_xid: u32,
-  dh_ifp: i64,
-  dh_tries: u32,
-  dh_addr: u32,
-  dh_server: u32,
-  /** A name server's address, for programs; 0: none was given. */
-  dh_dns: u32,
-  /** Uptime, ms; 0: never. */
-  dh_t1: u64,
-  dh_t2: u64,
-  dh_expire: u64,
-  dh_ch: nest(callout),
-});
 
 /** What the client needs of the rest of the stack. */
 export interface DhcpNet {
@@ -114,13 +100,16 @@ export class Dhcp {
     return d.dh_state !== DHCP_OFF && d.dh_ifp === ifp.address;
   }
 
-  #select(): void {
+  /** Begins again. @param wait_ms before the first message */
+  #select(wait_ms = 0): void {
     const d = this.d;
     d.dh_state = DHCP_SELECTING;
     d.dh_tries = 0;
     d.dh_addr = 0;
     d.dh_server = 0;
-    this.timer();
+    d.dh_expire = 0;
+    if (wait_ms > 0) this.#arm(wait_ms);
+    else this.timer();
   }
 
   /** The back end is connected, for the first time or after a restore. */
@@ -234,7 +223,7 @@ export class Dhcp {
     }
     if (d.dh_state < DHCP_REQUESTING || d.dh_state === DHCP_BOUND) return;
     if (reply.type === DHCPACK) this.#bind(reply);
-    else if (reply.type === DHCPNAK) this.#lose('refused by the server');
+    else if (reply.type === DHCPNAK) this.#refused();
   }
 
   #bind(reply: DhcpReply): void {
@@ -261,6 +250,12 @@ export class Dhcp {
     if (wasBound) return;
     this.net.ifconfig.configure(this.#ifp, d.dh_addr, reply.mask || 0xffff_ff00, reply.router);
     this.net.msgbuf.printf(`dhcp: address ${inetNtoa(d.dh_addr)}\n`);
+  }
+
+  /** A server that refuses what it has just offered is not asked again at once. */
+  #refused(): void {
+    if (this.d.dh_state === DHCP_REQUESTING) this.#select(REFUSED_WAIT_MS);
+    else this.#lose('refused by the server');
   }
 
   #lose(why: string): void {

@@ -13,7 +13,6 @@ export const EAFNOSUPPORT = 47;
 export const EADDRINUSE = 48;
 export const EADDRNOTAVAIL = 49;
 export const ENETDOWN = 50;
-export const ENETUNREACH = 51;
 export const ECONNRESET = 54;
 export const ENOBUFS = 55;
 export const EISCONN = 56;

@@ -4,9 +4,9 @@
  *     0         6         12    14
  *     | dst     | src     | type | payload …
  */
-import { ETHER_ADDR_LEN } from './ifnet.ts';
 import { get16, put16 } from './in-addr.ts';
 
+export const ETHER_ADDR_LEN = 6;
 export const ETHER_HDR_LEN = 14;
 export const ETHERTYPE_IP = 0x0800;
 export const ETHERTYPE_ARP = 0x0806;
@@ -26,7 +26,6 @@ export const putEther = (
 };
 
 export const etherDst = (frame: Uint8Array): Uint8Array => frame.subarray(0, 6);
-export const etherSrc = (frame: Uint8Array): Uint8Array => frame.subarray(6, 12);
 export const etherType = (frame: Uint8Array): number => get16(frame, 12);
 
 /** The group bit: multicast or broadcast. */

@@ -7,14 +7,17 @@
  *     stack → driver    if_output: Leaf(softc, m)     a whole Ethernet frame, an mbuf chain; 0 or an errno.
  *                                                     The mbuf is the driver's from then on, whatever it answers.
  *
+ * A frame of up to MCLBYTES is one mbuf, a longer one a chain: a driver that cannot gather keeps if_mtu below that.
  * The driver sets IFF_OACTIVE while its queue is full: the stack sends nothing more and is told when to go on. It may set
  * if_mtu, if_lladdr and if_capenable anew whenever it has connected: a restored domain may find a back end that can do less.
  */
 import { type Cpu, callout, kassert } from '@port-xen/kern';
 import { array, bytes, cString, i64, nest, struct, u32, u64, type View } from '@port-xen/layout';
 import { ENETDOWN, ENOBUFS } from './errno.ts';
+import { ETHER_ADDR_LEN } from './ether.ts';
 import { INADDR_BROADCAST } from './in-addr.ts';
 import type { Mbufs } from './mbuf.ts';
+import { undeferCksum } from './undefer-cksum.ts';
 
 const NIFNET = 4;
 
@@ -26,10 +29,7 @@ export const IFF_OACTIVE = 0x400;
 
 /** Takes frames with a blank transport checksum (M_CSUM_BLANK). */
 export const IFCAP_CSUM_TX = 1;
-/** Takes chains of more than one mbuf. */
-export const IFCAP_SG = 2;
 
-export const ETHER_ADDR_LEN = 6;
 export const ETHERMTU = 1500;
 
 export const ifnet = struct('ifnet', {
@@ -96,11 +96,6 @@ export class Ifnets {
     return ifnet.at(this.cpu.memory, address);
   }
 
-  all(): IfnetView[] {
-    const d = this.#d;
-    return Array.from({ length: d.nifnet }, (_, i) => d.ifnets.at(i));
-  }
-
   /** if_attach(9). @returns the interface's address, by which the driver names it */
   attach(name: string, driver: IfAttach): number {
     const d = this.#d;
@@ -128,13 +123,19 @@ export class Ifnets {
 
   /** Whether an address is one of this host's. */
   isOurs(address: number): boolean {
-    return address !== 0 && this.all().some((ifp) => ifp.ia_addr === address);
+    const d = this.#d;
+    for (let i = 0; address !== 0 && i < d.nifnet; i++) {
+      if (d.ifnets.at(i).ia_addr === address) return true;
+    }
+    return false;
   }
 
   /** A neighbour on the interface's network, a broadcast, or what the gateway is for. */
   route(dst: number): Route | undefined {
+    const d = this.#d;
     let gateway: Route | undefined;
-    for (const ifp of this.all()) {
+    for (let i = 0; i < d.nifnet; i++) {
+      const ifp = d.ifnets.at(i);
       if (ifp.ia_addr === 0 || (ifp.if_flags & IFF_UP) === 0) continue;
       if (this.isBroadcast(ifp, dst)) return { ifp, nexthop: INADDR_BROADCAST };
       if (((dst ^ ifp.ia_addr) & ifp.ia_netmask) === 0) return { ifp, nexthop: dst };
@@ -157,8 +158,12 @@ export class Ifnets {
     let error = 0;
     if ((flags & (IFF_UP | IFF_RUNNING)) !== (IFF_UP | IFF_RUNNING)) error = ENETDOWN;
     else if ((flags & IFF_OACTIVE) !== 0) error = ENOBUFS;
-    if (error !== 0) this.mbufs.freem(m);
-    else error = this.cpu.call(ifp.if_output, ifp.if_softc, m);
+    if (error !== 0) {
+      this.mbufs.freem(m);
+    } else {
+      if ((ifp.if_capenable & IFCAP_CSUM_TX) === 0) undeferCksum(this.mbufs, m);
+      error = this.cpu.call(ifp.if_output, ifp.if_softc, m);
+    }
     if (error === 0) ifp.if_opackets++;
     else ifp.if_oerrors++;
     return error;

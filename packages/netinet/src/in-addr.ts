@@ -27,9 +27,6 @@ export const put32 = (bytes: Uint8Array, at: number, value: number): void => {
   put16(bytes, at + 2, value);
 };
 
-/** 224.0.0.0/4. */
-export const isMulticast = (address: number): boolean => address >>> 28 === 14;
-
 /** Whether an address can be one host's: not this network's (0/8), loopback (127/8), multicast or reserved (RFC 1122, 3.2.1.3). */
 export const isUnicast = (address: number): boolean => {
   const first = address >>> 24;

@@ -1,22 +1,25 @@
+export * from './errno.ts';
 export {
   ETHERMTU,
   IFCAP_CSUM_TX,
-  IFCAP_SG,
   IFF_OACTIVE,
   IFF_RUNNING,
   type IfAttach,
-  type Ifnets,
+  Ifnets,
+  type IfnetView,
   ifnet,
 } from './ifnet.ts';
-export type { Inet } from './inet.ts';
+export { IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP, inetNtoa } from './in-addr.ts';
+export { Inet } from './inet.ts';
 export {
   M_CSUM_BLANK,
   M_CSUM_VALIDATED,
   type Mbuf,
-  type Mbufs,
+  Mbufs,
   MCLBYTES,
   NMBCLUSTERS,
 } from './mbuf.ts';
+export type { NetClock } from './net-clock.ts';
 export {
   linkNetinet,
   type Netinet,
@@ -25,3 +28,47 @@ export {
   netinetLinked,
   netinetModules,
 } from './netinet.ts';
+export { SOCKADDR_IN_LEN, sockaddrIn } from './sockaddr.ts';
+export {
+  SYS_accept,
+  SYS_bind,
+  SYS_connect,
+  SYS_getpeername,
+  SYS_getsockname,
+  SYS_getsockopt,
+  SYS_listen,
+  SYS_recvfrom,
+  SYS_sendto,
+  SYS_setsockopt,
+  SYS_shutdown,
+  SYS_socket,
+} from './socket-calls.ts';
+export { MSG_DONTWAIT } from './socket-io-text.ts';
+export {
+  AF_INET,
+  NSOCKET,
+  SB_MAX,
+  SO_BROADCAST,
+  SO_KEEPALIVE,
+  SO_REUSEADDR,
+  SOCK_DGRAM,
+  SOCK_RAW,
+  SOCK_STREAM,
+} from './socket-var.ts';
+export {
+  SO_ERROR,
+  SO_LINGER,
+  SO_RCVBUF,
+  SO_RCVTIMEO,
+  SO_SNDBUF,
+  SO_SNDTIMEO,
+  SO_TYPE,
+  SOL_SOCKET,
+  TCP_KEEPCNT,
+  TCP_KEEPIDLE,
+  TCP_KEEPINIT,
+  TCP_KEEPINTVL,
+  TCP_MAXSEG,
+  TCP_NODELAY,
+  TCP_USER_TIMEOUT,
+} from './sockopt.ts';

@@ -8,7 +8,8 @@
  */
 import { type Cpu, leaf, type Text } from '@port-xen/kern';
 import type { Arp } from './arp.ts';
-import { DHCP_CLIENT_PORT, type Dhcp } from './dhcp.ts';
+import type { Dhcp } from './dhcp.ts';
+import { DHCP_CLIENT_PORT } from './dhcp-var.ts';
 import {
   ETHER_HDR_LEN,
   ETHERTYPE_ARP,
@@ -79,7 +80,8 @@ export class Inet {
     if (type === ETHERTYPE_ARP) arp.input(ifp, frame);
     if (type !== ETHERTYPE_IP) return;
     const dg = ip.input(ifp, frame.subarray(ETHER_HDR_LEN), csum);
-    if (dg !== undefined) this.#deliver(dg);
+    // A packet for one host does not come to everybody (RFC 1122, 3.3.6).
+    if (dg !== undefined && (dg.broadcast || !everybody)) this.#deliver(dg);
   }
 
   #deliver(dg: Datagram): void {

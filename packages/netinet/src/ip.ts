@@ -12,7 +12,7 @@ import type { Arp } from './arp.ts';
 import { EHOSTUNREACH, EMSGSIZE } from './errno.ts';
 import { ETHER_HDR_LEN, ETHERTYPE_IP } from './ether.ts';
 import { IFCAP_CSUM_TX, IFF_OACTIVE, type Ifnets, type IfnetView, type Route } from './ifnet.ts';
-import { get16, get32, INADDR_BROADCAST, isUnicast, put16, put32 } from './in-addr.ts';
+import { get16, get32, INADDR_BROADCAST, IPPROTO_UDP, isUnicast, put16, put32 } from './in-addr.ts';
 import { fold, inCksum, pseudoSumOf, sumOf } from './in-cksum.ts';
 import type { IpReass } from './ip-reass.ts';
 import { M_CSUM_BLANK, M_CSUM_VALIDATED } from './mbuf.ts';
@@ -130,7 +130,9 @@ export class Ip {
       d.ips_badhdr++;
       return undefined;
     }
-    if (!broadcast && dst !== ifp.ia_addr && !this.ifnets.isOurs(dst)) {
+    // Without an address a DHCP server's answer may come to the one that it gives.
+    const unconfigured = ifp.ia_addr === 0 && bytes[9] === IPPROTO_UDP;
+    if (!broadcast && !this.ifnets.isOurs(dst) && !unconfigured) {
       d.ips_cantforward++;
       return undefined;
     }

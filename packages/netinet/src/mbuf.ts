@@ -181,4 +181,14 @@ export class Mbufs {
     this.cpu.spend(Math.ceil(out.length / BYTES_PER_NS));
     return out;
   }
+
+  /** Puts bytes over those of a packet, from `at` on: within its first mbuf. */
+  overwrite(packet: number, at: number, bytes: Uint8Array): void {
+    const m = this.at(packet);
+    kassert(
+      at + bytes.length <= m.m_len,
+      'expected the bytes to lie in the first mbuf of the packet',
+    );
+    this.cpu.memory.write(m.m_data + at, bytes);
+  }
 }

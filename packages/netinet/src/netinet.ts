@@ -11,8 +11,10 @@ import {
   type Sched,
   type Syscalls,
 } from '@port-xen/kern';
-import { Arp, arp_data } from './arp.ts';
-import { Dhcp, dhcp_data } from './dhcp.ts';
+import { Arp } from './arp.ts';
+import { arp_data } from './arp-var.ts';
+import { Dhcp } from './dhcp.ts';
+import { dhcp_data } from './dhcp-var.ts';
 import { Icmp, icmp_data } from './icmp.ts';
 import { Ifconfig } from './ifconfig.ts';
 import { Ifnets, ifnet_data } from './ifnet.ts';

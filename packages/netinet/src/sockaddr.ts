@@ -18,6 +18,16 @@ export interface SockaddrIn {
   readonly port: number;
 }
 
+/** The bytes of an address. @param addr host order */
+export const sockaddrIn = ({ addr, port }: SockaddrIn): Uint8Array => {
+  const bytes = new Uint8Array(SOCKADDR_IN_LEN);
+  bytes[0] = SOCKADDR_IN_LEN;
+  bytes[1] = AF_INET;
+  put16(bytes, 2, port);
+  put32(bytes, 4, addr);
+  return bytes;
+};
+
 /** Reads an address of the running program. @returns a negative errno when it is none */
 export const getSockaddr = (cpu: Cpu, uaddr: number, length: number): SockaddrIn | number => {
   if (length < SOCKADDR_IN_LEN) return -EINVAL;
@@ -35,11 +45,7 @@ export const putSockaddr = (cpu: Cpu, uaddr: number, ulength: number, from: Sock
   if (uaddr === 0) return 0;
   const room = copyin(cpu, ulength, SOCKLEN_LEN);
   if (room === undefined) return -EFAULT;
-  const bytes = new Uint8Array(SOCKADDR_IN_LEN);
-  bytes[0] = SOCKADDR_IN_LEN;
-  bytes[1] = AF_INET;
-  put16(bytes, 2, from.port);
-  put32(bytes, 4, from.addr);
+  const bytes = sockaddrIn(from);
   const given = new DataView(room.buffer).getUint32(0, true);
   if (!copyout(cpu, uaddr, bytes.subarray(0, given))) return -EFAULT;
   const length = Uint8Array.of(SOCKADDR_IN_LEN, 0, 0, 0);

@@ -21,7 +21,6 @@ import {
   TCPS_SYN_RECEIVED,
   TCPTV_FINWAIT2,
   type Tcpcb,
-  TF_FINSEEN,
   TF_SENTFIN,
 } from './tcp-var.ts';
 
@@ -132,10 +131,4 @@ const finAcknowledged = (tcp: Tcp, tp: Tcpcb): boolean => {
 /** Nobody will read what the peer still sends: its FIN is not waited for longer than this (RFC 9293 leaves it open). */
 export const startFinWait2 = (tcp: Tcp, tp: Tcpcb): void => {
   tcp.startTimer(tp.t_2msl_ch, TCPTV_FINWAIT2, 'tcp_timer_2msl', tp);
-};
-
-/** Notes where the peer's stream ends. */
-export const noteFin = (tp: Tcpcb, seq: number, length: number): void => {
-  tp.t_flags |= TF_FINSEEN;
-  tp.t_finseq = seqAdd(seq, length);
 };

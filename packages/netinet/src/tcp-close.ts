@@ -43,7 +43,7 @@ export const tcpAbandon = (tcp: Tcp, tp: Tcpcb, error: number): void => {
 /** A reset that the peer accepts: its number is the next one that the peer expects. */
 const sendReset = (tcp: Tcp, tp: Tcpcb): void => {
   const e = { laddr: tp.t_laddr, lport: tp.t_lport, faddr: tp.t_faddr, fport: tp.t_fport };
-  tcp.respond(e, tp.snd_nxt, tp.rcv_nxt, TH_RST | TH_ACK);
+  tcp.respond(e, tp.snd_max, tp.rcv_nxt, TH_RST | TH_ACK);
 };
 
 /** Both sides have closed: the block stays for twice the segment lifetime, the socket does not. */

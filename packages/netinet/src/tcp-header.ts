@@ -4,7 +4,6 @@
  *     0       2       4       8       12  13      14      16      18      20
  *     | sport | dport | seq   | ack   | off flags | window| cksum | urgent| options … | data …
  */
-
 import { get16, get32, put16, put32 } from './in-addr.ts';
 import type { Datagram } from './ip.ts';
 import { IP_HEADROOM } from './ip.ts';

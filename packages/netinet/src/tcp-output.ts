@@ -1,18 +1,10 @@
 /*
- * Sending (tcp_output.c; RFC 9293, 3.8; RFC 5681): decides whether a segment goes now, and makes it.
- *
- *     so_snd:    | snd_una … snd_nxt … | sb_cc |
- *                |← off →|← len →|
- *
- *     a segment goes when:  it is full, or it is all there is and nothing is outstanding (Nagle) or TCP_NODELAY, or it is half
- *                           the largest window ever seen, or it goes again; SYN, FIN not yet sent; an ACK owed; a window that
- *                           has opened by two segments or half the buffer
+ * Sending (tcp_output.c; RFC 9293, 3.8; RFC 5681): makes the segments that tcp-plan finds due, moves the send variables on, sets the
+ * timers.
  */
-
 import { EMSGSIZE } from './errno.ts';
 import { IPPROTO_TCP } from './in-addr.ts';
 import { sbpeek } from './sockbuf.ts';
-import { SS_CANTRCVMORE } from './socket-var.ts';
 import type { Tcp } from './tcp.ts';
 import { isPending, startPersist, startRexmt } from './tcp-arm.ts';
 import {
@@ -23,33 +15,24 @@ import {
   TCP_CSUM_AT,
   TH_ACK,
   TH_FIN,
-  TH_PUSH,
   TH_SYN,
 } from './tcp-header.ts';
-import { seqAdd, seqGt, seqLt, seqSub } from './tcp-seq.ts';
+import { isDue, type Plan, planSegment, sendable } from './tcp-plan.ts';
+import { seqAdd, seqGt, seqLt } from './tcp-seq.ts';
 import {
   TCP_MAXWIN,
-  TCPOLEN_TSTAMP_APPA,
   TCPS_CLOSED,
-  TCPS_CLOSING,
-  TCPS_ESTABLISHED,
-  TCPS_FIN_WAIT_1,
-  TCPS_LAST_ACK,
   TCPS_LISTEN,
-  TCPS_SYN_RECEIVED,
-  TCPS_SYN_SENT,
   type Tcpcb,
   TF_ACKNOW,
   TF_BLOCKED,
   TF_DELACK,
-  TF_FASTRECOVERY,
   TF_FORCE,
-  TF_NODELAY,
   TF_SCALE,
   TF_SENTFIN,
   TF_TSTMP,
 } from './tcp-var.ts';
-import { offeredWindow, receiveShift, receiveWindow } from './tcp-window.ts';
+import { initialWindow, receiveShift, receiveWindow } from './tcp-window.ts';
 
 /** Segments that one call sends at most: other work gets its turn. */
 const BURST_MAX = 64;
@@ -71,89 +54,6 @@ const restartIdle = (tcp: Tcp, tp: Tcpcb): void => {
   }
 };
 
-/** RFC 5681, 3.1. */
-export const initialWindow = (mss: number): number => {
-  if (mss > 2190) return 2 * mss;
-  return mss > 1095 ? 3 * mss : 4 * mss;
-};
-
-/** The payload that fits a segment beside its options. */
-export const payloadMax = (tp: Tcpcb): number =>
-  tp.t_maxseg - ((tp.t_flags & TF_TSTMP) !== 0 ? TCPOLEN_TSTAMP_APPA : 0);
-
-/** Bytes of the send buffer that may be sent at all: none before the handshake. */
-const sendable = (tcp: Tcp, tp: Tcpcb): number =>
-  tp.t_so === 0 || tp.t_state < TCPS_ESTABLISHED ? 0 : tcp.sockets.at(tp.t_so).so_snd.sb_cc;
-
-/** The first two duplicate acknowledgements let a new segment each go (RFC 3042). */
-const limitedTransmit = (tp: Tcpcb): number =>
-  (tp.t_flags & TF_FASTRECOVERY) === 0 && tp.t_dupacks < 3 ? tp.t_dupacks * tp.t_maxseg : 0;
-
-const baseFlags = (tp: Tcpcb): number => {
-  switch (tp.t_state) {
-    case TCPS_SYN_SENT:
-      return tp.snd_nxt === tp.iss ? TH_SYN : 0;
-    case TCPS_SYN_RECEIVED:
-      return tp.snd_nxt === tp.iss ? TH_SYN | TH_ACK : TH_ACK;
-    case TCPS_FIN_WAIT_1:
-    case TCPS_CLOSING:
-    case TCPS_LAST_ACK:
-      return TH_FIN | TH_ACK;
-    default:
-      return TH_ACK;
-  }
-};
-
-/** What a segment would be. */
-interface Plan {
-  readonly off: number;
-  readonly length: number;
-  readonly flags: number;
-  /** There is more to send behind it. */
-  readonly more: boolean;
-}
-
-/** How much data the windows let go now. */
-const planSegment = (tcp: Tcp, tp: Tcpcb): Plan => {
-  const cc = sendable(tcp, tp);
-  const off = tp.t_state < TCPS_ESTABLISHED ? 0 : seqSub(tp.snd_nxt, tp.snd_una);
-  let window = Math.min(tp.snd_wnd, tp.snd_cwnd + limitedTransmit(tp));
-  let flags = baseFlags(tp);
-  if ((tp.t_flags & TF_FORCE) !== 0 && window === 0) window = 1;
-  let length = Math.max(0, Math.min(cc, window) - off);
-  const max = payloadMax(tp);
-  const more = length > max;
-  if (more) length = max;
-  if (off + length < cc) flags &= ~TH_FIN;
-  if (length > 0 && off + length === cc) flags |= TH_PUSH;
-  return { off, length, flags, more };
-};
-
-/** Whether the window that could be offered is worth a segment of its own (RFC 9293, 3.8.6.2.2). */
-const windowOpened = (tcp: Tcp, tp: Tcpcb): boolean => {
-  if (tp.t_so === 0 || tp.t_state < TCPS_ESTABLISHED) return false;
-  const so = tcp.sockets.at(tp.t_so);
-  if ((so.so_state & SS_CANTRCVMORE) !== 0) return false;
-  const gain = receiveWindow(tcp, tp) - offeredWindow(tp);
-  return gain > 0 && (gain >= 2 * tp.t_maxseg || 2 * gain >= so.so_rcv.sb_hiwat);
-};
-
-const isDue = (tcp: Tcp, tp: Tcpcb, plan: Plan, idle: boolean): boolean => {
-  const { length, off, flags } = plan;
-  if (length > 0) {
-    if (length === payloadMax(tp) || (tp.t_flags & TF_FORCE) !== 0) return true;
-    const last = off + length >= sendable(tcp, tp);
-    if (last && (idle || (tp.t_flags & TF_NODELAY) !== 0)) return true;
-    if (tp.max_sndwnd > 0 && length >= tp.max_sndwnd / 2) return true;
-    if (seqLt(tp.snd_nxt, tp.snd_max)) return true;
-  }
-  if ((tp.t_flags & TF_ACKNOW) !== 0 || (flags & TH_SYN) !== 0) return true;
-  if ((flags & TH_FIN) !== 0 && ((tp.t_flags & TF_SENTFIN) === 0 || tp.snd_nxt === tp.snd_una)) {
-    return true;
-  }
-  return windowOpened(tcp, tp);
-};
-
 /** The window was closed with data outstanding, or nothing may go and no timer would say when: probes have to. */
 const persistIfStuck = (tcp: Tcp, tp: Tcpcb): void => {
   if (sendable(tcp, tp) === 0) return;
@@ -163,6 +63,7 @@ const persistIfStuck = (tcp: Tcp, tp: Tcpcb): void => {
     tp.snd_nxt = tp.snd_una;
   }
   if (isPending(tp.t_rexmt_ch) || isPending(tp.t_persist_ch)) return;
+  if (tp.snd_max === tp.snd_una) tp.t_waitsince = tcp.now();
   tp.t_rxtshift = 0;
   startPersist(tcp, tp);
 };
@@ -179,20 +80,21 @@ const sendOne = (tcp: Tcp, tp: Tcpcb, idle: boolean): boolean => {
     if (tp.snd_max !== tp.snd_una && !isPending(tp.t_persist_ch)) startRexmt(tcp, tp, false);
     return false;
   }
-  const probing = (tp.t_flags & TF_FORCE) !== 0 && isPending(tp.t_persist_ch);
+  const probing = (tp.t_flags & TF_FORCE) !== 0 && tp.snd_wnd === 0;
   const error = transmit(tcp, tp, plan);
   account(tcp, tp, plan, probing);
-  if (error === EMSGSIZE) shrinkSegments(tcp, tp);
-  else if (error !== 0) tp.t_softerror = error;
+  if (error === EMSGSIZE) return shrinkSegments(tcp, tp);
+  if (error !== 0) tp.t_softerror = error;
   return plan.more && error === 0;
 };
 
-/** The interface's MTU is smaller than it was: the back end is another one. */
-const shrinkSegments = (tcp: Tcp, tp: Tcpcb): void => {
+/** The interface's MTU is smaller than it was: the back end is another one. @returns whether segments are smaller now */
+const shrinkSegments = (tcp: Tcp, tp: Tcpcb): boolean => {
   const mss = tcp.mssTo(tp.t_faddr);
-  if (mss >= tp.t_maxseg) return;
+  if (mss >= tp.t_maxseg) return false;
   tp.t_maxseg = mss;
   tp.snd_nxt = tp.snd_una;
+  return true;
 };
 
 const optionsOf = (tcp: Tcp, tp: Tcpcb, flags: number): Uint8Array => {
@@ -220,12 +122,13 @@ const transmit = (tcp: Tcp, tp: Tcpcb, plan: Plan): number => {
   const window = receiveWindow(tcp, tp);
   // The window of a SYN is never scaled (RFC 7323, 2.2).
   const shift = (flags & TH_SYN) !== 0 ? 0 : tp.rcv_scale;
-  // A FIN that goes again, with nothing else, has the number it had.
-  const again = (flags & TH_FIN) !== 0 && (tp.t_flags & TF_SENTFIN) !== 0 && length === 0;
+  // What takes no number has the one after all that was ever sent. While data goes again snd_nxt is behind that, and the peer
+  // would drop an acknowledgement with a number that it has had, for being old.
+  const numbered = length > 0 || (flags & (TH_SYN | TH_FIN)) !== 0;
   const out: SegmentOut = {
     sport: tp.t_lport,
     dport: tp.t_fport,
-    seq: again && tp.snd_nxt === tp.snd_max ? seqAdd(tp.snd_max, -1) : tp.snd_nxt,
+    seq: numbered ? tp.snd_nxt : tp.snd_max,
     ack: (flags & TH_ACK) !== 0 ? tp.rcv_nxt : 0,
     flags,
     wnd: Math.min(TCP_MAXWIN, window >>> shift),
@@ -254,28 +157,27 @@ const account = (tcp: Tcp, tp: Tcpcb, plan: Plan, probing: boolean): void => {
   const now = tcp.now();
   const stat = tcp.stat;
   stat.tcps_sndtotal++;
-  tp.t_sndtime = now;
   if ((flags & TH_ACK) !== 0) {
     tp.last_ack_sent = tp.rcv_nxt;
     tp.t_flags &= ~(TF_ACKNOW | TF_DELACK);
     tcp.callout.stop(tp.t_delack_ch.address);
   }
   if (length > 0) {
-    if (seqLt(tp.snd_nxt, tp.snd_max)) stat.tcps_sndrexmitpack++;
-    else if (probing) stat.tcps_sndprobe++;
+    if (probing) stat.tcps_sndprobe++;
+    else if (seqLt(tp.snd_nxt, tp.snd_max)) stat.tcps_sndrexmitpack++;
     else stat.tcps_sndpack++;
     stat.tcps_sndbyte += length;
+    tp.t_sndtime = now;
   }
   const start = tp.snd_nxt;
   let next = seqAdd(start, length);
   if ((flags & TH_SYN) !== 0) next = seqAdd(next, 1);
   if ((flags & TH_FIN) !== 0) {
-    const resent = (tp.t_flags & TF_SENTFIN) !== 0 && start === tp.snd_max && length === 0;
-    if (!resent) next = seqAdd(next, 1);
+    next = seqAdd(next, 1);
     tp.t_flags |= TF_SENTFIN;
   }
   if (next === start) return;
-  if (tp.snd_max === tp.snd_una) tp.t_waitsince = now;
+  if (tp.snd_max === tp.snd_una && !probing) tp.t_waitsince = now;
   if (seqGt(next, tp.snd_max)) {
     tp.snd_max = next;
     if (tp.t_rtttime === 0 && !probing) {

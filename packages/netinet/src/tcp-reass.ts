@@ -5,7 +5,6 @@
  *     so_rcv:   | sb_cc bytes | gap | start … end | gap | start … end |
  *                             ^ rcv_nxt
  */
-
 import { sbwrite } from './sockbuf.ts';
 import { SS_CANTRCVMORE, SS_NOFDREF } from './socket-var.ts';
 import type { Tcp } from './tcp.ts';

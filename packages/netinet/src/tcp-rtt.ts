@@ -2,7 +2,6 @@
  * The retransmission timeout (RFC 6298, 2): one measurement a flight, by the timestamp that comes back (RFC 7323, 4) or, without
  * timestamps, of a segment that was sent once (Karn).
  */
-
 import type { Tcp } from './tcp.ts';
 import type { Segment } from './tcp-header.ts';
 import { seqGt, seqSub } from './tcp-seq.ts';

@@ -3,7 +3,6 @@
  */
 import { SO_KEEPALIVE, type Socket } from './socket-var.ts';
 import type { Endpoints, Tcp } from './tcp.ts';
-import { initialWindow } from './tcp-output.ts';
 import { startKeepalive } from './tcp-timer.ts';
 import {
   TCP_MAXWIN,
@@ -18,6 +17,7 @@ import {
   type Tcpcb,
   TF_SYNREXMT,
 } from './tcp-var.ts';
+import { initialWindow } from './tcp-window.ts';
 
 /** What a program can change by setsockopt(2), as it is before that. */
 export const setDefaults = (tp: Tcpcb): void => {

@@ -184,7 +184,7 @@ const answer = (tcp: Tcp, sc: SynEntry, seg: Segment): Tcpcb | undefined => {
     return undefined;
   }
   if (sc.sc_tstmp !== 0 && (!seg.hasTs || seqLt(seg.tsval, sc.sc_ts_recent))) return undefined;
-  if (at < -1 || at > sc.sc_rcvwnd) return undefined;
+  if (at < 0 || at >= Math.max(1, sc.sc_rcvwnd)) return undefined;
   const tp = expand(tcp, sc, seg);
   if (tp === undefined) return undefined;
   tcp.stat.tcps_sc_completed++;

@@ -23,6 +23,7 @@ import {
   TCPS_SYN_RECEIVED,
   TCPS_SYN_SENT,
   TCPS_TIME_WAIT,
+  TCPTV_SILENCE,
   type Tcpcb,
   TF_FORCE,
   TF_SYNREXMT,
@@ -54,13 +55,12 @@ export const persistTimeout = (tcp: Tcp, tp: Tcpcb): void => {
   tcp.stat.tcps_persisttimeo++;
   tp.t_rxtshift++;
   // A peer that answers keeps its connection (RFC 9293, 3.8.6.1); one that is silent does not.
-  const silent_ms = tcp.now() - tp.t_rcvtime;
-  const given_up = tp.t_rxtshift > TCP_MAXRXTSHIFT && silent_ms > tp.t_rto * 2 ** 8;
-  if (given_up || userTimedOut(tcp, tp)) {
+  const silent_ms = tcp.now() - Math.max(tp.t_rcvtime, tp.t_waitsince);
+  if (silent_ms >= TCPTV_SILENCE || userTimedOut(tcp, tp)) {
     tcpDrop(tcp, tp, ETIMEDOUT);
     return;
   }
-  tp.t_rxtshift = Math.min(tp.t_rxtshift, TCP_MAXRXTSHIFT + 1);
+  tp.t_rxtshift = Math.min(tp.t_rxtshift, TCP_MAXRXTSHIFT);
   startPersist(tcp, tp);
   tp.t_flags |= TF_FORCE;
   tcpOutput(tcp, tp);

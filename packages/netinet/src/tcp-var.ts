@@ -68,6 +68,8 @@ export const TCPTV_SYN_LOST = 3000;
 export const TCPTV_PERSMAX = 60_000;
 /** Retransmissions of one segment before the connection is given up: 1 + 2 + … + 64 × 7, about 8.5 minutes. */
 export const TCP_MAXRXTSHIFT = 12;
+/** A peer that answers no probe of its window for so long, ms, is gone: what the retransmissions come to. */
+export const TCPTV_SILENCE = 511_000;
 /** Maximum segment lifetime (NetBSD's 30 s), ms. */
 export const TCPTV_MSL = 30_000;
 /** An orphan in FIN-WAIT-2 waits no longer for the peer's FIN. */
@@ -146,7 +148,7 @@ export const tcpcb = struct('tcpcb', {
 
   /** When anything came from the peer. */
   t_rcvtime: u64,
-  /** When something was sent. */
+  /** When data was sent. */
   t_sndtime: u64,
   /** Since when what is sent waits for an acknowledgement that moves on. */
   t_waitsince: u64,

@@ -1,7 +1,6 @@
 /*
  * Windows (RFC 9293, 3.8.6; RFC 7323, 2): how much the peer may send, and how that is written into a header.
  */
-
 import { sbspace } from './sockbuf.ts';
 import { SB_MAX } from './socket-var.ts';
 import type { Tcp } from './tcp.ts';
@@ -29,4 +28,10 @@ export const receiveWindow = (tcp: Tcp, tp: Tcpcb): number => {
   window = Math.min(window, TCP_MAXWIN * 2 ** tp.rcv_scale);
   window = (window >>> tp.rcv_scale) << tp.rcv_scale;
   return Math.max(window, offered);
+};
+
+/** The congestion window of a new connection (RFC 5681, 3.1), bytes. */
+export const initialWindow = (mss: number): number => {
+  if (mss > 2190) return 2 * mss;
+  return mss > 1095 ? 3 * mss : 4 * mss;
 };

@@ -54,6 +54,9 @@ class Hardware {
   uptime_ns(): number {
     return this.#sim.now_ns + this.#offset_ns;
   }
+  setUptime(uptime_ns: number): void {
+    this.#offset_ns = uptime_ns - this.#sim.now_ns;
+  }
 }
 
 /** Keeps its field where a freeze does not reach it. */
@@ -103,7 +106,11 @@ export interface HostOptions {
   readonly uptime_ns?: number;
   /** Further modules, for programs. */
   readonly modules?: KernelSpec['modules'];
-  readonly link?: (kern: Kern, net: Netinet) => Record<string, object>;
+  readonly link?: (
+    kern: Kern,
+    net: Netinet,
+    data: Readonly<Record<string, number>>,
+  ) => Record<string, object>;
 }
 
 export class Host {
@@ -138,7 +145,7 @@ export class Host {
       link: (cpu, data) => {
         const kern = linkKern(cpu, data);
         const net = linkNetinet(cpu, data, kern, new Uptime(hardware));
-        const more = options.link?.(kern, net) ?? {};
+        const more = options.link?.(kern, net, data) ?? {};
         return {
           ...kernLinked(kern),
           ...netinetLinked(net),
@@ -147,7 +154,7 @@ export class Host {
         };
       },
     };
-    this.image = from?.image ?? new KernelImage(spec, new Uint8Array(20));
+    this.image = new KernelImage(spec, new Uint8Array(20));
     this.#spec = spec;
     this.machine = new Machine(this.image, from?.machine);
     this.relink();
