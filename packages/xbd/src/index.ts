@@ -1,3 +1,5 @@
-export { Xbd, type XbdBus, type XbdKern, type XbdPmap, type XbdUvm } from './xbd.ts';
+export type { XbdBus, XbdUvm } from './connection.ts';
+export type { XbdPmap } from './requests.ts';
+export { Xbd, type XbdKern } from './xbd.ts';
 export { NXBD, XBD_RING_SIZE, xbd_data, xbd_softc } from './xbd-data.ts';
 export { xbdText } from './xbd-text.ts';

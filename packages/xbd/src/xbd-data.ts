@@ -17,6 +17,9 @@ export const XBD_RING_SIZE: number = ringSize(RING_BYTES, blkif_request.size);
 /** Disks that the kernel can have. */
 export const NXBD = 8;
 
+/** Ticks that a suspend, or a disk that goes, waits for the back end: five seconds. */
+export const DRAIN_TICKS = 500;
+
 /** There is no back end: nothing is put into the ring. */
 export const XBD_DISCONNECTED = 0;
 export const XBD_CONNECTED = 1;
@@ -72,6 +75,10 @@ export const xbd_softc = struct('xbd_xenbus_softc', {
   sc_stamp: u64,
   /** Requests in the ring, or to be issued again. */
   sc_busy: u32,
+  /** Those of them that have to be issued again. */
+  sc_reissue: u32,
+  /** Boot waits for it. */
+  sc_pending: u32,
   sc_xname: bytes(8),
   sc_reqs: array(xbd_req, XBD_RING_SIZE),
 });

@@ -1,0 +1,145 @@
+/*
+ * Requests of a disk: what a buf asks for in terms that outlive a restore, and the grants that are made of it.
+ */
+import {
+  BLKIF_OP_FLUSH_DISKCACHE,
+  BLKIF_OP_READ,
+  BLKIF_OP_WRITE,
+  blkif_request,
+} from '@port-xen/abi';
+import { B_FLUSH, B_READ, type Buf, type Cpu, DEV_BSIZE, EINVAL, PAGE_SIZE } from '@port-xen/kern';
+import { XENGNT_NO_ENTRY, type Xengnt } from '@port-xen/xengnt';
+import { XBD_RING_SIZE, type XbdReq, type XbdSoftc } from './xbd-data.ts';
+
+/** What requests need of memory. */
+export interface XbdPmap {
+  /** @returns the physical address behind an address of an address space (0: the kernel's); -1 when nothing is mapped */
+  extract(pmap: number, va: number): number;
+  mfnOf(pa: number): number;
+}
+
+export class Requests {
+  readonly cpu: Cpu;
+  readonly pmap: XbdPmap;
+  readonly xengnt: Xengnt;
+
+  constructor(cpu: Cpu, pmap: XbdPmap, xengnt: Xengnt) {
+    this.cpu = cpu;
+    this.pmap = pmap;
+    this.xengnt = xengnt;
+  }
+
+  /** A slot that no buf uses. */
+  free(sc: XbdSoftc): XbdReq | undefined {
+    for (let id = 0; id < XBD_RING_SIZE; id++) {
+      const req = sc.sc_reqs.at(id);
+      if (req.req_bp === 0) return req;
+    }
+    return undefined;
+  }
+
+  /** The requests that are out, in the order in which they were issued first. */
+  out(sc: XbdSoftc): XbdReq[] {
+    const out: XbdReq[] = [];
+    for (let id = 0; id < XBD_RING_SIZE; id++) {
+      const req = sc.sc_reqs.at(id);
+      if (req.req_bp !== 0) out.push(req);
+    }
+    return out.sort((a, b) => a.req_stamp - b.req_stamp);
+  }
+
+  /** The request that is in the ring under an id; undefined when there is none. */
+  issued(sc: XbdSoftc, id: number): XbdReq | undefined {
+    if (id >= XBD_RING_SIZE) return undefined;
+    const req = sc.sc_reqs.at(id);
+    return req.req_bp !== 0 && req.req_issued !== 0 ? req : undefined;
+  }
+
+  /** The id of a request is its place in the table, before a restore and after it. */
+  #idOf(sc: XbdSoftc, req: XbdReq): number {
+    return (req.address - sc.sc_reqs.address(0)) / (sc.sc_reqs.address(1) - sc.sc_reqs.address(0));
+  }
+
+  /** Says what a buf asks for in terms of physical pages. @returns an errno */
+  describe(req: XbdReq, bp: Buf): number {
+    req.req_nr_segments = 0;
+    req.req_sector = bp.b_blkno;
+    req.req_issued = 0;
+    if ((bp.b_flags & B_FLUSH) !== 0) {
+      req.req_operation = BLKIF_OP_FLUSH_DISKCACHE;
+      return 0;
+    }
+    req.req_operation = (bp.b_flags & B_READ) !== 0 ? BLKIF_OP_READ : BLKIF_OP_WRITE;
+    const end = bp.b_data + bp.b_bcount;
+    for (let va = bp.b_data; va < end; ) {
+      const offset = va - Math.floor(va / PAGE_SIZE) * PAGE_SIZE;
+      const length = Math.min(PAGE_SIZE - offset, end - va);
+      const pa = this.pmap.extract(bp.b_pmap, va);
+      if (pa < 0 || req.req_nr_segments === req.req_seg.length) return EINVAL;
+      const seg = req.req_seg.at(req.req_nr_segments++);
+      seg.s_pa = pa - offset;
+      seg.s_gntref = XENGNT_NO_ENTRY;
+      seg.s_first_sect = offset / DEV_BSIZE;
+      seg.s_last_sect = (offset + length) / DEV_BSIZE - 1;
+      va += length;
+    }
+    return 0;
+  }
+
+  /** A grant for each page. @returns false, with none given, when there are not enough */
+  grant(req: XbdReq, otherend: number): boolean {
+    // The back end stores into the pages of a read, and only loads from those of a write.
+    const readonly = req.req_operation !== BLKIF_OP_READ;
+    for (let i = 0; i < req.req_nr_segments; i++) {
+      const seg = req.req_seg.at(i);
+      seg.s_gntref = this.xengnt.grantAccess(otherend, this.pmap.mfnOf(seg.s_pa), readonly);
+      if (seg.s_gntref !== XENGNT_NO_ENTRY) continue;
+      this.revoke(req);
+      return false;
+    }
+    return true;
+  }
+
+  /**
+   * Gives the grants back.
+   * @returns how many the back end still has in use: these are never given back, for its pages would be used for
+   * something else
+   */
+  revoke(req: XbdReq): number {
+    let kept = 0;
+    for (let i = 0; i < req.req_nr_segments; i++) {
+      const seg = req.req_seg.at(i);
+      if (seg.s_gntref === XENGNT_NO_ENTRY) continue;
+      if (this.xengnt.inUse(seg.s_gntref)) kept++;
+      else this.xengnt.revokeAccess(seg.s_gntref);
+      seg.s_gntref = XENGNT_NO_ENTRY;
+    }
+    return kept;
+  }
+
+  /** After a restore no reference is good, and nothing is in a ring. */
+  forgetGrants(sc: XbdSoftc): void {
+    for (const req of this.out(sc)) {
+      req.req_issued = 0;
+      for (let i = 0; i < req.req_nr_segments; i++) req.req_seg.at(i).s_gntref = XENGNT_NO_ENTRY;
+    }
+  }
+
+  /** Fills a slot of the ring. */
+  put(sc: XbdSoftc, req: XbdReq, address: number): void {
+    const slot = blkif_request.at(this.cpu.memory, address);
+    slot.operation = req.req_operation;
+    slot.nr_segments = req.req_nr_segments;
+    slot.handle = sc.sc_unit;
+    slot.id = this.#idOf(sc, req);
+    slot.sector_number = req.req_sector;
+    for (let i = 0; i < req.req_nr_segments; i++) {
+      const { s_gntref, s_first_sect, s_last_sect } = req.req_seg.at(i);
+      const seg = slot.seg.at(i);
+      seg.gref = s_gntref;
+      seg.first_sect = s_first_sect;
+      seg.last_sect = s_last_sect;
+    }
+    req.req_issued = 1;
+  }
+}

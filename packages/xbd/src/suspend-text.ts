@@ -1,0 +1,58 @@
+/*
+ * A disk over a suspend and a resume.
+ */
+import { call, done, ENXIO, goto, routine, type Text } from '@port-xen/kern';
+import { i64, struct, u32 } from '@port-xen/layout';
+import type { Xbd } from './xbd.ts';
+import { DRAIN_TICKS, XBD_CONNECTED, XBD_GONE, XBD_SUSPENDED } from './xbd-data.ts';
+
+const suspending = struct('xbd_suspend_locals', { sc: i64, drained: u32, pad: u32 });
+
+export const suspendText: Text<Xbd> = {
+  /** (softc): waits for what is out, five seconds at most; what is not answered then is issued again after the restore. */
+  xbd_xenbus_suspend: routine(suspending, {
+    start: (_, l, softc) => {
+      l.sc = softc;
+      return goto('drain');
+    },
+    drain: (m, l) => {
+      const sc = m.at(l.sc);
+      if (sc.sc_backend_status === XBD_CONNECTED && sc.sc_busy > 0 && l.drained < DRAIN_TICKS) {
+        l.drained++;
+        return call('drain', m.cpu.sym('tsleep'), m.idleChannel(sc), 1);
+      }
+      m.connection.silence(sc);
+      m.kern.msgbuf.printf(
+        `${m.nameOf(sc)}: suspended, port ${sc.sc_evtchn} let go, ${sc.sc_busy} requests unanswered\n`,
+      );
+      if (sc.sc_backend_status === XBD_CONNECTED) sc.sc_backend_status = XBD_SUSPENDED;
+      return done(1);
+    },
+  }),
+
+  /** (softc, cancelled). */
+  xbd_xenbus_resume: routine(suspending, {
+    start: (m, _, softc, cancelled) => {
+      const sc = m.at(softc);
+      if (cancelled !== 0) {
+        // The back end never lost the ring.
+        if (sc.sc_backend_status === XBD_SUSPENDED) sc.sc_backend_status = XBD_CONNECTED;
+        m.connection.listen(sc);
+        m.handler(sc);
+        return done(1);
+      }
+      m.forgetHandles(sc);
+      if (sc.sc_backend_status === XBD_GONE) {
+        m.fail(sc, ENXIO);
+        return done(1);
+      }
+      if (!m.xenbus.isPresent(sc.sc_xbusd)) {
+        m.kern.msgbuf.printf(`${m.nameOf(sc)}: this host has no such disk\n`);
+        m.fail(sc, ENXIO);
+        return done(1);
+      }
+      return call('connected', m.cpu.sym('xbd_connect'), softc);
+    },
+    connected: (_, __, ok) => done(ok),
+  }),
+};
