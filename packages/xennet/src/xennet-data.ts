@@ -69,8 +69,6 @@ export const xennet_softc = struct('xennet_xenbus_softc', {
   sc_ntxfree: u32,
   sc_txreqs: array(xennet_txreq, NET_TX_RING_SIZE),
   sc_rx_gntrefs: array(i32, NET_RX_RING_SIZE),
-  /** Packets that went away with their back end, unanswered, since boot. */
-  sc_lost: u64,
   /** Breaches of protocol by this back end; only the first is told of. */
   sc_breaches: u64,
 });

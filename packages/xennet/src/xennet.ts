@@ -111,9 +111,7 @@ export class Xennet {
     sc.sc_rx_ring_gntref = XENGNT_NO_ENTRY;
     sc.sc_evtchn = 0;
     this.rx.init(sc);
-    const packets = this.tx.forget(sc);
-    sc.sc_lost += packets;
-    return packets;
+    return this.tx.forget(sc);
   }
 
   /** What the back end says it can do: what the stack may send from now on. */
@@ -247,8 +245,8 @@ export class Xennet {
     for (let unit = 0; unit < NXENNET; unit++) {
       const sc = softcs.at(unit);
       const status = sc.sc_backend_status;
-      if (sc.sc_used === 0) continue;
-      if (status === XENNET_CONNECTED || status === XENNET_CONNECTING) this.#serve(sc);
+      const open = status === XENNET_CONNECTED || status === XENNET_CONNECTING;
+      if (sc.sc_used !== 0 && open && sc.sc_evtchn !== 0) this.#serve(sc);
     }
   }
 

@@ -279,6 +279,6 @@ test('XENNET-15: whatever a back end does, before, during and after saves, the k
       letGo();
       expectSound(net);
     }),
-    { numRuns: 30 },
+    { numRuns: 20 },
   );
 });

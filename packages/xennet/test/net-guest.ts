@@ -4,7 +4,6 @@ import { createHost, type HostOptions, type TestHost } from '@tooling/testbed';
 import { netKernel } from './kernel.ts';
 
 export const MAC = '00:16:3e:00:00:01';
-const NIC = { devid: 0, mac: MAC, bridge: 'xenbr0' };
 
 /** A host on whose bridge there is somebody who listens. */
 export interface Lan {
@@ -27,12 +26,22 @@ export class NetGuest {
   lan: Lan;
 
   constructor(
-    options: TestGuestOptions & { readonly on?: Partial<HostOptions>; readonly mtu?: number } = {},
+    options: TestGuestOptions & {
+      readonly on?: Partial<HostOptions>;
+      readonly mtu?: number;
+      /** How many interfaces; 1. The address of the first ends in 1, and so on. */
+      readonly nics?: number;
+    } = {},
   ) {
-    const { on = {}, mtu, ...rest } = options;
+    const { on = {}, mtu, nics: count = 1, ...rest } = options;
     this.lan = lan(on);
-    const nic = { ...NIC, ...(mtu !== undefined && { mtu }) };
-    const config = { nics: [nic], ...rest.config };
+    const nics = Array.from({ length: count }, (_, devid) => ({
+      devid,
+      mac: MAC.replace(/1$/, String(devid + 1)),
+      bridge: 'xenbr0',
+      ...(mtu !== undefined && { mtu }),
+    }));
+    const config = { nics };
     this.guest = new TestGuest(netKernel(), { ...rest, host: this.lan.host, config });
     this.settle();
   }

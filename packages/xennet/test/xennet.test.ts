@@ -29,6 +29,19 @@ describe.each(MODES)('%s', (_, options) => {
     expect(net.call('grants')).toBe(GRANTS);
   });
 
+  test('XENNET-1: two interfaces have rings of their own', () => {
+    const net = new NetGuest({ ...options, nics: 2 });
+    for (let life = 0; life < 2; life++) {
+      expect(net.call('grants')).toBe(2 * GRANTS);
+      expect([net.host.xennetback.devices, net.host.xenbr0.ports]).toEqual([2, 3]);
+      net.tell(90, 'none', 1);
+      net.tell(91, 'none', 2);
+      // Each is flooded to both, and passed over by one.
+      expect(net.received(2).map(([length]) => length)).toEqual([90, 91]);
+      net.move();
+    }
+  });
+
   test('XENNET-2: what is sent arrives, and nothing of it is kept', () => {
     const net = new NetGuest(options);
     net.heard();
