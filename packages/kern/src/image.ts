@@ -12,7 +12,7 @@ import type { Memory } from '@port-xen/layout';
 import { BytesMemory } from '@port-xen/layout';
 import type { KernelSpec, LinkedEntry } from './kernel-spec.ts';
 import { ENTRY_SIZE, writeMark } from './mark.ts';
-import { type Program, USER_TEXT } from './program.ts';
+import { type Program, SYSCALL_STUB_BYTES, USER_TEXT } from './program.ts';
 import type { Text } from './text.ts';
 
 export const KERNBASE = -0x8000_0000;
@@ -113,7 +113,7 @@ export class KernelImage {
     this.text = new Uint8Array(this.dataStart - KERNTEXTOFF);
     const memory: Memory = new BytesMemory(this.text, KERNTEXTOFF);
     for (const [address, index] of marks) writeMark(memory, address, index);
-    for (const stub of stubs) memory.write(stub, new Uint8Array([0x0f, 0x05, 0xc3]));
+    for (const stub of stubs) memory.write(stub, SYSCALL_STUB_BYTES);
   }
 
   /** @throws Error for a symbol that no module defines: a bug of the kernel's author */

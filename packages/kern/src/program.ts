@@ -1,7 +1,7 @@
 /*
  * A user program: text in TypeScript and a struct of variables.
  *
- *     0x400000  text: the system-call stub (0f 05 c3), then a mark per entry point
+ *     0x400000  text: the system-call stub, then a mark per entry point
  *     0x600000  data: the struct, zeroed
  *     …         stack, argv on it
  *
@@ -14,8 +14,12 @@ import type { Next, Text } from './text.ts';
 
 export const USER_TEXT = 0x40_0000;
 export const USER_DATA = 0x60_0000;
-/** The stub: `syscall; ret`. */
+/** The stub is at the start of the text. */
 export const SYSCALL_STUB = USER_TEXT;
+/** `syscall; jnc 1f; neg rax; 1: ret`: the kernel sets the carry flag when rax is an errno (libc's cerror). */
+export const SYSCALL_STUB_BYTES: Uint8Array = new Uint8Array([
+  0x0f, 0x05, 0x73, 0x03, 0x48, 0xf7, 0xd8, 0xc3,
+]);
 
 /** What a user program is given: its processor and the address of its variables. */
 export interface UserContext {

@@ -5,15 +5,17 @@
  *     51          push rcx            0f 05       syscall
  *     59          pop rcx             c3          ret
  *     41 53       push r11            41 5b       pop r11
+ *     73 rel8     jnc                 48 f7 d8    neg rax
  *
  * Anything else is #UD.
  */
 import { ldI64, st64 } from '@port-xen/layout';
-import { R11, RAX, RCX, RIP, RSP, type Vcpu } from '@port-xen/vcpu';
+import { R11, RAX, RCX, RFLAGS, RIP, RSP, type Vcpu } from '@port-xen/vcpu';
 
 /** Virtual time of a real instruction. */
 export const INSTRUCTION_NS = 1;
 const TRAP_invalid_op = 6;
+const CARRY = 1;
 
 /** Pushes an integer on the stack. */
 export const push = (vcpu: Vcpu, value: number): void => {
@@ -69,6 +71,11 @@ export const stubInstruction = (vcpu: Vcpu, rip: number): void => {
       registers.setPair(RAX, memory.fetch32(rip + 1), 0);
       next(5);
       return;
+    case 0x73: {
+      const distance = (word << 16) >> 24;
+      next(2 + ((registers.low(RFLAGS) & CARRY) === 0 ? distance : 0));
+      return;
+    }
     case 0xc3:
       registers.set(RIP, popRip(vcpu));
       return;
@@ -86,6 +93,14 @@ export const stubInstruction = (vcpu: Vcpu, rip: number): void => {
     case 0x050f:
       next(2);
       vcpu.syscall();
+      return;
+    case 0xf748:
+      if ((word & 0xff0000) === 0xd80000) {
+        registers.set(RAX, -registers.get(RAX));
+        next(3);
+        return;
+      }
+      vcpu.exception(TRAP_invalid_op);
       return;
     default:
       vcpu.exception(TRAP_invalid_op);

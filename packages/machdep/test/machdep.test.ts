@@ -10,9 +10,9 @@ import { createHost, type TestHost } from '@tooling/testbed';
 import { describe, expect, test } from 'vitest';
 import { ForeignGuest } from './foreign-guest.ts';
 import { type KernelOptions, machdepKernel } from './machdep-kernel.ts';
-import { echo, jumper, loader, peeker, storer, ticker } from './programs.ts';
+import { echo, jumper, loader, opener, peeker, storer, ticker } from './programs.ts';
 
-const PROGRAMS = [ticker, echo, loader, storer, peeker, jumper];
+const PROGRAMS = [ticker, echo, loader, storer, peeker, jumper, opener];
 
 describe.each([
   ['plain', false],
@@ -79,6 +79,13 @@ describe.each([
     const domid = boot(host, 'init=ls');
     expect(runToEnd(host, domid)).toBe(SHUTDOWN_crash);
     expect(host.consoleText(domid)).toContain('no init: no program "ls"; there are ticker, echo,');
+  });
+
+  test('KERN-14: a system call that fails gives a program minus its error', () => {
+    const host = createHost({ mib: 32 });
+    const domid = boot(host, 'init=opener');
+    runToEnd(host, domid);
+    expect(host.consoleText(domid)).toContain('init exited with status 2\n');
   });
 
   test('MD-1: trap table, callbacks and kernel stack are the same after a restore, though nobody gave them again', () => {

@@ -10,6 +10,7 @@ import {
   routine,
   SYS_exit,
   SYS_nanosleep,
+  SYS_open,
   SYS_write,
   syscall,
   type UserContext,
@@ -112,6 +113,23 @@ export const jumper: Program = {
   text: {
     main: routine(nothing, {
       start: (u: UserContext) => call('never', u.data),
+      never: () => done(),
+    }),
+  },
+};
+
+/** Opens a device that there is not, and ends with the number of the error. */
+export const opener: Program = {
+  name: 'opener',
+  data: counting_data,
+  entry: 'main',
+  text: {
+    main: routine(nothing, {
+      start: (u: UserContext) => {
+        u.memory.write(u.data, cString('/dev/none'));
+        return syscall('opened', SYS_open, u.data, 0);
+      },
+      opened: (_, __, fd) => syscall('never', SYS_exit, -fd),
       never: () => done(),
     }),
   },
