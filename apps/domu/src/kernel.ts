@@ -39,11 +39,18 @@ import {
 } from '@port-xen/xenbus';
 import { Xencons, xencons_softc, xenconsText } from '@port-xen/xencons';
 import { Xengnt, xengnt_data } from '@port-xen/xengnt';
+import { cat, dmesg } from './programs/cat.ts';
 import { clockwatch } from './programs/clockwatch.ts';
 import { counter } from './programs/counter.ts';
+import { cp } from './programs/cp.ts';
 import { date } from './programs/date.ts';
+import { dd } from './programs/dd.ts';
+import { echo } from './programs/echo.ts';
+import { pattern } from './programs/pattern.ts';
+import { sh } from './programs/sh.ts';
 import { sha256 } from './programs/sha256.ts';
 import { sleep } from './programs/sleep.ts';
+import { vmstress } from './programs/vmstress.ts';
 
 const window_page = struct('window_page', { page: bytes(PAGE_SIZE) });
 
@@ -113,7 +120,21 @@ const specOf = (variant: KernelVariant): KernelSpec => ({
   name: 'port-xen',
   version: '0',
   entry: 'start',
-  programs: [sha256, counter, date, sleep, clockwatch],
+  programs: [
+    sha256,
+    counter,
+    date,
+    sleep,
+    clockwatch,
+    sh,
+    cat,
+    cp,
+    dd,
+    dmesg,
+    echo,
+    pattern,
+    vmstress,
+  ],
   modules: {
     ...kernModules,
     window: { data: window_page, align: PAGE_SIZE },

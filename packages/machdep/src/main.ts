@@ -16,7 +16,9 @@ import {
 } from '@port-xen/abi';
 import {
   call,
+  copyout,
   done,
+  EFAULT,
   goto,
   hypercall,
   KERNBASE,
@@ -225,6 +227,7 @@ export const mainText: Text<Machdep> = {
         read: cpu.sym('xencons_read'),
         write: cpu.sym('xencons_write'),
       });
+      cdevsw.attach('klog', 0, { read: cpu.sym('klog_read') });
       m.clock.initclocks(textOf(si.cmd_line));
       sched.create('sysmon', cpu.sym('sysmon_thread'), 0, PRI_KTHREAD);
       return call('probed', cpu.sym('xenbus_attach'), l.xenbus);
@@ -282,6 +285,12 @@ export const mainText: Text<Machdep> = {
           return call('next', cpu.sym('tsleep'), m.shutdown.wchan, 0);
       }
     },
+  }),
+
+  /** (softc, offset, address, length): the message buffer, from the oldest byte that it has. */
+  klog_read: leaf((m, _softc, offset, address, length) => {
+    const text = m.kern.msgbuf.textFrom(0).subarray(offset, offset + length);
+    return copyout(m.kern.cpu, address, text) ? text.length : -EFAULT;
   }),
 
   /** hypervisor0: no handler runs and no page table names a frame of Xen's. */

@@ -24,6 +24,9 @@ import type { Machdep } from './machdep.ts';
 
 const NAME_MAX = 32;
 const NARG = 16;
+/** Pages that a program takes to start, and how often somebody waits for them. */
+const WANTED = 64;
+const TRIES_MAX = 100;
 
 const forking = struct('fork_locals', { child: i64, pad: u64 });
 const executing = struct('execve_locals', {
@@ -33,6 +36,7 @@ const executing = struct('execve_locals', {
   /** argv[argc]. */
   pointer: i64,
   argc: u32,
+  tries: u32,
   /** Bytes of `strings` that are in use. */
   used: u32,
   strings: bytes(ARG_MAX),
@@ -114,6 +118,9 @@ export const processText: Text<Machdep> = {
         textOf(l.strings.subarray(i === 0 ? 0 : l.offsets.get(i))),
       );
       const loaded = load(m, argv);
+      if (loaded === 'out of memory' && l.tries++ < TRIES_MAX) {
+        return call('waited', m.kern.cpu.sym('uvm_wait'), WANTED);
+      }
       if (typeof loaded === 'string') return done(loaded.startsWith('no') ? -ENOENT : -ENOMEM);
       const p = syscalls.curproc;
       const lwp = sched.curlwp;
@@ -125,6 +132,7 @@ export const processText: Text<Machdep> = {
       startFrame(syscalls.frame, loaded);
       return call('done', m.kern.cpu.sym('uvmspace_free'), l.old);
     },
+    waited: (_, __, error) => (error === 0 ? goto('load') : done(-ENOMEM)),
     done: () => done(0),
   }),
 };

@@ -1,3 +1,4 @@
+import { uvm_data } from '@port-xen/uvm';
 import { createHost, type TestHost } from '@tooling/testbed';
 import { describe, expect, test } from 'vitest';
 import { ForeignGuest } from './foreign-guest.ts';
@@ -18,7 +19,7 @@ describe.each([
   /** Pages of the guest that somebody uses. */
   const usedPages = (host: TestHost, domid: number): number => {
     const guest = new ForeignGuest(host, domid);
-    const va = (kernel.engine.image.data.uvm as number) + 24;
+    const va = (kernel.engine.image.data.uvm as number) + uvm_data.offset.pages + 24;
     return guest.frame(guest.mfnAt(va)).ld32(va & 4095);
   };
 

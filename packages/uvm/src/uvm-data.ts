@@ -42,6 +42,8 @@ const pages_data = struct('uvm_pages_data', {
   /** Below this many free pages the page daemon works, until there are freetarg. */
   freemin: u32,
   freetarg: u32,
+  /** Somebody waits for so many free pages. */
+  wanted: u32,
   kernel_next: i64,
   nextent: u32,
   extents: array(extent, NEXTENT),

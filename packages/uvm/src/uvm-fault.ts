@@ -41,6 +41,8 @@ const faulting = struct('uvm_fault_locals', {
   page: i64,
 });
 
+const waiting = struct('uvm_wait_locals', { pad: i64 });
+
 type Locals = View<typeof faulting>;
 
 /** Where the page of the running lwp's fault is while it comes in. The first addresses are the page daemon's. */
@@ -108,6 +110,20 @@ const resolve = (m: Uvm, l: Locals): Next => {
 };
 
 export const faultText: Text<Uvm> = {
+  /** (pages): waits until there may be so many, or for a while. @returns 0, ENOMEM when there will never be */
+  uvm_wait: routine(waiting, {
+    start: (m, _, pages) => {
+      if (!m.swap.canHelp) return done(ENOMEM);
+      m.pages.want(pages);
+      m.pages.d.waiters++;
+      return call('woken', m.cpu.sym('tsleep'), m.pages.freeChannel, WAIT_TICKS);
+    },
+    woken: (m) => {
+      m.pages.d.waiters--;
+      return done();
+    },
+  }),
+
   /** (vmspace, address, write): @returns 0, EFAULT, ENOMEM when there is neither memory nor swap, EIO */
   uvm_fault: routine(faulting, {
     start: (_, l, vm, va, write) => {
@@ -119,15 +135,9 @@ export const faultText: Text<Uvm> = {
     try: resolve,
 
     /** There is no page: the page daemon is asked for one. */
-    short: (m, l) => {
-      if (!m.swap.canHelp || l.tries++ === TRIES_MAX) return done(ENOMEM);
-      m.pages.d.waiters++;
-      return call('waited', m.cpu.sym('tsleep'), m.pages.freeChannel, WAIT_TICKS);
-    },
-    waited: (m) => {
-      m.pages.d.waiters--;
-      return goto('try');
-    },
+    short: (m, l) =>
+      l.tries++ < TRIES_MAX ? call('waited', m.cpu.sym('uvm_wait'), 1) : done(ENOMEM),
+    waited: (_, __, error) => (error === 0 ? goto('try') : done(error)),
 
     pagein: (m, l) => {
       const pfn = m.pages.pageAllocUser();

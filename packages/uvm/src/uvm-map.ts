@@ -25,6 +25,10 @@ import type { Pages } from './uvm-page.ts';
 const MMAP_BASE = 2 ** 32;
 /** Virtual time for each page that is looked at when a space is copied or given back. */
 const PAGE_NS = 10;
+/** Page tables that an amap may need beyond its own pages. */
+const AMAP_SPARE = 4;
+/** Pages that a new address space has to have at hand: page tables, a stack, amaps. */
+const SPACE_SPARE = 16;
 
 const trunc = (va: number): number => Math.floor(va / PAGE_SIZE) * PAGE_SIZE;
 const amapPages = (pages: number): number => Math.ceil((4 * pages) / PAGE_SIZE);
@@ -62,7 +66,7 @@ export class Maps {
   /** uvmspace_alloc. @returns its address, 0 when there is no room or no memory for its page tables */
   create(): number {
     const { spaces } = uvm_data.at(this.cpu.memory, this.data);
-    if (!this.pages.canSpare(16)) return 0;
+    if (!this.pages.canSpare(SPACE_SPARE)) return 0;
     for (let i = 0; i < NVMSPACE; i++) {
       const vm = spaces.at(i);
       if (vm.vm_used !== 0) continue;
@@ -105,10 +109,15 @@ export class Maps {
     return undefined;
   }
 
+  /** Kernel pages that a range of so many pages takes. */
+  costOf(pages: number): number {
+    return amapPages(pages) + AMAP_SPARE;
+  }
+
   /** Gives an entry an empty amap. @returns false when there is no memory for it */
   #addAmap(e: MapEntry): boolean {
     const pages = amapPages((e.me_end - e.me_start) / PAGE_SIZE);
-    if (!this.pages.canSpare(pages + 4)) return false;
+    if (!this.pages.canSpare(pages + AMAP_SPARE)) return false;
     e.me_amap = this.pages.kmAlloc(pages);
     e.me_amap_pages = pages;
     return true;

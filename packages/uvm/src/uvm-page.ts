@@ -122,6 +122,20 @@ export class Pages {
     return this.free - pages >= RESERVE_KERNEL;
   }
 
+  /** Asks the page daemon for enough free pages that so many can be spared. */
+  want(pages: number): void {
+    const { d } = this;
+    d.wanted = Math.max(d.wanted, pages + RESERVE_KERNEL);
+    this.sched.wakeup(this.daemonChannel);
+  }
+
+  /** Whether the page daemon has work to do. @param working it is at work */
+  isShort(working: boolean): boolean {
+    const { d } = this;
+    if (this.free >= d.wanted) d.wanted = 0;
+    return this.free < Math.max(working ? d.freetarg : d.freemin, d.wanted);
+  }
+
   /** uvm_pagefree. When the stack has no room for the page, the page becomes its room. */
   pageFree(pfn: number): void {
     const { d } = this;

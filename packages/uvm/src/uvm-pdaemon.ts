@@ -87,13 +87,12 @@ export const pdaemonText: Text<Uvm> = {
   }),
 
   uvm_pageout: routine(daemon, {
-    rest: (m) => {
-      const { d, free, daemonChannel } = m.pages;
-      if (free > d.freemin) return call('work', m.cpu.sym('tsleep'), daemonChannel, 0);
-      return goto('work');
-    },
+    rest: (m) =>
+      m.pages.isShort(false)
+        ? goto('work')
+        : call('rest', m.cpu.sym('tsleep'), m.pages.daemonChannel, 0),
     work: (m, l) => {
-      if (m.pages.free >= m.pages.d.freetarg) return goto('rest');
+      if (!m.pages.isShort(true)) return goto('rest');
       gather(m, l);
       if (l.count === 0) {
         return call('work', m.cpu.sym('tsleep'), m.pages.daemonChannel, REST_TICKS);

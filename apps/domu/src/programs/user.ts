@@ -16,6 +16,16 @@ export const argument = (u: UserContext, argv: number, index: number): string =>
   }
 };
 
+/** All of a program's arguments, its own name first. */
+export const argumentsOf = (u: UserContext, argc: number, argv: number): string[] =>
+  Array.from({ length: argc }, (_, i) => argument(u, argv, i));
+
+/** An argument that is a number. @param fallback what it is when it is not there */
+export const numberOf = (text: string | undefined, fallback: number): number => {
+  const number = text === undefined || text === '' ? Number.NaN : Number(text);
+  return Number.isSafeInteger(number) && number >= 0 ? number : fallback;
+};
+
 /** write(1, text): the text is put at `buffer` first. */
 export const print = (u: UserContext, then: string, buffer: number, text: string): Next => {
   u.memory.write(buffer, textBytes(text));

@@ -1,0 +1,69 @@
+/*
+ * A guest with work to do, in the test's own process: booted, saved and restored at given moments of virtual time, on one host
+ * after the other, to its end.
+ */
+import { createHost, type MemoryDisk, type TestHost } from '@tooling/testbed';
+import { expect } from 'vitest';
+import type { Guest } from '../src/guest.ts';
+
+export interface Workload {
+  readonly guest: Guest;
+  readonly cmdline: string;
+  readonly disks: Readonly<Record<string, MemoryDisk>>;
+  readonly memoryMib?: number;
+}
+
+/** How a workload ended. */
+export interface Ended {
+  /** All that it printed, on every host. */
+  readonly text: string;
+  /** How long it ran on its last host, virtual time. */
+  readonly last_ns: number;
+  /** The host on which it ended. */
+  readonly host: TestHost;
+}
+
+const PATIENCE_NS = 3600e9;
+
+/** Runs a domain until it ends or `time_ns` has passed. @returns the reason of its end */
+const runOn = (host: TestHost, domid: number, time_ns: number): number | undefined => {
+  let reason: number | undefined;
+  host.xl.onExit((ended, why) => {
+    if (ended === domid) reason = why;
+  });
+  const end_ns = host.sim.now_ns + time_ns;
+  host.sim.at(end_ns, () => {});
+  host.sim.runUntil(() => reason !== undefined || host.sim.now_ns >= end_ns);
+  return reason;
+};
+
+/**
+ * Runs a workload to its end.
+ * @param lives_ns how long it runs on each host before it is saved; after the last one it runs to its end
+ */
+export const runWorkload = (work: Workload, lives_ns: readonly number[] = []): Ended => {
+  const { guest, cmdline, disks, memoryMib = 16 } = work;
+  let text = '';
+  let image: Uint8Array | undefined;
+  for (let slot = 0; ; slot++) {
+    const host = createHost({ mib: memoryMib + 24, slot: slot % 64, seed: slot + 1 });
+    const domid =
+      image === undefined
+        ? host.bootKernel({ elf: guest.elf, engine: guest.engine, memoryMib, disks, cmdline })
+        : host.restoreFromBytes(image, guest.engine, { disks });
+    const started_ns = host.sim.now_ns;
+    const reason = runOn(host, domid, lives_ns[slot] ?? PATIENCE_NS);
+    if (reason !== undefined) {
+      text += host.consoleText(domid);
+      host.runFor(10e6);
+      expect(host.audit()).toEqual([]);
+      expect([reason, text.slice(-500)]).toEqual([0, text.slice(-500)]);
+      return { text, last_ns: host.sim.now_ns - started_ns, host };
+    }
+    if (slot >= lives_ns.length) throw new Error(`the guest does not end; it printed\n${text}`);
+    image = host.saveToBytes(domid);
+    host.runFor(10e6);
+    expect(host.audit()).toEqual([]);
+    text += host.consoleText(domid);
+  }
+};
