@@ -1,7 +1,7 @@
 /*
  * The driver with the real stack above it: what the two must agree on.
  */
-import type { Frame } from '@port-xen/bridge';
+import { Bridge, type Frame, joinBridges } from '@port-xen/bridge';
 import { MODES, TestGuest } from '@tooling/guest-testbed';
 import { createHost, type TestHost } from '@tooling/testbed';
 import { expect, test } from 'vitest';
@@ -89,3 +89,50 @@ test.each(MODES)(
     }
   },
 );
+
+test('XENNET-9: of a neighbour that pings each millisecond nothing is lost but what fell into the pause, and the next is answered', () => {
+  const here = createHost({ mib: 64 });
+  const { sim } = here;
+  const there = createHost({ mib: 64, sim, slot: 1 });
+  const lan = new Bridge({ sim, name: 'lan' });
+  for (const { xenbr0 } of [here, there]) joinBridges(xenbr0, lan, { latency_ns: 100_000 });
+  const answered: [sequence: number, time_ns: number][] = [];
+  const port = lan.attach('peer', {
+    receive: ({ bytes }) => {
+      if (bytes[23] === 1) answered.push([((bytes[40] ?? 0) << 8) | (bytes[41] ?? 0), sim.now_ns]);
+    },
+  });
+  const config = { nics: [{ devid: 0, mac: MAC, bridge: 'xenbr0' }] };
+  const guest = new TestGuest(inetKernel(), { host: here, memoryMib: 16, config });
+  here.runFor(50e6);
+  guest.call('test_ifconfig', ADDRESS, NETMASK);
+  port.send({ bytes: arpRequest, checksum: 'none' });
+  here.runFor(10e6);
+  const began_ns = sim.now_ns;
+  let sent = 0;
+  const next = (): void => {
+    port.send({ bytes: ping(56, sent++), checksum: 'none' });
+    sim.after(1e6, next);
+  };
+  next();
+  here.runFor(50e6);
+  const image = guest.save();
+  const left_ns = sim.now_ns;
+  here.runFor(200e6);
+  let up_ns = 0;
+  sim.trace.listenToStory((time_ns, subsystem, text) => {
+    if (subsystem === 'xennetback' && text.includes('connected: ring grants')) up_ns = time_ns;
+  });
+  guest.restore(image, { host: there });
+  there.runFor(50e6);
+  const lastBefore = answered.findLast(([, time_ns]) => time_ns < up_ns)?.[0] ?? -1;
+  const after = answered.filter(([sequence]) => sequence > lastBefore);
+  const [first, first_ns] = after[0] ?? [0, 0];
+  expect(up_ns).toBeGreaterThan(left_ns + 200e6);
+  // The ping under way while the announcement is, and one round trip, both ways over the wire.
+  expect(first_ns - up_ns).toBeLessThan(2e6);
+  expect(began_ns + first * 1e6).toBeGreaterThan(up_ns - 2e6);
+  // From then on every one is answered, in order.
+  expect(after.map(([sequence]) => sequence)).toEqual(after.map((_, i) => first + i));
+  expect(sent - (first + after.length)).toBeLessThan(2);
+});
