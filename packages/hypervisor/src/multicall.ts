@@ -26,9 +26,7 @@ const o = multicall_entry.offset;
 
 /** @param count unsigned @returns 0, -EFAULT, or what a continuation gives; after an iret, its rax */
 export const multicall = (vcpu: GuestVcpu, entries: number, count: number): number => {
-  if (count > 0 && !(isGuestAddress(entries) && isGuestAddress(entries + count * SIZE - 1))) {
-    return -XEN_EFAULT;
-  }
+  if (!isGuestAddress(entries)) return -XEN_EFAULT;
   const entry = new BytesMemory(new Uint8Array(SIZE));
   for (let i = 0; i < count; i++) {
     const at = entries + i * SIZE;

@@ -22,18 +22,25 @@ interface Waiting {
   readonly ready_ns: number;
 }
 
+const IDLE = Number.POSITIVE_INFINITY;
+/** Later than any event, and not IDLE. */
+const BUSY = Number.MAX_VALUE;
+
 export class Scheduler {
   readonly slice_ns = 1_000_000;
   readonly #sim: Sim;
   readonly #line: Waiting[] = [];
   readonly #freeAt_ns: Float64Array;
-  /** A processor that will look at the line. */
-  readonly #armed: boolean[];
+  /** When each processor looks at the line next; IDLE when somebody has to tell it. */
+  readonly #dispatchAt_ns: Float64Array;
+  /** The one event of the queue that is the earliest of these: others' do not cut a slice short. */
+  #event = 0;
+  #eventAt_ns = IDLE;
 
   constructor(sim: Sim, processors: number) {
     this.#sim = sim;
     this.#freeAt_ns = new Float64Array(processors);
-    this.#armed = new Array(processors).fill(false);
+    this.#dispatchAt_ns = new Float64Array(processors).fill(IDLE);
   }
 
   /** Puts somebody at the end of the line. @param ready_ns when it could run at the earliest, in the world's time */
@@ -41,20 +48,38 @@ export class Scheduler {
     this.#line.push({ runner, ready_ns });
     let best = -1;
     this.#freeAt_ns.forEach((free_ns, i) => {
-      if (this.#armed[i]) return;
+      if (this.#dispatchAt_ns[i] !== IDLE) return;
       if (best < 0 || free_ns < (this.#freeAt_ns[best] as number)) best = i;
     });
-    if (best >= 0) this.#arm(best, ready_ns);
+    if (best < 0) return;
+    this.#wake(best, ready_ns);
+    this.#arm();
   }
 
-  #arm(processor: number, ready_ns: number): void {
-    this.#armed[processor] = true;
-    const at_ns = Math.max(ready_ns, this.#freeAt_ns[processor] as number);
-    this.#sim.at(at_ns, () => this.#dispatch(processor));
+  #wake(processor: number, ready_ns: number): void {
+    this.#dispatchAt_ns[processor] = Math.max(ready_ns, this.#freeAt_ns[processor] as number);
+  }
+
+  /** The processor that looks at the line first. */
+  #next(): number {
+    let next = 0;
+    this.#dispatchAt_ns.forEach((at_ns, i) => {
+      if (at_ns < (this.#dispatchAt_ns[next] as number)) next = i;
+    });
+    return next;
+  }
+
+  #arm(): void {
+    const at_ns = this.#dispatchAt_ns[this.#next()] as number;
+    if (at_ns >= this.#eventAt_ns) return;
+    this.#sim.cancel(this.#event);
+    this.#eventAt_ns = at_ns;
+    this.#event = this.#sim.at(at_ns, () => this.#dispatch(this.#next()));
   }
 
   #dispatch(processor: number): void {
-    this.#armed[processor] = false;
+    this.#eventAt_ns = IDLE;
+    this.#dispatchAt_ns[processor] = IDLE;
     const now = this.#sim.now_ns;
     for (let i = 0; i < this.#line.length; ) {
       const { runner, ready_ns } = this.#line[i] as Waiting;
@@ -63,13 +88,17 @@ export class Scheduler {
         continue;
       }
       this.#line.splice(i, 1);
-      if (!runner.slice()) continue;
+      // Who wakes others in its slice wakes other processors: this one is at work.
+      this.#dispatchAt_ns[processor] = BUSY;
+      const ran = runner.slice();
+      this.#dispatchAt_ns[processor] = IDLE;
+      if (!ran) continue;
       this.#freeAt_ns[processor] = this.#sim.now_ns;
       break;
     }
-    if (this.#armed[processor] || this.#line.length === 0) return;
-    let next = Number.POSITIVE_INFINITY;
-    for (const { ready_ns } of this.#line) next = Math.min(next, ready_ns);
-    this.#arm(processor, next);
+    let ready_ns = IDLE;
+    for (const waiting of this.#line) ready_ns = Math.min(ready_ns, waiting.ready_ns);
+    if (ready_ns !== IDLE) this.#wake(processor, ready_ns);
+    this.#arm();
   }
 }

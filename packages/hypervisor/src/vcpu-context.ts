@@ -125,7 +125,7 @@ export const readContext = (vcpu: GuestVcpu): Uint8Array => {
   st64(m, o.kernel_ss, vcpu.kernelSs);
   st64(m, o.kernel_sp, vcpu.kernelSp);
   const control = [
-    CR0 | (vcpu.taskSwitched ? CR0_TS : 0),
+    (CR0 | (vcpu.taskSwitched ? CR0_TS : 0)) >>> 0,
     mmu.userRoot < 0 ? 0 : mmu.userRoot * 4096,
     vcpu.cr2,
     mmu.kernelRoot < 0 ? 0 : mmu.kernelRoot * 4096,
