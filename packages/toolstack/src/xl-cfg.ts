@@ -23,6 +23,9 @@ export type XlCfg = ReadonlyMap<string, Setting>;
 /** How deep lists may be nested; nothing that xl knows goes deeper than two. */
 const MAX_DEPTH = 8;
 
+/** A value while it is put together: its lists are the reader's own. */
+type Growing = string | Growing[];
+
 class Reader {
   readonly #tokens: readonly Token[];
   #at = 0;
@@ -32,7 +35,7 @@ class Reader {
   }
 
   settings(): Map<string, Setting> {
-    const settings = new Map<string, Setting>();
+    const settings = new Map<string, { line: number; value: Growing }>();
     for (;;) {
       const token = this.#take();
       if (token.kind === 'end') return settings;
@@ -68,12 +71,12 @@ class Reader {
     while (this.#peek().kind === 'newline') this.#at++;
   }
 
-  #value(depth: number): CfgValue {
+  #value(depth: number): Growing {
     const token = this.#take();
     if (token.kind === 'string' || token.kind === 'number') return token.text;
     if (token.kind !== '[') this.#wrong('a number, a quoted string or a list', token);
     if (depth === MAX_DEPTH) this.#wrong(`lists at most ${MAX_DEPTH} deep`, token);
-    const list: CfgValue[] = [];
+    const list: Growing[] = [];
     for (;;) {
       this.#skipNewlines();
       if (this.#peek().kind === ']') break;
@@ -95,9 +98,13 @@ class Reader {
   }
 }
 
-const join = (token: Token, before: CfgValue, added: CfgValue): CfgValue => {
+/** @param before grows, if it is a list */
+const join = (token: Token, before: Growing, added: Growing): Growing => {
   if (typeof before === 'string' && typeof added === 'string') return before + added;
-  if (typeof before !== 'string' && typeof added !== 'string') return [...before, ...added];
+  if (typeof before !== 'string' && typeof added !== 'string') {
+    for (const item of added) before.push(item);
+    return before;
+  }
   throw new ToolstackError(
     `line ${token.line}: expected ${token.text} += of the kind that it was set to before, found a ${typeof added === 'string' ? 'string' : 'list'}`,
   );

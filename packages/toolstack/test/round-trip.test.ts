@@ -247,7 +247,13 @@ describe('save and restore', () => {
       `pfn 0x${(LAYOUT.bootStackPfn - 2).toString(16)} cannot be saved: Bad mfn for L1[`,
     );
     expect(guest.suspendResults).toEqual([1]);
+    expect(host.hv.domctl.getDomainInfo(domid)).toMatchObject({ shutdown: false, paused: false });
     expect(host.hv.accounting()).toEqual([]);
+    // It runs on: once it takes care, it can be saved.
+    guest.careless = false;
+    const again = save(host, domid);
+    expect(again.outcome).toBeNull();
+    expect(new ImageReader(sourceOf(again.image)).read({}).pages).toBe(4096);
   });
 
   test('SUS-1: a guest that does not acknowledge is not suspended, and the request is taken back', () => {

@@ -225,3 +225,17 @@ describe('JSON', () => {
     );
   });
 });
+
+test.each([
+  ['a list that grows', 'disk+=["x"]\n'.repeat(80_000)],
+  ['a string that grows', 'name+="x"\n'.repeat(100_000)],
+  ['a list of many', `disk=[${'"/x,raw,xvda,w",'.repeat(65_000)}]`],
+  ['lists in lists', `a=${'['.repeat(1_000_000)}`],
+  ['settings', 'memory=1\n'.repeat(100_000)],
+  ['a word', 'x'.repeat(1_000_000)],
+  ['more than a configuration can be', '#'.repeat(64 << 20)],
+])('CFG-6: %s is read or refused within two seconds', (_, text) => {
+  const start = performance.now();
+  expect(() => domainConfig(parseXlCfg(text), draw)).toThrow(ToolstackError);
+  expect(performance.now() - start).toBeLessThan(2000);
+});
