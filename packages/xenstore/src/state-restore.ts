@@ -2,16 +2,16 @@
  * A daemon's tables from the records of a state stream. A record that does not fit what came before it is refused:
  * a node without its parent, a watch of no connection.
  */
-import { apply } from './change.ts';
+import { apply, depthOf } from './change.ts';
 import type { Connection } from './connection.ts';
 import { isNodePath, isSpecial, namesOf, pathOf } from './path.ts';
 import type { Permissions } from './permissions.ts';
 import type { RequestHandler } from './request-handler.ts';
 import { setWatch, transactionLimit } from './session-requests.ts';
 import type { StatePeer, StateRecord } from './state-stream.ts';
-import { nodeAt, StoreNode, withNodeAt } from './store-node.ts';
+import { nodeAt, StoreNode, walk, withNodeAt } from './store-node.ts';
 import { Transaction } from './transaction.ts';
-import { SEES_CHILDREN, SEES_SELF } from './view.ts';
+import { SEES_CHILDREN, SEES_SELF, SEES_SUBTREE } from './view.ts';
 
 type Of<T extends StateRecord['type']> = Extract<StateRecord, { type: T }>;
 
@@ -134,6 +134,14 @@ const same = (node: StoreNode | undefined, record: Of<'node'>): boolean => {
   );
 };
 
+/** What of a node an access saw. */
+const SEES = {
+  read: SEES_SELF | SEES_CHILDREN,
+  'read-self': SEES_SELF,
+  written: SEES_SELF,
+  removed: SEES_SUBTREE,
+} as const;
+
 const restoreAccess = (
   daemon: RequestHandler,
   connection: Connection | undefined,
@@ -142,11 +150,11 @@ const restoreAccess = (
   if (connection === undefined) return;
   const transaction = connection.transactions.get(record.transaction);
   if (transaction === undefined) throw refuse('a transaction before', record);
-  const { path, value, permissions, access } = record;
+  const { path, value, permissions, access, tells } = record;
   if (!isNodePath(path, daemon.quotas.pathLength)) throw refuse('the path of a node', path);
   const names = namesOf(path);
   const node = nodeAt(transaction.root, names);
-  transaction.note(path, access === 'read' ? SEES_SELF | SEES_CHILDREN : SEES_SELF);
+  transaction.note(path, SEES[access]);
   const make = (change: Parameters<typeof apply>[1]): void => {
     apply(transaction, change, DOM0);
     transaction.keep(change, DOM0);
@@ -154,18 +162,27 @@ const restoreAccess = (
   if (access === 'read' || access === 'read-self') {
     if (!same(node, record)) transaction.doomed = true;
   } else if (access === 'removed') {
-    if (node === undefined || path === '/') return;
-    transaction.removing(path, node);
+    if (path === '/') return;
+    if (node === undefined) {
+      // It was made and removed; if it is made once more, those are told who may read what is above it.
+      const above = names.slice(0, depthOf(transaction.root, names));
+      const nearest = nodeAt(transaction.root, above) as StoreNode;
+      if (tells !== 'nobody') transaction.changed(path, nearest, tells === 'exact');
+      return;
+    }
+    if (tells !== 'nobody') {
+      walk(node, path, (inner, where) =>
+        transaction.changed(where, inner, where !== path || tells === 'exact'),
+      );
+    }
     make({ kind: 'remove', names });
   } else {
     if (permissions.length === 0) throw refuse('a written node with an owner', record);
     make({ kind: node === undefined ? 'create' : 'write', names, value });
     make({ kind: 'permit', names, permissions });
-    transaction.changed(
-      path,
-      nodeAt(transaction.root, names) as StoreNode,
-      false,
-      node?.permissions,
-    );
+    const written = nodeAt(transaction.root, names) as StoreNode;
+    if (tells !== 'nobody') {
+      transaction.changed(path, written, tells === 'exact', node?.permissions);
+    }
   }
 };

@@ -114,19 +114,33 @@ const transactionState = (
   for (const { change, subject } of transaction.changes) apply(scratch, change, subject);
   const records: NodeRecord[] = [];
   const done = new Set<string>();
+  const due = new Map(transaction.fired().map(({ path, exact }) => [path, exact]));
+  const tells = (path: string): Pick<NodeRecord, 'tells'> => {
+    const exact = due.get(path);
+    return exact === undefined ? { tells: 'nobody' } : exact ? { tells: 'exact' } : {};
+  };
   for (const { path, before, now } of differences('/', store.root, scratch.root)) {
     done.add(path);
-    if (now === undefined) records.push(absent(path, 'removed'));
-    else if (before?.generation !== now.generation) records.push(node(path, now));
-    else done.delete(path);
+    if (now === undefined) records.push({ ...absent(path, 'removed'), ...tells(path) });
+    else if (before?.generation !== now.generation) {
+      records.push({ ...node(path, now), ...tells(path) });
+    } else done.delete(path);
   }
+  // What was read comes first: it is compared with the store before the changes are made again.
+  const seen: NodeRecord[] = [];
   for (const [path, sees] of transaction.seen()) {
     if (sees === 0 || done.has(path)) continue;
-    const seen = nodeAt(store.root, namesOf(path));
+    const there = nodeAt(store.root, namesOf(path));
     const access = sees === SEES_SELF ? 'read-self' : 'read';
-    records.push(seen === undefined ? absent(path, access) : { ...node(path, seen), access });
+    seen.push(there === undefined ? absent(path, access) : { ...node(path, there), access });
   }
-  return records;
+  const passing = [...due.keys()]
+    .filter((path) => {
+      const names = namesOf(path);
+      return nodeAt(store.root, names) === undefined && nodeAt(scratch.root, names) === undefined;
+    })
+    .map((path): NodeRecord => ({ ...absent(path, 'removed'), ...tells(path) }));
+  return [...seen, ...passing, ...records];
 };
 
 interface Difference {
@@ -135,7 +149,10 @@ interface Difference {
   readonly now: StoreNode | undefined;
 }
 
-/** The nodes in which two trees differ, parents first; of a subtree that went, the top. */
+/**
+ * The nodes in which two trees differ, parents first; of a subtree that went, the top. A node that went and came again, so
+ * that others are listed before it now, is there twice: as gone, then as new.
+ */
 const differences = (
   path: string,
   before: StoreNode | undefined,
@@ -145,10 +162,35 @@ const differences = (
   const found: Difference[] = [{ path, before, now }];
   if (now === undefined) return found;
   const prefix = path === '/' ? '/' : `${path}/`;
-  const names = new Set([...(before?.children.names() ?? []), ...now.children.names()]);
-  for (const name of names) {
-    const inner = differences(prefix + name, before?.children.get(name), now.children.get(name));
+  const old = before?.children.names() ?? [];
+  const stayed = stayedOf(old, now.children.names());
+  for (const name of old) {
+    const child = before?.children.get(name);
+    const inner = differences(
+      prefix + name,
+      child,
+      stayed.has(name) ? now.children.get(name) : undefined,
+    );
+    for (const difference of inner) found.push(difference);
+  }
+  for (const name of now.children.names()) {
+    if (stayed.has(name)) continue;
+    const inner = differences(prefix + name, undefined, now.children.get(name));
     for (const difference of inner) found.push(difference);
   }
   return found;
+};
+
+/** Of the names now, those that can have been there all the time: the first ones, as long as they keep the old order. */
+const stayedOf = (old: readonly string[], now: readonly string[]): ReadonlySet<string> => {
+  const places = new Map(old.map((name, place) => [name, place]));
+  const stayed = new Set<string>();
+  let last = -1;
+  for (const name of now) {
+    const place = places.get(name);
+    if (place === undefined || place < last) break;
+    last = place;
+    stayed.add(name);
+  }
+  return stayed;
 };

@@ -12,7 +12,9 @@
  *     3 WATCH    connection u32, path length u16, token length u16, path, token (lengths with the NUL)
  *     4 TA       connection u32, transaction u32
  *     5 NODE     connection u32, transaction u32 (0, 0: the store's), path length u16, value length u16, access u16
- *                (1 read, 2 written, 0 removed; ours: 4 beside 1 when not its children), entries u16, entries {letter, flags, domid u16}, path, value
+ *                (1 read, 2 written, 0 removed), entries u16, entries {letter, flags (1 stale), domid u16}, path, value.
+ *                Of access, ours: 4 beside 1 when not its children, 8 when no event is due, 16 when only watches of
+ *                the very path are
  *     8 WATCH2   WATCH with depth u16 before the path (version 2)
  *     0 END
  *
@@ -67,6 +69,8 @@ export type StateRecord =
       readonly connection: number;
       readonly transaction: number;
       readonly access: 'read' | 'read-self' | 'written' | 'removed';
+      /** Whose event is due when the transaction that wrote or removed it ends; without it, everybody's. */
+      readonly tells?: 'nobody' | 'exact';
       readonly path: string;
       readonly value: Uint8Array;
       /** None when the node is not there. */
@@ -74,6 +78,10 @@ export type StateRecord =
     };
 
 const ACCESS = { removed: 0, read: 1, written: 2, 'read-self': 5 } as const;
+const TELLS = { nobody: 8, exact: 16 } as const;
+
+const accessBits = ({ access, tells }: Extract<StateRecord, { type: 'node' }>): number =>
+  ACCESS[access] | (tells === undefined ? 0 : TELLS[tells]);
 
 const bodyOf = (record: StateRecord): readonly [type: number, body: StateWriter] => {
   const body = new StateWriter();
@@ -110,7 +118,7 @@ const bodyOf = (record: StateRecord): readonly [type: number, body: StateWriter]
       const { permissions } = record;
       body.u32(record.connection).u32(record.transaction);
       body.u16(record.path.length + 1).u16(record.value.length);
-      body.u16(record.connection === 0 ? 0 : ACCESS[record.access]).u16(permissions.length);
+      body.u16(record.connection === 0 ? 0 : accessBits(record)).u16(permissions.length);
       for (const { access, domid, stale } of permissions) {
         body
           .u8(access.charCodeAt(0))
@@ -214,7 +222,18 @@ const recordIn = (type: number, body: StateReader): StateRecord | undefined => {
       const path = textIn(body, pathLength);
       const access = connection === 0 ? 'written' : accessIn(bits);
       const value = body.bytes(valueLength);
-      return { type: 'node', connection, transaction, access, path, value, permissions };
+      const tells = (bits & TELLS.nobody) !== 0 ? 'nobody' : 'exact';
+      const node = {
+        type: 'node',
+        connection,
+        transaction,
+        access,
+        path,
+        value,
+        permissions,
+      } as const;
+      const limited = connection !== 0 && (bits & (TELLS.nobody | TELLS.exact)) !== 0;
+      return limited ? { ...node, tells } : node;
     }
     case GLOBAL_QUOTA:
     case DOMAIN:

@@ -101,6 +101,8 @@ export class Store {
     if (transaction.failed) return 'ENOMEM';
     if (transaction.doomed) return 'EAGAIN';
     if (transaction.changes.length === 0) return undefined;
+    const gone = (domid: number, since: number) => (this.#departures.get(domid) ?? 0) > since;
+    if (transaction.names(gone)) return 'EAGAIN';
     if (!subject.privileged) {
       for (const [domid, nodes] of transaction.charges) {
         if (nodes > 0 && this.nodesOf(domid) + nodes > quotas.nodes) return 'ENOSPC';

@@ -53,7 +53,8 @@ export class Transaction implements View {
   /** It is known to conflict, from before the daemon was replaced. */
   doomed = false;
   readonly base: StoreNode;
-  readonly changes: { change: Change; readonly subject: Subject }[] = [];
+  /** What it did; whatever has a higher number than `at` came later. */
+  readonly changes: { change: Change; readonly subject: Subject; readonly at: number }[] = [];
   /** Nodes by owner that it adds to the store. */
   readonly charges = new Map<number, number>();
   readonly #store: TransactionStore;
@@ -114,7 +115,7 @@ export class Transaction implements View {
       this.#values.set(path, this.changes.length);
     }
     if (this.changes.length >= CHANGES_PER_NODE * this.#limit) this.failed = true;
-    else this.changes.push({ change, subject });
+    else this.changes.push({ change, subject, at: this.draw() });
   }
 
   changed(path: string, node: StoreNode, exact: boolean, before?: Permissions): void {
@@ -138,20 +139,36 @@ export class Transaction implements View {
    * made and removed again.
    */
   due(): readonly DueEvent[] {
-    const due: DueEvent[] = [];
-    for (const [path, { fires, exact, before }] of this.#accesses) {
-      if (!fires) continue;
+    return this.fired().filter(({ path }) => {
       const names = namesOf(path);
-      if (nodeAt(this.root, names) === undefined && nodeAt(this.base, names) === undefined)
-        continue;
-      due.push({ path, exact, before });
+      return nodeAt(this.root, names) !== undefined || nodeAt(this.base, names) !== undefined;
+    });
+  }
+
+  /** Events for all nodes that it changed, those that it made and removed again, too: one of them may come once more. */
+  fired(): readonly DueEvent[] {
+    const fired: DueEvent[] = [];
+    for (const [path, { fires, exact, before }] of this.#accesses) {
+      if (fires) fired.push({ path, exact, before });
     }
-    return due;
+    return fired;
   }
 
   /** What it saw, for a state stream: path and parts. */
   seen(): readonly (readonly [path: string, sees: number])[] {
     return [...this.#accesses].map(([path, access]) => [path, access.sees] as const);
+  }
+
+  /**
+   * Whether it gave permissions to a domain that is gone since: the next of that number is not meant.
+   * @param gone whether a domain went after the number `since` was drawn
+   */
+  names(gone: (domid: number, since: number) => boolean): boolean {
+    return this.changes.some(
+      ({ change, at }) =>
+        change.kind === 'permit' &&
+        change.permissions.some(({ domid, stale }) => stale !== true && gone(domid, at)),
+    );
   }
 
   /** Whether the store at `root` differs from its base in something it saw. */

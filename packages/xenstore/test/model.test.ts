@@ -44,6 +44,8 @@ const stepsOf = (
     unwatch: fc.tuple(path, fc.constantFrom('t', 'u')),
     start: fc.constant([]),
     end: fc.constantFrom(['T'], ['T'], ['T'], ['F']),
+    reset: fc.constant([]),
+    target: fc.constantFrom(['1', '2'], ['2', '1'], ['2', '2']),
     die: fc.constant([]),
   };
   const step = fc.oneof(
@@ -57,7 +59,8 @@ const stepsOf = (
       }),
     })),
   );
-  return fc.array(step, { maxLength });
+  // Long sequences, too: only they fill quotas and outlive domains.
+  return fc.array(step, { maxLength, size: 'max' });
 };
 
 const names = fc.constantFrom('a', 'b', 'c');
@@ -114,6 +117,12 @@ const ask = (client: StoreClient, name: string, words: string[], tx: number): st
       case 'unwatch':
         client.unwatch(first, rest[0] as string);
         return 'OK';
+      case 'reset':
+        client.resetWatches();
+        return 'OK';
+      case 'target':
+        client.setTarget(Number(first), Number(rest[0]));
+        return 'OK';
       case 'start':
         return `=${client.transactionStart()}`;
       default:
@@ -165,12 +174,15 @@ const sameAsModel = (steps: Step[]): void => {
       }
     } else {
       const id =
-        tx === 0 || name === 'start' ? 0 : (pair.open[tx % Math.max(1, pair.open.length)] ?? 0);
+        tx === 0 || ['start', 'reset', 'target'].includes(name)
+          ? 0
+          : (pair.open[tx % Math.max(1, pair.open.length)] ?? 0);
       const ours = ask(pair.client, name, words, id);
       expect(`${name} ${words} ${id} ${ours}`).toBe(
         `${name} ${words} ${id} ${model.request(pair.twin, name, words, id)}`,
       );
       if (name === 'start' && ours.startsWith('=')) pair.open.push(Number(ours.slice(1)));
+      if (name === 'reset') pair.open = [];
       if (name === 'end') pair.open = pair.open.filter((open) => open !== id);
     }
     settle();
@@ -194,12 +206,13 @@ const sameAsModel = (steps: Step[]): void => {
 const numRuns = Number(process.env.XENSTORE_RUNS ?? 200);
 
 test('XS-1: random requests of many connections give the replies, events and counts of a naive store', () => {
-  const weights = { write: 10, rm: 4, permit: 4, end: 6, start: 4, die: 1 };
-  fc.assert(fc.property(stepsOf(wide, 5, weights, 120), sameAsModel), { numRuns });
+  const weights = { write: 10, rm: 4, permit: 4, end: 6, start: 4, die: 1, reset: 1, target: 1 };
+  const steps = stepsOf(wide, 5, weights, 400);
+  fc.assert(fc.property(steps, sameAsModel), { numRuns });
 });
 
 test('TX-2: a transaction and what another does meanwhile end as in a naive store', () => {
-  const weights = { watch: 0, unwatch: 0, start: 0, end: 0, die: 0 };
+  const weights = { watch: 0, unwatch: 0, start: 0, end: 0, die: 0, reset: 0, target: 0 };
   const before = stepsOf(narrow, 1, weights, 5);
   const inside = stepsOf(narrow, 1, weights, 4);
   const meanwhile = stepsOf(narrow, 1, weights, 3);

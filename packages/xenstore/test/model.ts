@@ -29,6 +29,9 @@ interface ModelTransaction {
   >;
   redo: ((session: Session) => void)[];
   added: Map<number, number>;
+  /** Domains it gives permissions to, and whether one of them has died since. */
+  named: Set<number>;
+  bereft: boolean;
 }
 
 interface Session {
@@ -63,6 +66,8 @@ export class ModelConnection {
 export class Model {
   table: Table = new Map();
   connections: ModelConnection[] = [];
+  /** Who acts for whom besides itself. */
+  readonly #targets = new Map<number, number>();
   #clock = 1;
   readonly #limits: ModelLimits;
 
@@ -96,16 +101,23 @@ export class Model {
 
   die(domid: number): void {
     this.connections = this.connections.filter((c) => c.domid !== domid);
-    for (const path of [...this.table.keys()].sort()) {
+    for (const { transactions } of this.connections) {
+      for (const tx of transactions.values()) if (tx.named.has(domid)) tx.bereft = true;
+    }
+    this.#targets.delete(domid);
+    for (const [who, target] of this.#targets) if (target === domid) this.#targets.delete(who);
+    for (const path of this.#below('/')) {
       const row = this.table.get(path);
       if (row === undefined || Number((row.perms[0] as string).slice(1)) !== domid) continue;
       if (path === '/') {
-        row.perms[0] = `${(row.perms[0] as string)[0]}0`;
+        row.perms = [`${(row.perms[0] as string)[0]}0`, ...row.perms.slice(1)];
         continue;
       }
       this.#removeWithEvents({ table: this.table, tx: undefined }, path);
     }
-    for (const row of this.table.values()) {
+    const open = this.connections.flatMap((c) => [...c.transactions.values()]);
+    const tables = [this.table, ...open.flatMap((tx) => [tx.base, tx.table])];
+    for (const row of tables.flatMap((table) => [...table.values()])) {
       row.perms = row.perms.map((text, i) =>
         i > 0 && Number(text.slice(1)) === domid ? text.replace(/!?$/, '!') : text,
       );
@@ -124,6 +136,16 @@ export class Model {
     if (name === 'unwatch') return this.#unwatch(c, args[0] as string, args[1] as string);
     const tx = c.transactions.get(txId);
     if (txId !== 0 && tx === undefined) return 'ENOENT';
+    if (name === 'reset') {
+      c.watches = [];
+      c.transactions.clear();
+      return 'OK';
+    }
+    if (name === 'target') {
+      if (c.domid !== 0) return 'EACCES';
+      this.#targets.set(Number(args[0]), Number(args[1]));
+      return 'OK';
+    }
     if (name === 'start') return this.#start(c, tx);
     if (name === 'end') return this.#end(c, txId, args[0] as string);
     const session: Session = { table: tx?.table ?? this.table, tx };
@@ -170,10 +192,19 @@ export class Model {
       .map((key) => key.slice(prefix.length));
   }
 
+  /** `path` and all below it, parents first. */
+  #below(path: string): string[] {
+    const prefix = path === '/' ? '/' : `${path}/`;
+    const inner = this.#children(this.table, path).flatMap((name) => this.#below(prefix + name));
+    return [path, ...inner];
+  }
+
   #may(domid: number, perms: string[], right: 'r' | 'w' | 'o'): boolean {
-    if (domid === 0 || Number((perms[0] as string).slice(1)) === domid) return true;
+    const selves = [domid, this.#targets.get(domid) ?? domid];
+    if (domid === 0 || selves.includes(Number((perms[0] as string).slice(1)))) return true;
     const entry =
-      perms.slice(1).find((text) => text.slice(1) === `${domid}`) ?? (perms[0] as string);
+      perms.slice(1).find((text) => selves.some((self) => text.slice(1) === `${self}`)) ??
+      (perms[0] as string);
     return right !== 'o' && (entry[0] === right || entry[0] === 'b');
   }
 
@@ -319,6 +350,7 @@ export class Model {
     };
     set(s);
     s.tx?.redo.push(set);
+    for (const text of perms) s.tx?.named.add(Number(text.slice(1)));
     this.#tell(s, path, false, before, false);
     return 'OK';
   }
@@ -360,6 +392,8 @@ export class Model {
       touched: new Map(),
       redo: [],
       added: new Map(),
+      named: new Set(),
+      bereft: false,
     });
     return `=${id}`;
   }
@@ -369,6 +403,7 @@ export class Model {
     if (tx === undefined) return 'ENOENT';
     c.transactions.delete(id);
     if (word === 'F' || tx.redo.length === 0) return 'OK';
+    if (tx.bereft) return 'EAGAIN';
     if (c.domid !== 0) {
       for (let domid = 1; domid < 5; domid++) {
         const added = this.owned(tx.table, domid) - this.owned(tx.base, domid);

@@ -50,6 +50,7 @@ const record: fc.Arbitrary<StateRecord> = fc.oneof(
     connection: fc.integer({ min: 1, max: 0xffffffff }),
     transaction: word,
     access: fc.constantFrom('read', 'read-self', 'written', 'removed'),
+    tells: fc.constantFrom('nobody', 'exact'),
     path: text,
     value: bytes,
     permissions,

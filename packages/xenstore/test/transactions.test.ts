@@ -57,6 +57,37 @@ describe('transactions', () => {
     expect(codeOf(() => dom0.transactionEnd(lister, true))).toBe('EAGAIN');
   });
 
+  test('TX-2: permissions given to a domain that dies before the end are not for the next of its number', () => {
+    const { daemon, dom0 } = makeWorld();
+    dom0.introduce(5, 1, 1);
+    dom0.write('/a', '1');
+    const tx = dom0.transactionStart();
+    const entries = [
+      { domid: 0, access: 'n' },
+      { domid: 5, access: 'r' },
+    ] as const;
+    dom0.setPermissions('/a', entries, tx);
+    daemon.domainDied(5);
+    dom0.introduce(5, 1, 1);
+    expect(codeOf(() => dom0.transactionEnd(tx, true))).toBe('EAGAIN');
+    expect(codeOf(() => daemon.connect(5).read('/a'))).toBe('EACCES');
+  });
+
+  test('TX-1: values given again and again, with removals between, end as they were given', () => {
+    const { dom0 } = makeWorld();
+    dom0.write('/a/b', 'old');
+    dom0.transaction((tx) => {
+      dom0.write('/a/b', '1', tx);
+      dom0.rm('/a', tx);
+      dom0.write('/a/b/c', '2', tx);
+      dom0.write('/a/b', '3', tx);
+      dom0.write('/a/b/c', '4', tx);
+      dom0.write('/other', '', tx);
+      dom0.write('/elsewhere', '');
+    });
+    expect([dom0.read('/a'), dom0.read('/a/b'), dom0.read('/a/b/c')]).toEqual(['', '3', '4']);
+  });
+
   test('TX-4: transaction() tries again until it fits', () => {
     const { dom0 } = makeWorld();
     dom0.write('/n', '0');
