@@ -139,7 +139,8 @@ export const bufText: Text<BufPool> = {
         return l.count > 0 ? goto('wait') : call('issue', m.cpu.sym('tsleep'), m.data, 0);
       }
       // A request holds eleven pages, and the first may be one of which only the end is meant.
-      const length = Math.min(l.left, MAXPHYS - (l.uaddr % PAGE_SIZE));
+      const within = l.uaddr - Math.floor(l.uaddr / PAGE_SIZE) * PAGE_SIZE;
+      const length = Math.min(l.left, MAXPHYS - within);
       bp.b_flags |= l.flags;
       bp.b_bcount = length;
       bp.b_resid = length;

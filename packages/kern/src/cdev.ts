@@ -53,6 +53,7 @@ export class Cdevsw {
     dev.d_write = text.write ?? 0;
     dev.d_size = text.size ?? 0;
     dev.d_sync = text.sync ?? 0;
+    dev.d_close = 0;
   }
 
   #free(): View<typeof cdev> {

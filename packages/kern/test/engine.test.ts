@@ -67,6 +67,11 @@ const text: Text<Toy> = {
     m.remembered++;
     return m.remembered;
   }),
+  /** A leaf that calls another, and does bulk work. */
+  busy: leaf((m) => {
+    m.cpu.call(m.cpu.sym('count'), 1);
+    m.cpu.spend(250);
+  }, 2000),
   out_of_reach: leaf((m) => m.cpu.memory.fetch32(0x1000)),
 };
 
@@ -143,7 +148,7 @@ test('KERN-5: amnesia mode catches a guest object that keeps state', () => {
   expect(() => run('forgetful', 0, true)).toThrow(TypeError);
 });
 
-test('KERN-6: time passes as the text declares it', () => {
-  const { machine } = run('add');
-  expect(machine.elapsed_ns).toBe(1000);
+test('KERN-6: time passes as the text declares it; what is called and bulk work add theirs', () => {
+  expect(run('add').machine.elapsed_ns).toBe(1000);
+  expect(run('busy').machine.elapsed_ns).toBe(2000 + 1000 + 250);
 });
