@@ -15,7 +15,7 @@ import {
   type Text,
 } from '@port-xen/kern';
 import { i64, struct, u32, u64, type View } from '@port-xen/layout';
-import { EAGAIN, EMSGSIZE, ENOTCONN, EPIPE } from './errno.ts';
+import { EAGAIN, EMSGSIZE, ENOTCONN, EOPNOTSUPP, EPIPE } from './errno.ts';
 import { getSockaddr, putSockaddr } from './sockaddr.ts';
 import { sbappend, sbdrop, sbpeek, sbspace } from './sockbuf.ts';
 import type { SocketCalls } from './socket-calls.ts';
@@ -32,6 +32,8 @@ import { tcpRcvd, tcpSend } from './tcp-usrreq.ts';
 import { UDP_SENDSPACE } from './udp.ts';
 
 export const MSG_DONTWAIT = 0x80;
+/** There are no signals: this asks for what is the case anyway. */
+export const MSG_NOSIGNAL = 0x400;
 /** A writer sleeps until there is room for this much, or for all it has (NetBSD's sb_lowat). */
 const SND_LOWAT = 2048;
 
@@ -60,6 +62,7 @@ const start = (
   name: number,
   namelen: number,
 ): Next => {
+  if ((flags & ~(MSG_DONTWAIT | MSG_NOSIGNAL)) !== 0) return done(-EOPNOTSUPP);
   l.so = so;
   l.uaddr = uaddr;
   l.length = length;

@@ -33,7 +33,7 @@ const store = (tp: Tcpcb, intervals: readonly Interval[]): void => {
 
 /** The intervals with one more, those that touch joined; in order of sequence. */
 const joined = (intervals: readonly Interval[], more: Interval): Interval[] => {
-  const { ...merged } = more;
+  const merged = { ...more };
   const apart: Interval[] = [];
   for (const other of intervals) {
     if (seqLt(other.end, merged.start) || seqGt(other.start, merged.end)) {

@@ -62,3 +62,19 @@ test('TCP-1: a stream arrives whole over a wire that loses, reorders and duplica
     expect(got).toEqual(bytes);
   }
 });
+
+test('TCP-1: a stream arrives whole in packets that take several mbufs', () => {
+  const p = pair({ loss: 10 }, 2, { mtu: 9000 }, { mtu: 9000 });
+  const { client, server } = connected(p);
+  expect(p.a.tcb(client)?.t_maxseg).toBe(8960);
+  const bytes = pattern(400_000);
+  const got = transfer(
+    p,
+    () => [p.a, client],
+    () => [p.b, server],
+    bytes,
+  );
+  expect(got).toEqual(bytes);
+  p.wire.run(1);
+  expect([p.a.counts().mbufs, p.b.counts().mbufs]).toEqual([0, 0]);
+});
