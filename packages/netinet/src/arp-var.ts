@@ -22,7 +22,7 @@ export const arpEntry = struct('arp_entry', {
   at_ifp: i64,
   at_lladdr: bytes(ETHER_ADDR_LEN),
   at_asked: u32,
-  /** Uptime, ns. */
+  /** Uptime, ns: until when it is believed; while it is asked for, when it may be asked for again. */
   at_expire: u64,
   at_used: u64,
   /** Packets that wait, oldest first. */

@@ -22,7 +22,7 @@ import { ETHER_ADDR_LEN, etherBroadcast, isGroup, putEther, sameAddress } from '
 import type { Ifnets, IfnetView } from './ifnet.ts';
 import { INADDR_BROADCAST, isUnicast } from './in-addr.ts';
 import type { Mbufs } from './mbuf.ts';
-import { HZ, type NetClock } from './net-clock.ts';
+import { HZ, isPending, type NetClock } from './net-clock.ts';
 
 /** Packets that wait for one answer. */
 export const ARP_HOLD_MAX = 4;
@@ -30,6 +30,8 @@ const KEEP_NS = 20 * 60e9;
 const DOWN_NS = 20e9;
 /** Requests, one a second, before the host counts as down. */
 const ASK_MAX = 5;
+/** An entry is not asked for again before this: the timer runs for all of them, each second. */
+const ASK_AGAIN_NS = 0.5e9;
 const DEFEND_NS = 10e9;
 
 export class Arp {
@@ -151,24 +153,31 @@ export class Arp {
     const to = at.at_state === AT_PROBE ? at.at_lladdr : etherBroadcast();
     const tha = new Uint8Array(ETHER_ADDR_LEN);
     this.#send(ifp, { op: ARPOP_REQUEST, spa: ifp.ia_addr, tha, tpa: at.at_addr }, to);
-    this.callout.reset(this.d.arp_ch.address, HZ, this.cpu.sym('arp_timer'), 0);
+    at.at_expire = this.clock.uptime_ns() + ASK_AGAIN_NS;
+    this.#arm();
+  }
+
+  /** One timer looks after all entries; it runs each second while one is asked for. */
+  #arm(): void {
+    const ch = this.d.arp_ch;
+    if (!isPending(ch)) this.callout.reset(ch.address, HZ, this.cpu.sym('arp_timer'), 0);
   }
 
   /** Each second while something is asked for. */
   timer(): void {
-    let asking = false;
+    const now = this.clock.uptime_ns();
     for (const at of this.#entries()) {
       if (at.at_state !== AT_INCOMPLETE && at.at_state !== AT_PROBE) continue;
-      if (at.at_asked < ASK_MAX) {
+      if (now < at.at_expire) {
+        this.#arm();
+      } else if (at.at_asked < ASK_MAX) {
         this.#ask(at);
-        asking = true;
       } else {
         at.at_state = AT_FAILED;
-        at.at_expire = this.clock.uptime_ns() + DOWN_NS;
+        at.at_expire = now + DOWN_NS;
         this.#dropHeld(at);
       }
     }
-    if (asking) this.callout.reset(this.d.arp_ch.address, HZ, this.cpu.sym('arp_timer'), 0);
   }
 
   #send(ifp: IfnetView, packet: Omit<ArpPacket, 'sha'>, to: Uint8Array): void {

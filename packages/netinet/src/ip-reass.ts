@@ -11,7 +11,7 @@ import { array, bytes, i64, nest, struct, u32, u64, type View } from '@port-xen/
 import { get16, get32, put16 } from './in-addr.ts';
 import { inCksum } from './in-cksum.ts';
 import { type Mbufs, MCLBYTES } from './mbuf.ts';
-import { HZ, type NetClock } from './net-clock.ts';
+import { HZ, isPending, type NetClock } from './net-clock.ts';
 
 export const NIPQ = 16;
 export const IPQ_MBUFS_MAX = 64;
@@ -128,8 +128,10 @@ export class IpReass {
     return q;
   }
 
+  /** One timer looks after all; it runs each second while anything waits. */
   #arm(): void {
-    this.callout.reset(this.d.iq_ch.address, HZ, this.cpu.sym('ip_reass_timer'), 0);
+    const ch = this.d.iq_ch;
+    if (!isPending(ch)) this.callout.reset(ch.address, HZ, this.cpu.sym('ip_reass_timer'), 0);
   }
 
   /** Puts a fragment in its place. What comes after the last fragment, or overlaps, is refused. */

@@ -1,13 +1,9 @@
 /*
  * Setting the timers of a connection (RFC 6298, 5; RFC 9293, 3.8.6.1). What they do when they fire is in tcp-timer.
  */
-import { CALLOUT_PENDING } from '@port-xen/kern';
+import { isPending } from './net-clock.ts';
 import type { Tcp } from './tcp.ts';
 import { TCPTV_PERSMAX, type Tcpcb } from './tcp-var.ts';
-
-/** Whether a callout is set. */
-export const isPending = (ch: { readonly c_flags: number }): boolean =>
-  (ch.c_flags & CALLOUT_PENDING) !== 0;
 
 /** Milliseconds until sent data has waited for as long as the program lets it; Infinity without a user timeout. */
 const untilUserTimeout = (tcp: Tcp, tp: Tcpcb): number =>

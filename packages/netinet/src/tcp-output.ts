@@ -4,9 +4,10 @@
  */
 import { EMSGSIZE } from './errno.ts';
 import { IPPROTO_TCP } from './in-addr.ts';
+import { isPending } from './net-clock.ts';
 import { sbpeek } from './sockbuf.ts';
 import type { Tcp } from './tcp.ts';
-import { isPending, startPersist, startRexmt } from './tcp-arm.ts';
+import { startPersist, startRexmt } from './tcp-arm.ts';
 import {
   buildOptions,
   buildSegment,
@@ -102,18 +103,12 @@ const optionsOf = (tcp: Tcp, tp: Tcpcb, flags: number): Uint8Array => {
   // The first SYN offers everything; a SYN that answers one offers what the peer offered.
   const first = syn && (flags & TH_ACK) === 0;
   return buildOptions({
-    mss: syn ? ourMss(tcp, tp) : -1,
+    mss: syn ? tcp.mssTo(tp.t_faddr, tp.t_usermss) : -1,
     wscale: first || (syn && (tp.t_flags & TF_SCALE) !== 0) ? receiveShift() : -1,
     hasTs: first || (tp.t_flags & TF_TSTMP) !== 0,
     tsval: tcp.tsNow(tp.ts_offset),
     tsecr: first ? 0 : tp.ts_recent,
   });
-};
-
-/** What the peer may send: the interface's MTU or what the program asked for. */
-const ourMss = (tcp: Tcp, tp: Tcpcb): number => {
-  const mss = tcp.mssTo(tp.t_faddr);
-  return tp.t_usermss === 0 ? mss : Math.min(mss, tp.t_usermss);
 };
 
 /** @returns 0 or an errno */

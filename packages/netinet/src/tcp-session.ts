@@ -48,8 +48,7 @@ export const startSession = (tcp: Tcp, tp: Tcpcb, so: Socket, e: Endpoints): voi
 /** The smaller of what the peer takes, what the way takes, and what the program asked for. @param mss the peer's option, -1 without */
 export const setSegmentSize = (tcp: Tcp, tp: Tcpcb, mss: number): void => {
   const peer = mss < 0 ? TCP_MSS_DEFAULT : Math.max(TCP_MSS_MIN, mss);
-  const asked = tp.t_usermss === 0 ? peer : Math.min(peer, tp.t_usermss);
-  tp.t_maxseg = Math.min(asked, tcp.mssTo(tp.t_faddr));
+  tp.t_maxseg = Math.min(peer, tcp.mssTo(tp.t_faddr, tp.t_usermss));
   tp.snd_cwnd = initialWindow(tp.t_maxseg);
 };
 

@@ -1,7 +1,7 @@
 /*
  * The handshake of a listening port (RFC 9293, 3.10.7.2; NetBSD's syn_cache):
  *
- *     SYN           ──► entry, SYN|ACK; again after 1, 2, 4, 8, 16 s, then the entry goes
+ *     SYN           ──► entry, SYN|ACK; again after 1, 2, 4, 8 s, and 16 s later the entry goes
  *     ACK           ──► socket and connection block, on the listener's queue
  *     no room       ──► the oldest entry makes room; a full accept queue ignores the ACK, and the SYN|ACK goes again
  */
@@ -62,7 +62,7 @@ const lookup = (tcp: Tcp, e: Endpoints): SynEntry | undefined =>
 /** Sends the SYN|ACK and sets the timer for the next. */
 const respond = (tcp: Tcp, sc: SynEntry): void => {
   const options = buildOptions({
-    mss: tcp.mssTo(sc.sc_faddr),
+    mss: tcp.mssTo(sc.sc_faddr, tcp.at(sc.sc_listener).t_usermss),
     wscale: sc.sc_wscale >= 0 ? sc.sc_rcv_scale : -1,
     hasTs: sc.sc_tstmp !== 0,
     tsval: tcp.tsNow(sc.sc_ts_offset),
@@ -124,12 +124,13 @@ const add = (tcp: Tcp, listener: Tcpcb, seg: Segment, e: Endpoints): void => {
 /** The handshake is complete. @returns the new connection, undefined when there is no room for it now */
 const expand = (tcp: Tcp, sc: SynEntry, seg: Segment): Tcpcb | undefined => {
   const listener = tcp.at(sc.sc_listener);
-  const tp = tcp.create();
+  const head = tcp.sockets.at(listener.t_so);
+  // The queue first: a block may be one that TIME-WAIT has to give up.
+  const tp = head.so_qlen < head.so_qlimit ? tcp.create() : undefined;
   if (tp === undefined) return undefined;
-  const so = tcp.sockets.sonewconn(tcp.sockets.at(listener.t_so));
+  const so = tcp.sockets.sonewconn(head);
   if (so === undefined) {
     tcp.free(tp);
-    tcp.stat.tcps_nospace++;
     return undefined;
   }
   const e = endpointsOf(sc);
@@ -186,7 +187,10 @@ const answer = (tcp: Tcp, sc: SynEntry, seg: Segment): Tcpcb | undefined => {
   if (sc.sc_tstmp !== 0 && (!seg.hasTs || seqLt(seg.tsval, sc.sc_ts_recent))) return undefined;
   if (at < 0 || at >= Math.max(1, sc.sc_rcvwnd)) return undefined;
   const tp = expand(tcp, sc, seg);
-  if (tp === undefined) return undefined;
+  if (tp === undefined) {
+    tcp.stat.tcps_nospace++;
+    return undefined;
+  }
   tcp.stat.tcps_sc_completed++;
   tcp.stat.tcps_accepts++;
   release(tcp, sc);

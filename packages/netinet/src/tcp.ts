@@ -210,10 +210,14 @@ export class Tcp {
     return 0;
   }
 
-  /** The largest payload without options that the way to a peer takes in one frame. */
-  mssTo(faddr: number): number {
+  /**
+   * The largest payload without options that the way to a peer takes in one frame.
+   * @param asked what the program wants at most; 0: it does not say
+   */
+  mssTo(faddr: number, asked = 0): number {
     const route = this.ip.route(faddr);
-    return route === undefined ? TCP_MSS_DEFAULT : route.ifp.if_mtu - TCPIP_HDR_LEN;
+    const mss = route === undefined ? TCP_MSS_DEFAULT : route.ifp.if_mtu - TCPIP_HDR_LEN;
+    return asked === 0 ? mss : Math.min(mss, asked);
   }
 
   /** A segment that belongs to no connection's data: no data, no options but timestamps. */

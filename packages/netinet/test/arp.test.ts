@@ -54,6 +54,19 @@ test('ARP-2: a host that does not answer is asked five times, a second apart, th
   expect(requests).toBe(6);
 });
 
+test('ARP-2: asking for ever new addresses does not put off giving up the old ones', () => {
+  const p = pair();
+  p.wire.run(3);
+  for (let i = 0; i < 20; i++) {
+    say(p, 0x0a00_0080 + i, 1);
+    p.wire.run(0.4);
+  }
+  expect(say(p, 0x0a00_0080, 1)).toBe(EHOSTDOWN);
+  p.wire.run(10);
+  expect(p.a.counts().mbufs).toBe(0);
+  expect(p.a.kern.callout.firstDue).toBe(Number.POSITIVE_INFINITY);
+});
+
 test('ARP-3: an entry is learnt from who asks, brought up to date by any packet, and made for nobody else', () => {
   const peer = new Peer();
   const { host } = peer;

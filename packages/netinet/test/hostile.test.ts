@@ -81,7 +81,7 @@ test('NET-1: malformed frames: nothing throws, nothing leaks', () => {
       const { mbufs, sockets } = peer.host.counts();
       expect({ mbufs, sockets }).toEqual({ mbufs: 0, sockets: 0 });
     }),
-    { numRuns: 60 },
+    { numRuns: 30 },
   );
 });
 
@@ -134,7 +134,7 @@ test('NET-2: segments of every shape into a connection: it lives, or it is over;
         expect(peer.host.kern.callout.firstDue).toBe(Number.POSITIVE_INFINITY);
       },
     ),
-    { numRuns: 60 },
+    { numRuns: 30 },
   );
 });
 
