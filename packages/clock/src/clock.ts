@@ -92,9 +92,10 @@ export class Clock extends Timecounter {
   /** xen_resumeclocks: on another host, or on the same one after a cancelled suspend. */
   resumeclocks(): void {
     this.d.resumes++;
+    // Nothing between the two: what passes here would be counted twice.
     this.rebase();
-    resumeRunstate(this);
     this.resynchronise();
+    resumeRunstate(this);
     this.bind();
     this.startTicks();
   }

@@ -10,8 +10,10 @@ import { allCells, drawCells } from './cells.ts';
 import { cellText, matrixTable } from './matrix-table.ts';
 import { MUTANTS } from './mutants/index.ts';
 import { type Guests, type Outcome, runCell } from './run-cell.ts';
+import { tenYears } from './ten-years.ts';
 
 const CELLS = 150;
+const SAVES = 200;
 /** Cells whose faults are told in words. */
 const TOLD = 10;
 
@@ -54,13 +56,20 @@ const summary = (outcomes: readonly Outcome[]): string[] => {
   return lines;
 };
 
+/** On stderr, if somebody looks. */
+const progressBar = (what: string, total: number): SingleBar => {
+  const format = `{bar} {value}/{total} ${what}`;
+  const bar = new SingleBar({ format, stream: process.stderr });
+  if (process.stderr.isTTY) bar.start(total, 0);
+  return bar;
+};
+
 const run = (flags: MatrixFlags): void => {
   const guests = matrixGuests(flags.mutant);
   const shows = MUTANTS[flags.mutant ?? '']?.shows ?? (() => true);
   const choice = allCells().filter(shows);
   const cells = flags.all ? choice : drawCells(choice, flags.cells, flags.seed);
-  const bar = new SingleBar({ format: '{bar} {value}/{total} cells', stream: process.stderr });
-  if (process.stderr.isTTY) bar.start(cells.length, 0);
+  const bar = progressBar('cells', cells.length);
   const outcomes = cells.map((cell) => {
     const outcome = runCell(cell, flags.seed, guests);
     bar.increment();
@@ -71,7 +80,20 @@ const run = (flags: MatrixFlags): void => {
   if (outcomes.some(({ faults }) => faults.length > 0)) process.exitCode = 1;
 };
 
-/** Adds `domu clock-matrix`. */
+const drift = ({ saves, seed }: { saves: number; seed: number }): void => {
+  const bar = progressBar('saves', saves);
+  const result = tenYears(saves, seed, makeGuest(false), () => bar.increment());
+  bar.stop();
+  const lines = [
+    `${result.saves} saves in ${result.years.toFixed(2)} years, ${result.ticks} ticks counted`,
+    `off at most: uptime ${result.uptime_ns} ns, monotonic time ${ms(result.monotonic_ns)}, wall clock ${ms(result.wall_ns)}`,
+    ...(result.faults.length === 0 ? ['nothing lost'] : result.faults.slice(0, TOLD)),
+  ];
+  process.stdout.write(`${lines.join('\n')}\n`);
+  if (result.faults.length > 0) process.exitCode = 1;
+};
+
+/** Adds `domu clock-matrix` and `domu clock-drift`. */
 export const clockMatrixCommand = (program: Command): void => {
   program
     .command('clock-matrix')
@@ -88,4 +110,12 @@ export const clockMatrixCommand = (program: Command): void => {
       ).choices(Object.keys(MUTANTS)),
     )
     .action(run);
+  program
+    .command('clock-drift')
+    .description(
+      'saves and restores a guest again and again over ten years and tells what its clocks lost',
+    )
+    .option('--saves <n>', 'how often', count, SAVES)
+    .option('--seed <n>', 'what is drawn is drawn by', count, 1)
+    .action(drift);
 };

@@ -53,28 +53,6 @@ const drawHost = (random: Random, slot: number, tscKhz: number): Host => ({
   disjoint: true,
 });
 
-/** Saves the domain. @param slow_ns how long writing the file takes @returns the file; undefined when the save failed */
-const save = (
-  host: WatchedHost,
-  domid: number,
-  checkpoint: boolean,
-  slow_ns: number,
-): Uint8Array[] | undefined => {
-  const chunks: Uint8Array[] = [];
-  let result: Error | null | undefined;
-  let slow = slow_ns;
-  const write = (some: readonly Uint8Array[]): void => {
-    host.world.sim.spend(slow);
-    slow = 0;
-    chunks.push(...some.map((chunk) => chunk.slice()));
-  };
-  host.world.xl.save(domid, { write }, { checkpoint }, (error) => {
-    result = error;
-  });
-  host.runUntil(() => result !== undefined, PATIENCE_NS);
-  return result === null ? chunks : undefined;
-};
-
 /**
  * Compares what was seen before and after.
  * @param elapsedAt how far monotonic time is to have gone on from `before`
@@ -98,7 +76,7 @@ const judge = (
     if (Math.abs(off) > Math.abs(monotonic_ns)) monotonic_ns = off;
     if (Math.abs(seen.wallAhead_ns) > Math.abs(wall_ns)) wall_ns = seen.wallAhead_ns;
     ticksAtOnce = Math.max(ticksAtOnce, seen.ticksAtOnce - Math.floor(paused_ns / TICK_NS));
-    const absence = seen.uptime_ns - seen.monotonic_ns;
+    const absence = Number(seen.uptime_ns - BigInt(seen.monotonic_ns));
     if (Math.abs(absence - absence_ns) > TICK_NS) {
       faults.push(`uptime shows ${seconds(absence)} of the ${seconds(absence_ns)} away`);
     }
@@ -116,9 +94,7 @@ const judge = (
 /** The guest is to end by itself, and to have found nothing wrong. */
 const toTheEnd = (host: WatchedHost, faults: string[]): void => {
   host.runUntil(() => false, PATIENCE_NS);
-  for (const [, fault] of host.console.matchAll(/^clockwatch: fault: (.*)$/gm)) {
-    faults.push(fault as string);
-  }
+  faults.push(...host.faults);
   if (host.ended !== SHUTDOWN_poweroff) {
     const last = host.console.trimEnd().split('\n').at(-1);
     faults.push(`${PATIENCE_NS / 1e9} s later it had not ended; it printed last: ${last}`);
@@ -133,7 +109,7 @@ const runRestore = (cell: RestoreCell, random: Random, guest: Guest): Outcome =>
   source.runUntil(() => source.seen.length > 1, PATIENCE_NS);
   source.runFor(random.below(ROUND_NS));
   const before = source.seen.at(-1) as Seen;
-  const chunks = save(source, domid, false, 0) ?? [];
+  const chunks = source.save(domid, false, 0, PATIENCE_NS) ?? [];
   const ranHere = source.world.sim.now_ns - before.time_ns;
   const target = new WatchedHost(
     random.next(),
@@ -167,7 +143,8 @@ const runStay = (cell: StayCell, random: Random, { plain, balky }: Guests): Outc
   const away_ns = cell.away_s * 1e9;
   let [absence, paused] = [0, 0];
   if (cell.kind === 'cancelled') {
-    if (save(host, domid, true, away_ns) === undefined) faults.push('the checkpoint failed');
+    if (host.save(domid, true, away_ns, PATIENCE_NS) === undefined)
+      faults.push('the checkpoint failed');
     absence = away_ns;
   } else {
     host.world.xl.save(domid, { write: () => {} }, {}, () => {});

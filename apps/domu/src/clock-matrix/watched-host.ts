@@ -16,7 +16,7 @@ export interface Seen {
   /** World time at which it was seen. */
   readonly time_ns: number;
   readonly monotonic_ns: number;
-  readonly uptime_ns: number;
+  readonly uptime_ns: bigint;
   readonly wallAhead_ns: number;
   readonly ticks: number;
   readonly ticksAtOnce: number;
@@ -76,7 +76,7 @@ export class WatchedHost {
     this.seen.push({
       time_ns,
       monotonic_ns: at(1) * 1e9 + at(2),
-      uptime_ns: at(3) * 1e9 + at(4),
+      uptime_ns: BigInt(at(3)) * 1_000_000_000n + BigInt(at(4)),
       wallAhead_ns: (at(5) - hostSeconds) * 1e9 + (at(6) - hostRest),
       ticks: at(7),
       ticksAtOnce: at(8),
@@ -91,6 +91,39 @@ export class WatchedHost {
 
   get wallclock_ns(): number {
     return this.#host.wallclock_ns + this.world.sim.now_ns;
+  }
+
+  /** What clockwatch found wrong. */
+  get faults(): string[] {
+    return [...this.console.matchAll(/^clockwatch: fault: (.*)$/gm)].map(
+      ([, fault]) => fault as string,
+    );
+  }
+
+  /**
+   * Saves the domain.
+   * @param slow_ns how long writing the file takes
+   * @returns the file; undefined when the save failed, and the domain goes on
+   */
+  save(
+    domid: number,
+    checkpoint: boolean,
+    slow_ns: number,
+    limit_ns: number,
+  ): Uint8Array[] | undefined {
+    const chunks: Uint8Array[] = [];
+    let result: Error | null | undefined;
+    let slow = slow_ns;
+    const write = (some: readonly Uint8Array[]): void => {
+      this.world.sim.spend(slow);
+      slow = 0;
+      chunks.push(...some.map((chunk) => chunk.slice()));
+    };
+    this.world.xl.save(domid, { write }, { checkpoint }, (error) => {
+      result = error;
+    });
+    this.runUntil(() => result !== undefined, limit_ns);
+    return result === null ? chunks : undefined;
   }
 
   /** Boots the guest. @param commandLine the kernel's @returns its domid */
