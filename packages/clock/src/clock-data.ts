@@ -3,8 +3,10 @@ import { timespec } from './timespec.ts';
 
 /** What the clock remembers, all of it in the guest's pages. */
 export const clock_data = struct('clock_data', {
-  /** System time at which the last counted tick was due: one word of 64 bits. */
+  /** System time at which the last counted tick was due, a word of 64 bits; and monotonic time then. */
   hard_base: u64,
+  hard_sec: i64,
+  hard_nsec: u32,
   /** Wall clock at monotonic time 0, a slew under way not counted. */
   boottime: nest(timespec),
   /** Time away since boot. */

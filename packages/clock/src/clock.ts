@@ -30,7 +30,7 @@ import {
 import { addNs, storeSystemTime } from './pvclock.ts';
 import { noteRunstate, resumeRunstate } from './runstate.ts';
 import { type ClockKern, HZ, NS_PER_TICK, Timecounter } from './timecounter.ts';
-import { addTime, nsBetween, subTime, type Timespec } from './timespec.ts';
+import { addTime, NS_PER_S, nsBetween, subTime, type Timespec } from './timespec.ts';
 
 const TWO_32 = 0x1_0000_0000;
 /** The longest that an idle guest leaves its timer alone: Xen takes 2^50 ns for a mistake. */
@@ -187,7 +187,12 @@ export class Clock extends Timecounter {
 
   /** So many ticks passed. */
   advance(ticks: number): void {
-    addNs(this.cpu.memory, this.data + clock_data.offset.hard_base, ticks * NS_PER_TICK);
+    const { d } = this;
+    addNs(this.cpu.memory, d.address + clock_data.offset.hard_base, ticks * NS_PER_TICK);
+    const nsec = d.hard_nsec + ticks * NS_PER_TICK;
+    const carry = Math.floor(nsec / NS_PER_S);
+    d.hard_sec += carry;
+    d.hard_nsec = nsec - carry * NS_PER_S;
     this.kern.callout.hardclock(ticks);
   }
 

@@ -13,10 +13,30 @@ import type { Cpu } from '@port-xen/kern';
 import type { Memory } from '@port-xen/layout';
 
 const TWO_32 = 0x1_0000_0000;
-const TSC = vcpu_time_info.offset.tsc_timestamp;
-const SYSTEM = vcpu_time_info.offset.system_time;
-const MUL = vcpu_time_info.offset.tsc_to_system_mul;
-const SHIFT = vcpu_time_info.offset.tsc_shift;
+/** Words of vcpu_time_info: version, tsc_timestamp, system_time, tsc_to_system_mul, tsc_shift. */
+const WORDS = 8;
+const TSC = vcpu_time_info.offset.tsc_timestamp / 4;
+const SYSTEM = vcpu_time_info.offset.system_time / 4;
+const MUL = vcpu_time_info.offset.tsc_to_system_mul / 4;
+const SHIFT = vcpu_time_info.offset.tsc_shift / 4;
+const SHIFT_MAX = 31;
+/** 2^shift at shift + SHIFT_MAX. */
+const POWERS: readonly number[] = Array.from(
+  { length: 2 * SHIFT_MAX + 1 },
+  (_, i) => 2 ** (i - SHIFT_MAX),
+);
+
+/** Below this a half of mul makes a product that a double holds: half a minute at 2 GHz. */
+const SHORT = 2 ** 36;
+
+/** ⌊scaled × mul / 2^32⌋ for what is not short. */
+const scaleLong = (scaled: number, mul: number): number => {
+  const high = Math.floor(scaled / TWO_32);
+  const low = scaled - high * TWO_32;
+  const p = (low >>> 16) * mul;
+  const q = (low & 0xffff) * mul;
+  return high * mul + Math.floor((p + Math.floor(q / 0x1_0000)) / 0x1_0000);
+};
 
 /**
  * pvclock_scale_delta: TSC ticks in ns, rounded down.
@@ -26,13 +46,10 @@ const SHIFT = vcpu_time_info.offset.tsc_shift;
 export const scaleDelta = (delta: number, mul: number, shift: number): number => {
   // A TSC below the stamp belongs to another processor; time does not go back for it.
   if (delta <= 0) return 0;
-  const scaled =
-    shift < 0 ? Math.floor(delta / ((1 << -shift) >>> 0)) : delta * ((1 << shift) >>> 0);
-  const high = Math.floor(scaled / TWO_32);
-  const low = scaled - high * TWO_32;
-  const p = (low >>> 16) * mul;
-  const q = (low & 0xffff) * mul;
-  return high * mul + Math.floor((p + Math.floor(q / 0x1_0000)) / 0x1_0000);
+  const scaled = Math.floor(delta * (POWERS[shift + SHIFT_MAX] as number));
+  if (scaled >= SHORT) return scaleLong(scaled, mul);
+  const low = Math.floor((scaled * (mul & 0xffff)) / 0x1_0000);
+  return Math.floor((scaled * (mul >>> 16) + low) / 0x1_0000);
 };
 
 /**
@@ -40,16 +57,16 @@ export const scaleDelta = (delta: number, mul: number, shift: number): number =>
  * @param time address of the vCPU's vcpu_time_info
  */
 export const nsSince = (cpu: Cpu, time: number, low: number, high: number): number => {
-  const { memory } = cpu;
   for (;;) {
-    const version = memory.ld32(time);
-    const delta = cpu.tscSince(memory.ld32(time + TSC), memory.ld32(time + TSC + 4));
-    const mul = memory.ld32(time + MUL) >>> 0;
-    const shift = (memory.ld32(time + SHIFT) << 24) >> 24;
-    const stampLow = memory.ld32(time + SYSTEM) >>> 0;
-    const stampHigh = memory.ld32(time + SYSTEM + 4);
-    if ((version & 1) !== 0 || memory.ld32(time) !== version) continue;
-    return (stampHigh - high) * TWO_32 + (stampLow - (low >>> 0)) + scaleDelta(delta, mul, shift);
+    const words = cpu.load(time, WORDS);
+    const version = words[0] as number;
+    const delta = cpu.tscSince(words[TSC] as number, words[TSC + 1] as number);
+    if ((version & 1) !== 0 || cpu.memory.ld32(time) !== version) continue;
+    const stamp_ns =
+      ((words[SYSTEM + 1] as number) - high) * TWO_32 +
+      (((words[SYSTEM] as number) >>> 0) - (low >>> 0));
+    const shift = ((words[SHIFT] as number) << 24) >> 24;
+    return stamp_ns + scaleDelta(delta, (words[MUL] as number) >>> 0, shift);
   }
 };
 
@@ -65,9 +82,10 @@ export const addNs = (memory: Memory, address: number, ns: number): void => {
 export const storeSystemTime = (cpu: Cpu, time: number, into: number): void => {
   const { memory } = cpu;
   for (;;) {
-    const version = memory.ld32(time);
-    const low = memory.ld32(time + SYSTEM);
-    const high = memory.ld32(time + SYSTEM + 4);
+    const words = cpu.load(time, WORDS);
+    const version = words[0] as number;
+    const low = words[SYSTEM] as number;
+    const high = words[SYSTEM + 1] as number;
     if ((version & 1) !== 0 || memory.ld32(time) !== version) continue;
     memory.st32(into, low);
     memory.st32(into + 4, high);

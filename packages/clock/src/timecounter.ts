@@ -21,6 +21,9 @@ import { addTime, nsBetween, setTime, setTimeOfNs, subTime, type Timespec } from
 export const HZ = 100;
 export const NS_PER_TICK: number = 1e9 / HZ;
 const TWO_32 = 0x1_0000_0000;
+const HARD_BASE = clock_data.offset.hard_base;
+/** Words of hard_base, hard_sec and hard_nsec. */
+const HARD_WORDS = 5;
 
 /** What the clock needs of the kernel. */
 export interface ClockKern {
@@ -52,16 +55,17 @@ export class Timecounter {
 
   /** Nanoseconds since the last counted tick was due. */
   sinceTick_ns(): number {
-    const { memory } = this.cpu;
-    const base = this.data + clock_data.offset.hard_base;
-    return nsSince(this.cpu, this.time, memory.ld32(base), memory.ld32(base + 4));
+    const base = this.cpu.load(this.data + HARD_BASE, 2);
+    return nsSince(this.cpu, this.time, base[0] as number, base[1] as number);
   }
 
   /** CLOCK_MONOTONIC: since boot, the time away not counted. */
   monotonic(into: Timespec): void {
-    const { ticks } = this.kern.callout;
-    const sec = Math.floor(ticks / HZ);
-    setTime(into, sec, (ticks - sec * HZ) * NS_PER_TICK + this.sinceTick_ns());
+    const base = this.cpu.load(this.data + HARD_BASE, HARD_WORDS);
+    const sec = (base[3] as number) * TWO_32 + ((base[2] as number) >>> 0);
+    const nsec = base[4] as number;
+    const since = nsSince(this.cpu, this.time, base[0] as number, base[1] as number);
+    setTime(into, sec, nsec + since);
   }
 
   /** CLOCK_BOOTTIME: since boot, the time away counted. */

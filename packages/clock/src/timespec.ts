@@ -15,11 +15,18 @@ export interface Timespec {
   tv_nsec: number;
 }
 
-/** Sets a time from seconds and any integer number of ns, |ns| < 2^53. */
-export const setTime = (into: Timespec, sec: number, ns: number): void => {
+const carryOver = (into: Timespec, sec: number, ns: number): void => {
   const carry = Math.floor(ns / NS_PER_S);
   into.tv_sec = sec + carry;
   into.tv_nsec = ns - carry * NS_PER_S;
+};
+
+/** Sets a time from seconds and any integer number of ns, |ns| < 2^53. */
+export const setTime = (into: Timespec, sec: number, ns: number): void => {
+  if (ns >= 0 && ns < NS_PER_S) {
+    into.tv_sec = sec;
+    into.tv_nsec = ns;
+  } else carryOver(into, sec, ns);
 };
 
 /** a + b. */

@@ -39,8 +39,13 @@ export class FlatTime {
       },
       st32: (address: number, value: number): void => memory.st32(address, value),
     };
+    const words = new Int32Array(16);
     this.cpu = {
       memory: watched,
+      load: (address: number, count: number): Int32Array => {
+        for (let k = 0; k < count; k++) words[k] = watched.ld32(address + 4 * k);
+        return words;
+      },
       tscSince: (low: number, high: number): number => {
         const stamp = (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
         return Number(BigInt.asIntN(64, now() - stamp));

@@ -22,9 +22,8 @@ import {
   USER_BASE,
 } from '@tooling/guest-testbed';
 import { createHost, type TestHost } from '@tooling/testbed';
-import { expect } from 'vitest';
 import { Clock, clock_data, clockText } from '../src/index.ts';
-import { timespec } from '../src/timespec.ts';
+import { type Timespec, timespec } from '../src/timespec.ts';
 
 const CALLOUTS = 16;
 
@@ -46,6 +45,10 @@ const d = (m: Probe): View<typeof probe_data> => probe_data.at(m.base.cpu.memory
 const sleeping = struct('probe_sleeping', { ticks: u64, slept: u64 });
 const working = struct('probe_working', { left: u32, pad: u64 });
 
+const readThousand = (clock: Clock, into: Timespec): void => {
+  for (let i = 0; i < 1000; i++) clock.monotonic(into);
+};
+
 const text: Text<Probe> = {
   probe_ticks: leaf((m) => m.base.kern.callout.ticks),
   probe_since: leaf((m) => m.clock.sinceTick_ns()),
@@ -60,7 +63,12 @@ const text: Text<Probe> = {
   /** (offset): a word of the user's page, signed. */
   probe_peek: leaf((m, offset) => timespec.at(m.base.cpu.memory, m.base.userPages + offset).tv_sec),
   probe_peek32: leaf((m, offset) => m.base.cpu.memory.ld32(m.base.userPages + offset)),
-  probe_printed: leaf((m) => m.base.kern.msgbuf.written),
+  /** (count): reads monotonic time a thousand times so often. @returns the last one's nanoseconds */
+  probe_read_often: leaf((m, count) => {
+    const into = { tv_sec: 0, tv_nsec: 0 };
+    for (let i = 0; i < count; i++) readThousand(m.clock, into);
+    return into.tv_nsec;
+  }),
 
   /** (ticks) → monotonic ns that the sleep took. */
   probe_sleep: routine(sleeping, {
@@ -134,7 +142,8 @@ export class ProbeGuest extends TestGuest {
 
   /** A clock, ns. */
   read(clock: number): bigint {
-    expect(this.call('sys_clock_gettime', clock, USER_BASE)).toBe(0);
+    const error = this.call('sys_clock_gettime', clock, USER_BASE);
+    if (error !== 0) throw new Error(`expected to read clock ${clock}, found error ${-error}`);
     return BigInt(this.call('probe_peek', 0)) * 1_000_000_000n + BigInt(this.call('probe_peek', 8));
   }
 

@@ -96,6 +96,18 @@ export class Mmu implements VirtualMemory {
     return this.#words[this.#translate(va, READ) + ((va & WORD) >> 2)] as number;
   }
 
+  ldWords(va: number, into: Int32Array, count: number): void {
+    const i = (va >>> 12) & TLB_MASK;
+    if (this.#tag[i] === va - (va & WORD) && (va & OFFSET) + 4 * count <= PAGE_SIZE) {
+      const at = (this.#frm[i] as number) + ((va & WORD) >> 2);
+      for (let k = 0; k < count; k++) into[k] = this.#words[at + k] as number;
+    } else this.#ldApart(va, into, count);
+  }
+
+  #ldApart(va: number, into: Int32Array, count: number): void {
+    for (let k = 0; k < count; k++) into[k] = this.ld32(va + 4 * k);
+  }
+
   fetch32(va: number): number {
     if ((va & 3) !== 0) {
       this.#translate(va, FETCH);

@@ -41,6 +41,9 @@ export class HostClock {
   readonly #sim: Sim;
   readonly #uptime_ns: number;
   readonly #drift_ppb: number;
+  /** The TSC at a moment of the world's: time stands still within an instruction. */
+  readonly #tsc: Tsc = { low: 0, high: 0 };
+  #tscRead_ns = Number.NaN;
   /** Wall clock at system time 0. */
   #wallclock_s = 0;
   #wallclock_ns = 0;
@@ -90,7 +93,14 @@ export class HostClock {
   }
 
   readTsc(into: Tsc): void {
-    this.tscAt(this.now_ns(), into);
+    const { now_ns } = this.#sim;
+    const tsc = this.#tsc;
+    if (now_ns !== this.#tscRead_ns) {
+      this.#tscRead_ns = now_ns;
+      this.tscAt(this.now_ns(), tsc);
+    }
+    into.low = tsc.low;
+    into.high = tsc.high;
   }
 
   /** The TSC at a system time. */

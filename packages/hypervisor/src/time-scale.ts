@@ -39,10 +39,17 @@ export const timeScale = (khz: number): TimeScale => {
 export const ticksAt = (ns: number, khz: number, start: number, into: Tsc): void => {
   const ms = Math.floor(ns / 1e6);
   const rest = Math.floor(((ns - ms * 1e6) * khz) / 1e6);
-  const upper = Math.floor(ms / TWO_20) * khz;
+  // Remainders by a power of two, without the division that % is.
+  const msHigh = Math.floor(ms / TWO_20);
+  const upper = msHigh * khz;
+  const upperHigh = Math.floor(upper / 4096);
   const startHigh = Math.floor(start / TWO_32);
-  const low = (ms % TWO_20) * khz + (upper % 4096) * TWO_20 + rest + (start - startHigh * TWO_32);
+  const low =
+    (ms - msHigh * TWO_20) * khz +
+    (upper - upperHigh * 4096) * TWO_20 +
+    rest +
+    (start - startHigh * TWO_32);
   const carry = Math.floor(low / TWO_32);
   into.low = (low - carry * TWO_32) | 0;
-  into.high = (Math.floor(upper / 4096) + startHigh + carry) | 0;
+  into.high = (upperHigh + startHigh + carry) | 0;
 };

@@ -33,6 +33,8 @@ export class Cpu {
   readonly #spend: (ns: number) => void;
   /** Where RDTSC leaves its halves: edx and eax, as it were. */
   readonly #tsc: Tsc = { low: 0, high: 0 };
+  /** Registers for {@link load}. */
+  readonly #words = new Int32Array(16);
 
   /**
    * @param module the linked object of a module, for {@link call}
@@ -85,6 +87,12 @@ export class Cpu {
   /** Nanoseconds spent on bulk work beyond what the entry declares. */
   spend(ns: number): void {
     this.#spend(ns);
+  }
+
+  /** `count` words, 16 at most, at an address: they stand in the result until this is called again. */
+  load(address: number, count: number): Int32Array {
+    this.#vcpu.memory.ldWords(address, this.#words, count);
+    return this.#words;
   }
 
   /** RDTSC. @returns how far the counter is past a stamp, given by its halves: exact within 2^53 */

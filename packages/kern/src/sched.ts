@@ -210,10 +210,14 @@ export class Sched {
 
   #best(): Lwp | undefined {
     const d = this.d;
+    const { memory } = this.cpu;
+    const stat = d.lwps.address(0) + lwp.offset.l_stat;
     let best: Lwp | undefined;
     for (let i = 0; i < NLWP; i++) {
+      // Most do not run: they are passed over without a look at the rest of them.
+      if (memory.ld32(stat + i * lwp.size) !== LSRUN) continue;
       const l = d.lwps.at(i);
-      if (l.l_stat !== LSRUN || (d.sched_frozen !== 0 && (l.l_flag & L_USER) !== 0)) continue;
+      if (d.sched_frozen !== 0 && (l.l_flag & L_USER) !== 0) continue;
       if (
         best === undefined ||
         l.l_priority > best.l_priority ||

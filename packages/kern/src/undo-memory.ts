@@ -46,6 +46,9 @@ export class UndoMemory implements VirtualMemory {
   ld32(address: number): number {
     return this.#memory.ld32(address);
   }
+  ldWords(address: number, into: Int32Array, count: number): void {
+    this.#memory.ldWords(address, into, count);
+  }
   fetch32(address: number): number {
     return this.#memory.fetch32(address);
   }

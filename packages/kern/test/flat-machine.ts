@@ -19,6 +19,9 @@ import { KERNBASE, KERNTEXTOFF, type KernelImage } from '../src/index.ts';
 
 /** Flat memory: KERNBASE + n is byte n; there are no page tables, an address outside faults. */
 class FlatMemory extends BytesMemory implements VirtualMemory {
+  ldWords(address: number, into: Int32Array, count: number): void {
+    for (let k = 0; k < count; k++) into[k] = this.ld32(address + 4 * k);
+  }
   fetch32(address: number): number {
     this.probe(address, 4);
     return this.ld32(address);

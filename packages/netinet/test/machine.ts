@@ -37,6 +37,9 @@ class TwoRanges implements VirtualMemory {
   ld32(a: number): number {
     return this.#of(a).ld32(a);
   }
+  ldWords(a: number, into: Int32Array, count: number): void {
+    for (let k = 0; k < count; k++) into[k] = this.ld32(a + 4 * k);
+  }
   st8(a: number, v: number): void {
     this.#of(a).st8(a, v);
   }

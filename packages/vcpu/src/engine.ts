@@ -6,6 +6,8 @@ import type { Registers } from './registers.ts';
  * mode it is in. An access that the tables do not allow throws a PageFault before any byte of it is stored.
  */
 export interface VirtualMemory extends Memory {
+  /** ld32 of `count` words in a row, for what is read often: one translation, and nothing is made. */
+  ldWords(address: number, into: Int32Array, count: number): void;
   /** As ld32, but an instruction fetch (honours NX). */
   fetch32(address: number): number;
   /**

@@ -40,7 +40,7 @@ const WORK_NS = 1e9;
 /** The largest step of monotonic time that a suspend and a resume may make. */
 const STEP_MAX_NS = 100e6;
 /** Work between two looks at the clock: so many pieces of so much. */
-const PIECES = 10;
+const PIECES = 20;
 const PIECE_NS = 1_000_000;
 const ROUNDS = 3;
 
