@@ -219,6 +219,21 @@ describe('runstate', () => {
     expect(times[RUNSTATE_blocked]).toBeGreaterThan(95e6);
   });
 
+  test('HV-VCPU-20: what is done at an earlier time than a slice ended at takes nothing away', () => {
+    const machine = new Machine();
+    const { runstate } = machine.guest().vcpu;
+    machine.runFor(5e6);
+    runstate.change(RUNSTATE_blocked);
+    const now = machine.sim.now_ns;
+    const before = [0, 1, 2, 3].map((state) => runstate.time_ns(state));
+    machine.sim.now_ns = now - 1000;
+    runstate.change(RUNSTATE_runnable);
+    machine.sim.now_ns = now + 10;
+    runstate.change(RUNSTATE_blocked);
+    before[RUNSTATE_runnable] = (before[RUNSTATE_runnable] as number) + 10;
+    expect([0, 1, 2, 3].map((state) => runstate.time_ns(state))).toEqual(before);
+  });
+
   test('HV-VCPU-21: get_runstate_info counts the present state up to now', () => {
     const machine = new Machine();
     const g = machine.guest();

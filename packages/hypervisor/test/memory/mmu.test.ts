@@ -49,6 +49,22 @@ describe('MMU', () => {
     expect(mmu.fetch32(va + 6)).toBe(mmu.ld32(va + 6));
   });
 
+  test('HV-MEM-10: words in a row are what each of them is, wherever they lie', () => {
+    const { mmu } = buildDomain(makeHost(), 1);
+    const va = BASE + 10 * 4096;
+    mmu.write(
+      va,
+      Uint8Array.from({ length: 8192 }, (_, i) => i * 7),
+    );
+    for (const at of [va, va + 4060, va + 4072, va + 4092, va + 4096, va + 2, va + 4081]) {
+      const words = new Int32Array(8);
+      mmu.ldWords(at, words, 7);
+      const each = Array.from({ length: 7 }, (_, k) => mmu.ld32(at + 4 * k));
+      expect([...words]).toEqual([...each, 0]);
+    }
+    expect(faultOf(() => mmu.ldWords(0x1000, new Int32Array(2), 2))).toMatchObject({ cr2: 0x1000 });
+  });
+
   test('HV-MEM-11: a walk sets accessed bits, a store the dirty bit', () => {
     const vcpu = buildDomain(makeHost(), 1);
     const { mmu, domain } = vcpu;
