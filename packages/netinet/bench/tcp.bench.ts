@@ -44,7 +44,7 @@ test('a stream of 1 MiB', async ({ bench }) => {
     console.log(
       `${name}: ${figure.toFixed(0)} MB/s, ${(plain / figure).toFixed(0)} times a plain copy's time`,
     );
-    expect(plain / figure).toBeLessThan(1000);
+    expect(plain / figure).toBeLessThan(5000);
   }
   console.log(`plain copy, 1460 bytes at a time: ${plain.toFixed(0)} MB/s`);
 });

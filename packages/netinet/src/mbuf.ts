@@ -14,7 +14,7 @@ import { type Cpu, kassert } from '@port-xen/kern';
 import { array, bytes, i64, struct, u32, u64, type View } from '@port-xen/layout';
 
 export const MCLBYTES = 2048;
-export const NMBCLUSTERS = 512;
+export const NMBCLUSTERS = 256;
 /** Bytes copied in a nanosecond of virtual time. */
 const BYTES_PER_NS = 4;
 

@@ -12,7 +12,7 @@
 import { cdev } from '@port-xen/kern';
 import { bytes, i64, nest, struct, u32, type View } from '@port-xen/layout';
 
-export const NSOCKET = 24;
+export const NSOCKET = 20;
 /** Bytes of a socket buffer's ring, and the most that SO_SNDBUF and SO_RCVBUF can ask for. */
 export const SB_MAX = 65536;
 
