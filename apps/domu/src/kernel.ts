@@ -18,12 +18,16 @@ import {
 } from '@port-xen/kern';
 import { bytes, struct } from '@port-xen/layout';
 import {
+  Balloon,
+  balloon_data,
+  balloonText,
   type Machdep,
   machdep_data,
   mainText,
   processText,
   StartOfDay,
   suspendText,
+  sysctlText,
   trapText,
 } from '@port-xen/machdep';
 import { P2mFrameList, Pmap, p2m_frame_list_data, pmap_data, pmapText } from '@port-xen/pmap';
@@ -39,6 +43,7 @@ import {
 } from '@port-xen/xenbus';
 import { Xencons, xencons_softc, xenconsText } from '@port-xen/xencons';
 import { Xengnt, xengnt_data } from '@port-xen/xengnt';
+import { balloon as balloonProgram } from './programs/balloon.ts';
 import { cat, dmesg } from './programs/cat.ts';
 import { clockwatch } from './programs/clockwatch.ts';
 import { counter } from './programs/counter.ts';
@@ -50,6 +55,7 @@ import { pattern } from './programs/pattern.ts';
 import { sh } from './programs/sh.ts';
 import { sha256 } from './programs/sha256.ts';
 import { sleep } from './programs/sleep.ts';
+import { sysctl } from './programs/sysctl.ts';
 import { vmstress } from './programs/vmstress.ts';
 
 const window_page = struct('window_page', { page: bytes(PAGE_SIZE) });
@@ -85,6 +91,7 @@ const link = (cpu: Cpu, data: Readonly<Record<string, number>>, variant: KernelV
   const console = new Xencons(cpu, at(data, 'xencons'), kern, evtchn);
   const p2mFrameList = new P2mFrameList(cpu, at(data, 'p2mFrameList'), pmap, kern.spl.sharedInfo);
   const xenbus = new Xenbus(cpu, at(data, 'xenbus'), kern, evtchn, startOfDay, DRIVERS);
+  const balloon = new Balloon(at(data, 'balloon'), kern, pmap, uvm, xenbus.watches);
   const xbd = new Xbd(cpu, at(data, 'xbd'), kern, evtchn, xengnt, pmap, uvm, xenbus);
   const machdep: Machdep = {
     kern,
@@ -97,6 +104,7 @@ const link = (cpu: Cpu, data: Readonly<Record<string, number>>, variant: KernelV
     clock,
     console,
     shutdown: xenbus,
+    balloon,
     window: at(data, 'window'),
   };
   return {
@@ -112,6 +120,7 @@ const link = (cpu: Cpu, data: Readonly<Record<string, number>>, variant: KernelV
     xbd,
     p2mFrameList,
     machdep,
+    balloon,
     ...variant.link?.(kern, data),
   };
 };
@@ -134,6 +143,8 @@ const specOf = (variant: KernelVariant): KernelSpec => ({
     echo,
     pattern,
     vmstress,
+    sysctl,
+    balloonProgram,
   ],
   modules: {
     ...kernModules,
@@ -146,8 +157,9 @@ const specOf = (variant: KernelVariant): KernelSpec => ({
     xengnt: { data: xengnt_data },
     machdep: {
       data: machdep_data,
-      text: { ...mainText, ...processText, ...suspendText, ...trapText },
+      text: { ...mainText, ...processText, ...suspendText, ...sysctlText, ...trapText },
     },
+    balloon: { data: balloon_data, text: balloonText },
     clock: { data: clock_data, text: clockText },
     xencons: { data: xencons_softc, text: xenconsText },
     xenbus: { data: xenbus_data, text: { ...xsText, ...xenbusText, ...shutdownText } },

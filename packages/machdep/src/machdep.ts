@@ -7,6 +7,7 @@ import type { Kern } from '@port-xen/kern';
 import type { P2mFrameList, Pmap } from '@port-xen/pmap';
 import type { Uvm } from '@port-xen/uvm';
 import type { Xengnt } from '@port-xen/xengnt';
+import type { Balloon } from './balloon.ts';
 import type { StartOfDay } from './start-of-day.ts';
 
 /** What the machine-dependent kernel needs of the clock. */
@@ -50,6 +51,7 @@ export interface Machdep {
   readonly clock: MachdepClock;
   readonly console: MachdepConsole;
   readonly shutdown: ShutdownRequests;
+  readonly balloon: Balloon;
   /** A kernel page whose place the pmap and exec use to look at other pages. */
   readonly window: number;
 }

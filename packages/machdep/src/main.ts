@@ -92,7 +92,7 @@ const SYSENT: readonly (readonly [
   [SYS_lseek, 'sys_lseek'],
   [
     SYS___sysctl,
-    'sys___sysctl',
+    'sysctl',
     { pointer: 0, size: SYSCTL_NAME_SIZE },
     { pointer: 2, size: SYSCTL_VALUE_SIZE, write: true },
     { pointer: 3, size: 8, write: true },
@@ -232,7 +232,7 @@ export const mainText: Text<Machdep> = {
       sched.create('sysmon', cpu.sym('sysmon_thread'), 0, PRI_KTHREAD);
       return call('probed', cpu.sym('xenbus_attach'), l.xenbus);
     },
-    probed: () => goto('settle'),
+    probed: (m, l) => call('settle', m.kern.cpu.sym('balloon_attach'), l.xenbus),
     settle: (m, l) => {
       const { cpu, autoconf } = m.kern;
       if (autoconf.d.config_pending !== 0) {

@@ -25,12 +25,16 @@ import { shutdownText, Xenbus, xenbus_data, xenbusText, xsText } from '@port-xen
 import { Xencons, xencons_softc, xenconsText } from '@port-xen/xencons';
 import { Xengnt, xengnt_data } from '@port-xen/xengnt';
 import {
+  Balloon,
+  balloon_data,
+  balloonText,
   type Machdep,
   machdep_data,
   mainText,
   processText,
   StartOfDay,
   suspendText,
+  sysctlText,
   trapText,
 } from '../src/index.ts';
 
@@ -85,6 +89,7 @@ export const machdepKernel = (options: KernelOptions): { elf: Uint8Array; engine
     const console = new Xencons(cpu, at(data, 'xencons'), kern, evtchn);
     const p2mFrameList = new P2mFrameList(cpu, at(data, 'p2mFrameList'), pmap, kern.spl.sharedInfo);
     const xenbus = new Xenbus(cpu, at(data, 'xenbus'), kern, evtchn, startOfDay, []);
+    const balloon = new Balloon(at(data, 'balloon'), kern, pmap, uvm, xenbus.watches);
     const machdep: Machdep = {
       kern,
       startOfDay,
@@ -103,6 +108,7 @@ export const machdepKernel = (options: KernelOptions): { elf: Uint8Array; engine
           return xenbus.take();
         },
       },
+      balloon,
       window: at(data, 'window'),
     };
     return {
@@ -117,6 +123,7 @@ export const machdepKernel = (options: KernelOptions): { elf: Uint8Array; engine
       xenbus,
       p2mFrameList,
       machdep,
+      balloon,
       refuser: { cpu, data: at(data, 'refuser') },
     };
   };
@@ -136,8 +143,9 @@ export const machdepKernel = (options: KernelOptions): { elf: Uint8Array; engine
       xengnt: { data: xengnt_data },
       machdep: {
         data: machdep_data,
-        text: { ...mainText, ...processText, ...suspendText, ...trapText },
+        text: { ...mainText, ...processText, ...suspendText, ...sysctlText, ...trapText },
       },
+      balloon: { data: balloon_data, text: balloonText },
       clock: { data: clock_data, text: clockText },
       xencons: { data: xencons_softc, text: xenconsText },
       xenbus: { data: xenbus_data, text: { ...xsText, ...xenbusText, ...shutdownText } },

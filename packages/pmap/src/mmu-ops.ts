@@ -116,6 +116,11 @@ export class MmuOps {
     return window;
   }
 
+  /** No table is looked at any more: the last one may be a page that is given away. */
+  closeWindow(): void {
+    this.updateVa(this.d.window, 0, 0);
+  }
+
   /** An entry of any table. */
   read(table: number, slot: number): Pte {
     const at = this.look(table) + 8 * slot;
@@ -135,8 +140,12 @@ export class MmuOps {
     this.ext(MMUEXT_CLEAR_PAGE, this.mfnOf(pa));
   }
 
-  /** A page that was a table is nobody's again. */
+  /**
+   * A page that was a table is nobody's again. Xen calls it a table until it is used for something else, and the toolstack would
+   * save it as one: nothing must stand in it.
+   */
   freeTable(pa: number): void {
+    this.clearPage(pa);
     this.cpu.call(this.cpu.sym('uvm_pagefree'), pa / PAGE_SIZE);
   }
 }

@@ -11,7 +11,7 @@
  */
 import { _PAGE_PRESENT, MMUEXT_COPY_PAGE, start_info } from '@port-xen/abi';
 import { type Cpu, type HypercallArgs, KERNBASE, kassert } from '@port-xen/kern';
-import { ldI64, type View } from '@port-xen/layout';
+import { ldI64, st64, type View } from '@port-xen/layout';
 import { MmuOps } from './mmu-ops.ts';
 import type { pmap_data } from './pmap-data.ts';
 import {
@@ -71,6 +71,13 @@ export class Pmap {
   /** xpmap_ptom: the machine frame behind a physical address; -1 when there is none. */
   mfnOf(pa: number): number {
     return this.ops.mfnOf(pa);
+  }
+
+  /** xpmap_ptom_map, xpmap_ptom_unmap: a page has another machine frame, or none (-1). */
+  setMfn(pfn: number, mfn: number): void {
+    const { nr_pages, xpmap_phys_to_machine_mapping } = this.#d;
+    kassert(pfn < nr_pages, `pmap: expected a pfn below ${nr_pages}, found ${pfn}`);
+    st64(this.cpu.memory, xpmap_phys_to_machine_mapping + 8 * pfn, mfn);
   }
 
   /** xpmap_mtop: the physical address behind a machine frame. */

@@ -180,7 +180,7 @@ export class UserPmaps {
       ops.ext(MMUEXT_NEW_USER_BASEPTR, 0);
       ops.flush();
     }
-    // Nothing refers to the tree after this: its tables are ordinary pages, whatever stands in them.
+    // Nothing refers to the tree after this: its tables are ordinary pages.
     ops.ext(MMUEXT_UNPIN_TABLE, ops.mfnOf(pm.pm_pdirpa));
     for (let i = 0; i < pm.pm_ntop; i++) this.#freeTree(pm.pm_top.at(i).l3pa, 3);
     ops.freeTable(pm.pm_pdirpa);

@@ -165,6 +165,51 @@ describe.each([
       }
     }));
 
+  test('PMAP-7: an address space gives all its tables back, and nothing stands in them', () =>
+    run((p) => {
+      const pages = Array.from({ length: 40 }, () => p.page());
+      for (const pfn of pages) p.free(pfn);
+      const before = p.d.nfree;
+      for (let life = 0; life < 3; life++) {
+        const pm = p.pmap.users.create();
+        const pa = p.page() * PAGE;
+        for (const va of [TEXT, STACK, 2 ** 33]) p.pmap.users.enter(pm, va, pa, true);
+        p.pmap.users.activate(pm);
+        p.pmap.users.destroy(pm);
+        p.free(pa / PAGE);
+        expect(p.d.nfree).toBe(before);
+      }
+      for (const pfn of pages) {
+        p.pmap.kenterPa(KVA, pfn * PAGE, true);
+        const content = new Uint8Array(PAGE);
+        p.cpu.memory.read(KVA, content);
+        expect(content.every((byte) => byte === 0)).toBe(true);
+      }
+      p.pmap.kremove(KVA);
+    }));
+
+  test('PMAP-8: protect takes the right to store away, and remove the page', () =>
+    run((p) => {
+      const pm = p.pmap.users.create();
+      p.pmap.users.activate(pm);
+      const span = 600;
+      for (let i = 0; i < span; i += 150)
+        p.pmap.users.enter(pm, TEXT + i * PAGE, p.page() * PAGE, true);
+      p.cpu.memory.st32(TEXT + 450 * PAGE, 7);
+      p.pmap.users.protect(pm, TEXT, TEXT + 300 * PAGE);
+      for (let i = 0; i < span; i += 150) {
+        const va = TEXT + i * PAGE;
+        expect(p.pmap.users.lookup(pm, va)?.writable).toBe(i >= 300);
+        if (i < 300) expect(() => p.cpu.memory.st32(va, 1)).toThrow(PageFault);
+        else p.cpu.memory.st32(va, 1);
+        expect(p.cpu.memory.ld32(va)).toBe(i < 300 ? 0 : 1);
+      }
+      p.pmap.users.remove(pm, TEXT);
+      p.pmap.users.remove(pm, TEXT + PAGE);
+      expect(p.pmap.users.lookup(pm, TEXT)).toBe(undefined);
+      expect(() => p.cpu.memory.ld32(TEXT)).toThrow(PageFault);
+    }));
+
   test('PMAP-6: the toolstack finds the P2M through the frame list, restore after restore', () => {
     const check = (p: Probe): void => {
       const { memory } = p.cpu;

@@ -1,0 +1,224 @@
+/*
+ * The balloon (sys/arch/xen/xen/balloon.c): the domain gives pages back to Xen, and takes them again, as memory/target says.
+ *
+ *     inflate   free pages leave uvm; their P2M entries become invalid; their frames go to Xen      decrease_reservation
+ *     deflate   pfns whose P2M entry is invalid get frames from Xen; the pages go to uvm            populate_physmap
+ *
+ * Which pages are with Xen is what the P2M says, and nothing else: there is no list that could become stale. A step is one
+ * macro-instruction, so that no save can see one half done: neither a frame that was given away nor a new one is ever kept
+ * anywhere but in the P2M. NetBSD's can be suspended in the middle, and then gives back frames of the last host.
+ *
+ * The number of pseudo-physical pages, start_info.nr_pages, is not changed by this: it is how long the P2M is.
+ */
+import {
+  __HYPERVISOR_memory_op,
+  DOMID_SELF,
+  XENMEM_decrease_reservation,
+  XENMEM_populate_physmap,
+  xen_memory_reservation,
+} from '@port-xen/abi';
+import {
+  call,
+  done,
+  goto,
+  type Kern,
+  kassert,
+  PAGE_SIZE,
+  PRI_KTHREAD,
+  routine,
+  type Text,
+} from '@port-xen/kern';
+import { bytes, cString, i64, ldI64, st64, struct, textOf, u32, type View } from '@port-xen/layout';
+import type { Pmap } from '@port-xen/pmap';
+import type { Uvm } from '@port-xen/uvm';
+
+/** Pages of one step. */
+const BALLOON_DELTA = 256;
+/** Virtual time for each page of a step. */
+const PAGE_NS = 500;
+/** Pages that the kernel wants to have beyond those that make the page daemon work. */
+const RESERVATION_MIN = 256;
+/** Ticks until what could not be done is tried again. */
+const RETRY_TICKS = 10;
+const KIB_PER_PAGE = PAGE_SIZE / 1024;
+const NODE = 'memory/target';
+const VALUE_MAX = 32;
+const INVALID_P2M_ENTRY = -1;
+
+export const balloon_data = struct('balloon_data', {
+  /** Pages that the domain is to have. */
+  target: u32,
+  /** Pages that are with Xen. */
+  ballooned: u32,
+  /** No page below is with Xen. */
+  lowest: u32,
+  /** What memory/target said last, KiB. */
+  store_kib: u32,
+});
+
+const reading = struct('balloon_locals', { node: bytes(VALUE_MAX), value: bytes(VALUE_MAX) });
+const working = struct('balloon_thread_locals', { told: u32, pad: u32, next: i64 });
+
+/** Where the balloon learns what is wanted. */
+export interface BalloonStore {
+  /** Notes a watch whose text is (argument, path): @returns what xs_watch takes */
+  create(node: string, symbol: string, argument: number): number;
+}
+
+export class Balloon {
+  readonly data: number;
+  readonly kern: Kern;
+  readonly pmap: Pmap;
+  readonly uvm: Uvm;
+  readonly watches: BalloonStore;
+
+  constructor(data: number, kern: Kern, pmap: Pmap, uvm: Uvm, watches: BalloonStore) {
+    this.data = data;
+    this.kern = kern;
+    this.pmap = pmap;
+    this.uvm = uvm;
+    this.watches = watches;
+  }
+
+  get d(): View<typeof balloon_data> {
+    return balloon_data.at(this.kern.cpu.memory, this.data);
+  }
+
+  /** Pages that the domain has. */
+  get current(): number {
+    return this.pmap.nrPages - this.d.ballooned;
+  }
+
+  /** Pages that it has to keep, at least. */
+  get min(): number {
+    return this.uvm.pages.d.freemin + RESERVATION_MIN;
+  }
+
+  /** Pages that it may have. */
+  get max(): number {
+    return this.pmap.nrPages;
+  }
+
+  /** Says how much memory there is to be. @param kib KiB; within what is possible */
+  setTarget(kib: number): void {
+    const pages = Math.floor(kib / KIB_PER_PAGE);
+    this.d.target = Math.min(this.max, Math.max(this.min, pages));
+    this.kern.sched.wakeup(this.data);
+  }
+
+  /** memory_op with a list of pfns or frames. @returns how many extents were done */
+  #reserve(command: number, list: readonly number[]): { count: number; at: number } {
+    const { cpu, args } = this.kern;
+    const op = args.at(xen_memory_reservation);
+    const at = args.words(xen_memory_reservation.size, 8 * list.length);
+    list.forEach((value, i) => {
+      st64(cpu.memory, at + 8 * i, value);
+    });
+    op.extent_start = at;
+    op.nr_extents = list.length;
+    op.domid = DOMID_SELF;
+    const count = cpu.hypercall(__HYPERVISOR_memory_op, command, op.address);
+    cpu.spend(list.length * PAGE_NS);
+    return { count, at };
+  }
+
+  /** Gives pages to Xen, as many as can be spared. @returns how many */
+  inflate(wanted: number): number {
+    const { pages } = this.uvm;
+    const pfns: number[] = [];
+    while (pfns.length < Math.min(wanted, BALLOON_DELTA) && pages.free > pages.d.freemin) {
+      pfns.push(pages.pageAlloc());
+    }
+    if (pfns.length === 0) return 0;
+    // A page that was a table may still be where tables are looked at.
+    this.pmap.ops.closeWindow();
+    const frames = pfns.map((pfn) => this.pmap.mfnOf(pfn * PAGE_SIZE));
+    for (const pfn of pfns) this.pmap.setMfn(pfn, INVALID_P2M_ENTRY);
+    const { count } = this.#reserve(XENMEM_decrease_reservation, frames);
+    kassert(count === frames.length, `balloon: Xen took ${count} of ${frames.length} pages`);
+    const { d } = this;
+    d.ballooned += count;
+    d.lowest = Math.min(d.lowest, ...pfns);
+    return count;
+  }
+
+  /** Takes pages from Xen. @returns how many it gave */
+  deflate(wanted: number): number {
+    const { d } = this;
+    const { memory } = this.kern.cpu;
+    const pfns: number[] = [];
+    const count = Math.min(wanted, BALLOON_DELTA, d.ballooned);
+    for (let pfn = d.lowest; pfns.length < count && pfn < this.pmap.nrPages; pfn++) {
+      if (this.pmap.mfnOf(pfn * PAGE_SIZE) === INVALID_P2M_ENTRY) pfns.push(pfn);
+    }
+    const given = this.#reserve(XENMEM_populate_physmap, pfns);
+    const frames = pfns
+      .slice(0, Math.max(0, given.count))
+      .map((_, i) => ldI64(memory, given.at + 8 * i));
+    frames.forEach((mfn, i) => {
+      const pfn = pfns[i] as number;
+      this.pmap.setMfn(pfn, mfn);
+      this.uvm.pages.pageFree(pfn);
+      d.lowest = pfn + 1;
+    });
+    d.ballooned -= frames.length;
+    return frames.length;
+  }
+}
+
+export const balloonText: Text<Balloon> = {
+  /** (bus): balloon0, its watch and its lwp. */
+  balloon_attach: routine(reading, {
+    start: (m, _, bus) => {
+      const { autoconf, sched, cpu } = m.kern;
+      const { d } = m;
+      d.target = m.pmap.nrPages;
+      d.lowest = m.pmap.nrPages;
+      d.store_kib = m.pmap.nrPages * KIB_PER_PAGE;
+      autoconf.pmfRegister(autoconf.attach('balloon0', bus, 0), 0, 0);
+      sched.create('xen_balloon', cpu.sym('balloon_thread'), 0, PRI_KTHREAD);
+      return call('done', cpu.sym('xs_watch'), m.watches.create(NODE, 'balloon_xenbus_watcher', 0));
+    },
+    done: () => done(),
+  }),
+
+  /** The watch on memory/target. */
+  balloon_xenbus_watcher: routine(reading, {
+    start: (m, l) => {
+      l.node = cString(NODE);
+      const value = l.address + reading.offset.value;
+      return call('read', m.kern.cpu.sym('xs_read'), 0, l.address, value, VALUE_MAX);
+    },
+    read: (m, l, length) => {
+      const kib = Number(textOf(l.value));
+      if (length <= 0 || !Number.isSafeInteger(kib) || kib <= 0) return done();
+      // A watch fires when it is registered, too: what the node said before is not said again.
+      if (kib !== m.d.store_kib) m.setTarget(kib);
+      m.d.store_kib = kib;
+      return done();
+    },
+  }),
+
+  /** Steps until there is as much memory as there is to be. */
+  balloon_thread: routine(working, {
+    look: (m, l) => {
+      const { d, current, kern } = m;
+      if (current === d.target) {
+        if (l.told !== current) {
+          kern.msgbuf.printf(`balloon0: ${current * KIB_PER_PAGE} KiB\n`);
+          l.told = current;
+        }
+        return call('look', kern.cpu.sym('tsleep'), m.data, 0);
+      }
+      const moved =
+        current > d.target ? m.inflate(current - d.target) : m.deflate(d.target - current);
+      if (moved > 0) return call('look', kern.cpu.sym('yield'));
+      return goto('stuck');
+    },
+    /** No page is free here, or none is left on the host: the page daemon may help the one, time the other. */
+    stuck: (m) => {
+      if (m.current > m.d.target) m.uvm.pages.want(BALLOON_DELTA);
+      return call('look', m.kern.cpu.sym('tsleep'), m.data, RETRY_TICKS);
+    },
+  }),
+};
