@@ -175,7 +175,7 @@ export class TestStack implements NetworkStack, StackMbufs {
     d.s_length.set(place, frame.length);
     d.s_csum.set(place, this.at(m).m_csum);
     let sum = 0;
-    for (const byte of frame) sum += byte;
+    for (let i = 0; i < frame.length; i++) sum += frame[i] as number;
     d.s_sum.set(place, sum);
     this.freem(m);
   }
