@@ -11,6 +11,7 @@
  */
 import type { Callout, Cpu, Msgbuf } from '@port-xen/kern';
 import type { View } from '@port-xen/layout';
+import { leaseTimes } from './dhcp-lease.ts';
 import {
   buildDhcp,
   DHCPACK,
@@ -48,7 +49,6 @@ const JITTER_MS = 1000;
 const REFUSED_WAIT_MS = 10_000;
 /** Requests before the client begins again. */
 const TRIES_MAX = 4;
-const INFINITE = 0xffff_ffff;
 /** A renewal is not asked for more often (RFC 2131, 4.4.5). */
 const RENEW_MIN_MS = 60_000;
 
@@ -235,18 +235,12 @@ export class Dhcp {
     d.dh_tries = 0;
     if (reply.server !== 0) d.dh_server = reply.server;
     if (reply.dns !== 0) d.dh_dns = reply.dns;
-    if (reply.lease === INFINITE) {
-      d.dh_expire = 0;
-      this.callout.stop(d.dh_ch.address);
-    } else {
-      const lease_ms = reply.lease * 1000;
-      const t2_ms = Math.min(lease_ms, reply.t2 !== 0 ? reply.t2 * 1000 : (lease_ms * 7) / 8);
-      const t1_ms = Math.min(t2_ms, reply.t1 !== 0 ? reply.t1 * 1000 : lease_ms / 2);
-      d.dh_expire = now + lease_ms;
-      d.dh_t2 = now + Math.floor(t2_ms);
-      d.dh_t1 = now + Math.floor(t1_ms);
-      this.#armLease();
-    }
+    const lease = leaseTimes(reply, now);
+    d.dh_t1 = lease.t1;
+    d.dh_t2 = lease.t2;
+    d.dh_expire = lease.expire;
+    this.callout.stop(d.dh_ch.address);
+    this.#armLease();
     if (wasBound) return;
     this.net.ifconfig.configure(this.#ifp, d.dh_addr, reply.mask || 0xffff_ff00, reply.router);
     this.net.msgbuf.printf(`dhcp: address ${inetNtoa(d.dh_addr)}\n`);

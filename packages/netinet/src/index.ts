@@ -71,4 +71,4 @@ export {
   TCP_MAXSEG,
   TCP_NODELAY,
   TCP_USER_TIMEOUT,
-} from './sockopt.ts';
+} from './sockopt-var.ts';

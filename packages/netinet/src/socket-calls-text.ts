@@ -26,7 +26,8 @@ import {
   SS_ISCONNECTING,
   SS_ISLISTENING,
 } from './socket-var.ts';
-import { getOption, setOption } from './sockopt.ts';
+import { setOption } from './sockopt.ts';
+import { getOption } from './sockopt-get.ts';
 import { tcpShutdown } from './tcp-usrreq.ts';
 
 /** The longest option value. */

@@ -1,9 +1,8 @@
 /*
- * setsockopt(2) and getsockopt(2): which options there are, and what they change. Numbers are NetBSD's (sys/socket.h,
- * netinet/tcp.h); TCP_USER_TIMEOUT is Linux's, for NetBSD has none.
+ * setsockopt(2): what an option's value must be, and what it changes.
  */
 import { EINVAL } from '@port-xen/kern';
-import { BytesMemory, ldI64, st64 } from '@port-xen/layout';
+import { BytesMemory, ldI64 } from '@port-xen/layout';
 import { ENOPROTOOPT } from './errno.ts';
 import { IPPROTO_TCP } from './in-addr.ts';
 import { HZ } from './net-clock.ts';
@@ -16,6 +15,22 @@ import {
   type Sockbuf,
   type Socket,
 } from './socket-var.ts';
+import {
+  SO_LINGER,
+  SO_RCVBUF,
+  SO_RCVTIMEO,
+  SO_SNDBUF,
+  SO_SNDTIMEO,
+  SOL_SOCKET,
+  TCP_KEEPCNT,
+  TCP_KEEPIDLE,
+  TCP_KEEPINIT,
+  TCP_KEEPINTVL,
+  TCP_MAXSEG,
+  TCP_NODELAY,
+  TCP_USER_TIMEOUT,
+  TIMEVAL_LEN,
+} from './sockopt-var.ts';
 import type { Tcp } from './tcp.ts';
 import { startKeepalive } from './tcp-timer.ts';
 import { pcbOf } from './tcp-usrreq.ts';
@@ -27,34 +42,9 @@ import {
   TF_NODELAY,
 } from './tcp-var.ts';
 
-export const SOL_SOCKET = 0xffff;
-export const SO_LINGER = 0x0080;
-export const SO_SNDBUF = 0x1001;
-export const SO_RCVBUF = 0x1002;
-export const SO_ERROR = 0x1007;
-export const SO_TYPE = 0x1008;
-export const SO_SNDTIMEO = 0x100b;
-export const SO_RCVTIMEO = 0x100c;
-export const TCP_NODELAY = 1;
-export const TCP_MAXSEG = 2;
-export const TCP_KEEPIDLE = 3;
-export const TCP_KEEPINTVL = 5;
-export const TCP_KEEPCNT = 6;
-export const TCP_KEEPINIT = 7;
-export const TCP_USER_TIMEOUT = 18;
-
 /** The largest number of seconds that an option takes: more would not fit a callout's arithmetic sensibly. */
 const SECONDS_MAX = 1_000_000;
-/** struct timeval: i64 seconds, i32 microseconds, padding. */
-const TIMEVAL_LEN = 16;
-
 const intOf = (value: Uint8Array): number => new BytesMemory(value).ld32(0);
-
-const intBytes = (value: number): Uint8Array => {
-  const bytes = new Uint8Array(4);
-  new BytesMemory(bytes).st32(0, value);
-  return bytes;
-};
 
 /** @returns 0 or an errno */
 export const setOption = (
@@ -152,66 +142,6 @@ const setTcpOption = (tp: Tcpcb, option: number, value: number): number => {
       if (value < 0) return EINVAL;
       tp.t_user_timeout = value;
       return 0;
-    default:
-      return ENOPROTOOPT;
-  }
-};
-
-/** @returns the option's bytes, or an errno */
-export const getOption = (
-  tcp: Tcp,
-  so: Socket,
-  level: number,
-  option: number,
-): Uint8Array | number => {
-  if (level === SOL_SOCKET) return getSocketOption(so, option);
-  if (level !== IPPROTO_TCP || so.so_type !== SOCK_STREAM) return ENOPROTOOPT;
-  const tp = pcbOf(tcp, so);
-  if (tp === undefined) return EINVAL;
-  const values: Readonly<Record<number, number>> = {
-    [TCP_NODELAY]: (tp.t_flags & TF_NODELAY) !== 0 ? 1 : 0,
-    [TCP_MAXSEG]: tp.t_maxseg,
-    [TCP_KEEPIDLE]: tp.t_keepidle,
-    [TCP_KEEPINTVL]: tp.t_keepintvl,
-    [TCP_KEEPCNT]: tp.t_keepcnt,
-    [TCP_KEEPINIT]: tp.t_keepinit,
-    [TCP_USER_TIMEOUT]: tp.t_user_timeout,
-  };
-  const value = values[option];
-  return value === undefined ? ENOPROTOOPT : intBytes(value);
-};
-
-const timeval = (ticks: number): Uint8Array => {
-  const bytes = new Uint8Array(TIMEVAL_LEN);
-  const memory = new BytesMemory(bytes);
-  st64(memory, 0, Math.floor(ticks / HZ));
-  memory.st32(8, (ticks % HZ) * (1e6 / HZ));
-  return bytes;
-};
-
-const getSocketOption = (so: Socket, option: number): Uint8Array | number => {
-  switch (option) {
-    case SO_REUSEADDR:
-    case SO_KEEPALIVE:
-    case SO_BROADCAST:
-      return intBytes(so.so_options & option);
-    case SO_LINGER:
-      return Uint8Array.of(...intBytes(so.so_abort), ...intBytes(0));
-    case SO_SNDBUF:
-      return intBytes(so.so_snd.sb_hiwat);
-    case SO_RCVBUF:
-      return intBytes(so.so_rcv.sb_hiwat);
-    case SO_SNDTIMEO:
-      return timeval(so.so_snd.sb_timeo);
-    case SO_RCVTIMEO:
-      return timeval(so.so_rcv.sb_timeo);
-    case SO_TYPE:
-      return intBytes(so.so_type);
-    case SO_ERROR: {
-      const error = so.so_error;
-      so.so_error = 0;
-      return intBytes(error);
-    }
     default:
       return ENOPROTOOPT;
   }

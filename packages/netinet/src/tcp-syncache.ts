@@ -7,6 +7,7 @@
  */
 import type { Endpoints, Tcp } from './tcp.ts';
 import { buildOptions, type Segment, TH_ACK, TH_RST, TH_SYN } from './tcp-header.ts';
+import { newIss, newTsOffset } from './tcp-secret.ts';
 import { seqAdd, seqLt, seqSub } from './tcp-seq.ts';
 import { setSegmentSize, startSession } from './tcp-session.ts';
 import { NSYNCACHE, type SynEntry, synEntry } from './tcp-syncache-var.ts';
@@ -108,8 +109,8 @@ const add = (tcp: Tcp, listener: Tcpcb, seg: Segment, e: Endpoints): void => {
   sc.sc_faddr = e.faddr;
   sc.sc_lport = e.lport;
   sc.sc_fport = e.fport;
-  sc.sc_iss = tcp.newIss(e);
-  sc.sc_ts_offset = tcp.newTsOffset(e);
+  sc.sc_iss = newIss(tcp, e);
+  sc.sc_ts_offset = newTsOffset(tcp, e);
   sc.sc_rcv_scale = receiveShift();
   sc.sc_rcvwnd = Math.min(so.so_rcv.sb_hiwat, TCP_MAXWIN);
   sc.sc_irs = seg.seq;

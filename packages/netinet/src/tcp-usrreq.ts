@@ -18,6 +18,7 @@ import type { Tcp } from './tcp.ts';
 import { startFinWait2 } from './tcp-ack.ts';
 import { tcpClose, tcpDrop } from './tcp-close.ts';
 import { tcpOutput } from './tcp-output.ts';
+import { ephemeralPort, newIss, newTsOffset } from './tcp-secret.ts';
 import { setDefaults, startSession } from './tcp-session.ts';
 import { syncacheForget } from './tcp-syncache.ts';
 import {
@@ -54,7 +55,7 @@ export const tcpBind = (tcp: Tcp, so: Socket, addr: number, port: number): numbe
   const tp = pcbOf(tcp, so);
   if (tp === undefined || tp.t_lport !== 0) return EINVAL;
   if (addr !== 0 && !tcp.ip.ifnets.isOurs(addr)) return EADDRNOTAVAIL;
-  const lport = port !== 0 ? port : tcp.ephemeralPort(addr, 0, 0);
+  const lport = port !== 0 ? port : ephemeralPort(tcp, addr, 0, 0);
   if (lport === 0) return EADDRNOTAVAIL;
   const reuse = (so.so_options & SO_REUSEADDR) !== 0;
   for (const other of tcp.all()) {
@@ -93,13 +94,13 @@ export const tcpConnect = (tcp: Tcp, so: Socket, addr: number, port: number): nu
   const route = tcp.ip.route(addr);
   if (route === undefined) return EHOSTUNREACH;
   const laddr = tp.t_laddr !== 0 ? tp.t_laddr : route.ifp.ia_addr;
-  const lport = tp.t_lport !== 0 ? tp.t_lport : tcp.ephemeralPort(laddr, addr, port);
+  const lport = tp.t_lport !== 0 ? tp.t_lport : ephemeralPort(tcp, laddr, addr, port);
   if (lport === 0) return EADDRNOTAVAIL;
   const e = { laddr, lport, faddr: addr, fport: port };
   if (tcp.lookup(e) !== undefined) return EADDRINUSE;
   startSession(tcp, tp, so, e);
-  tp.iss = tcp.newIss(e);
-  tp.ts_offset = tcp.newTsOffset(e);
+  tp.iss = newIss(tcp, e);
+  tp.ts_offset = newTsOffset(tcp, e);
   tp.snd_una = tp.iss;
   tp.snd_nxt = tp.iss;
   tp.snd_max = tp.iss;

@@ -9,7 +9,6 @@ import { array, nest, struct, u32, type View } from '@port-xen/layout';
 import { IPPROTO_TCP } from './in-addr.ts';
 import type { Ip } from './ip.ts';
 import { msToTicks, type NetClock } from './net-clock.ts';
-import { halfSipHash } from './siphash.ts';
 import type { Sockets } from './sockets.ts';
 import {
   buildSegment,
@@ -32,12 +31,6 @@ import {
   tcpcb,
   tcpstat,
 } from './tcp-var.ts';
-
-/** Ports given to whoever does not ask for one (RFC 6335). */
-const PORT_FIRST = 49152;
-const PORT_COUNT = 16384;
-/** A nanosecond clock's steps per step of the sequence number clock (RFC 9293, 3.4.1: 4 µs). */
-const ISS_NS = 4000;
 
 export const tcp_data = struct('tcp_data', {
   tcp_secret0: u32,
@@ -175,39 +168,6 @@ export class Tcp {
   lookupListener(laddr: number, lport: number): Tcpcb | undefined {
     const there = this.all().filter((tp) => tp.t_state === TCPS_LISTEN && tp.t_lport === lport);
     return there.find((tp) => tp.t_laddr === laddr) ?? there.find((tp) => tp.t_laddr === 0);
-  }
-
-  #hash(e: Endpoints, use: number): number {
-    const d = this.d;
-    const words = [e.laddr, e.faddr, e.lport * 0x1_0000 + e.fport, use];
-    return halfSipHash(d.tcp_secret0, d.tcp_secret1, words);
-  }
-
-  /** The initial sequence number: a clock plus a secret of the connection (RFC 6528, 3). */
-  newIss(e: Endpoints): number {
-    const steps = Math.floor(this.clock.uptime_ns() / ISS_NS) % 0x1_0000_0000;
-    return seqAdd(steps, this.#hash(e, 0));
-  }
-
-  newTsOffset(e: Endpoints): number {
-    return this.#hash(e, 1);
-  }
-
-  /** An unused port for a connection to that peer (RFC 6056, 3.3.3). @returns 0 when there is none */
-  ephemeralPort(laddr: number, faddr: number, fport: number): number {
-    const d = this.d;
-    const offset = this.#hash({ laddr, lport: 0, faddr, fport }, 2);
-    for (let i = 0; i < PORT_COUNT; i++) {
-      const port = PORT_FIRST + ((offset + d.tcp_nextport) % PORT_COUNT);
-      d.tcp_nextport = (d.tcp_nextport + 1) >>> 0;
-      const taken = this.all().some(
-        (tp) =>
-          tp.t_lport === port &&
-          (tp.t_fport === 0 || (tp.t_fport === fport && tp.t_faddr === faddr)),
-      );
-      if (!taken) return port;
-    }
-    return 0;
   }
 
   /**

@@ -13,19 +13,19 @@ import {
   EPROTONOSUPPORT,
 } from '../src/errno.ts';
 import { NSOCKET, SB_MAX, SO_KEEPALIVE, SO_REUSEADDR } from '../src/socket-var.ts';
+import { setOption } from '../src/sockopt.ts';
+import { getOption } from '../src/sockopt-get.ts';
 import {
-  getOption,
   SO_ERROR,
   SO_LINGER,
   SO_RCVBUF,
   SO_RCVTIMEO,
   SO_SNDBUF,
   SOL_SOCKET,
-  setOption,
   TCP_KEEPIDLE,
   TCP_MAXSEG,
   TCP_NODELAY,
-} from '../src/sockopt.ts';
+} from '../src/sockopt-var.ts';
 import type { Host } from './host.ts';
 import { A, B, connected, pair, pattern } from './pair.ts';
 

@@ -1,15 +1,15 @@
 import { expect, test } from 'vitest';
 import { EHOSTDOWN, ETIMEDOUT } from '../src/errno.ts';
 import { SO_KEEPALIVE } from '../src/socket-var.ts';
+import { setOption } from '../src/sockopt.ts';
 import {
   SOL_SOCKET,
-  setOption,
   TCP_KEEPCNT,
   TCP_KEEPIDLE,
   TCP_KEEPINTVL,
   TCP_NODELAY,
   TCP_USER_TIMEOUT,
-} from '../src/sockopt.ts';
+} from '../src/sockopt-var.ts';
 import { TH_ACK } from '../src/tcp-header.ts';
 import { TCPS_ESTABLISHED } from '../src/tcp-var.ts';
 import { segmentOf } from './frames.ts';
