@@ -124,8 +124,9 @@ export class Transaction implements View {
       access = { sees: 0, fires: false, exact: false, before: undefined };
       this.#accesses.set(path, access);
     }
+    // Who was to be told of a change is told, though what removed the node later tells fewer.
+    access.exact = exact && (access.exact || !access.fires);
     access.fires = true;
-    access.exact = exact;
     access.before ??= before ?? this.permissionsOf(node);
   }
 

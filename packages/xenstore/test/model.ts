@@ -249,8 +249,8 @@ export class Model {
   ): void {
     const access = this.#touch(s, path);
     if (access !== undefined) {
+      access.exact = exact && (access.exact || !access.fires);
       access.fires = true;
-      access.exact = exact;
       access.before ??= before ?? (s.table.get(path) as Row).perms;
       return;
     }
