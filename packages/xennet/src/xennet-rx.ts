@@ -25,8 +25,8 @@ import { M_CSUM_VALIDATED } from '@port-xen/netinet';
 import { FrontRing } from '@port-xen/ring';
 import { XENGNT_NO_ENTRY } from '@port-xen/xengnt';
 import { ETHER_ADDR_LEN, NET_RX_RING_SIZE, type XennetSoftc, xennet_softc } from './xennet-data.ts';
+import type { XennetLog } from './xennet-log.ts';
 import { mfnAt, type XennetParts } from './xennet-parts.ts';
-import type { Breach } from './xennet-tx.ts';
 
 const ETHER_HDR_LEN = 14;
 /** Virtual time of a slot, beyond the macro-instruction that deals with it. */
@@ -44,11 +44,11 @@ interface Response {
 /** The receive half of the driver. */
 export class XennetRx {
   readonly parts: XennetParts;
-  readonly breach: Breach;
+  readonly log: XennetLog;
 
-  constructor(parts: XennetParts, breach: Breach) {
+  constructor(parts: XennetParts, log: XennetLog) {
     this.parts = parts;
-    this.breach = breach;
+    this.log = log;
   }
 
   ring(sc: XennetSoftc): FrontRing {
@@ -108,7 +108,7 @@ export class XennetRx {
       }
       this.post(sc);
     } while (ring.finalCheckForResponses());
-    if (ring.overflown) this.breach(sc, 'more receive responses than requests');
+    if (ring.overflown) this.log.breach(sc, 'more receive responses than requests');
   }
 
   #next(ring: FrontRing): Response | undefined {
@@ -149,7 +149,7 @@ export class XennetRx {
     let length = 0;
     for (let r: Response | undefined = first; ; r = this.#next(ring)) {
       if (r === undefined) {
-        this.breach(sc, 'a packet that does not end');
+        this.log.breach(sc, 'a packet that does not end');
         return undefined;
       }
       const piece = this.#piece(sc, r);
@@ -170,7 +170,10 @@ export class XennetRx {
 
   #piece(sc: XennetSoftc, { slot, id, offset, status }: Response): Uint8Array | undefined {
     if (id !== slot || offset + status > PAGE_SIZE) {
-      this.breach(sc, `a response of id ${id}, ${status} bytes from ${offset} on, in slot ${slot}`);
+      this.log.breach(
+        sc,
+        `a response of id ${id}, ${status} bytes from ${offset} on, in slot ${slot}`,
+      );
       return undefined;
     }
     if (status < 0) return undefined;
@@ -185,14 +188,14 @@ export class XennetRx {
     for (let more = true; more; ) {
       const at = ring.nextResponse();
       if (at === undefined) {
-        this.breach(sc, 'extra information that does not end');
+        this.log.breach(sc, 'extra information that does not end');
         return false;
       }
       const { type, flags } = netif_extra_info.at(this.parts.cpu.memory, at);
       more = (flags & XEN_NETIF_EXTRA_FLAG_MORE) !== 0;
       // A hash can be done without. What else there is needs a feature that was not offered.
       if (type === XEN_NETIF_EXTRA_TYPE_HASH) continue;
-      this.breach(sc, `extra information of type ${type}`);
+      this.log.breach(sc, `extra information of type ${type}`);
       good = false;
     }
     return good;

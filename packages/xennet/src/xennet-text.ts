@@ -112,7 +112,7 @@ export const xennetText: Text<Xennet> = {
         m.cpu.sym('xennet_xenbus_resume'),
       );
       sc.sc_dev = dv.address;
-      m.say(sc, `MAC address ${textOf(l.mac)}`);
+      m.log.say(sc, `MAC address ${textOf(l.mac)}`);
       return done(sc.address);
     },
   }),
@@ -132,12 +132,12 @@ export const xennetText: Text<Xennet> = {
         return done();
       }
       if (state === XenbusStateClosing && status !== XENNET_GONE) {
-        m.say(sc, 'the back end is closing');
+        m.log.say(sc, 'the back end is closing');
         m.gone(sc);
         return call('done', m.cpu.sym('xenbus_switch_state'), sc.sc_xbusd, XenbusStateClosed);
       }
       if (state === XenbusStateClosed && status === XENNET_GONE) {
-        m.say(sc, 'detached');
+        m.log.say(sc, 'detached');
         m.release(sc);
         m.parts.kern.autoconf.detach(sc.sc_dev);
         sc.sc_used = 0;
@@ -156,7 +156,10 @@ export const xennetText: Text<Xennet> = {
     },
     copy: (m, l, result) => {
       if (result !== 1) {
-        m.say(m.at(l.sc), 'the back end does not copy what is received, and pages are not flipped');
+        m.log.say(
+          m.at(l.sc),
+          'the back end does not copy what is received, and pages are not flipped',
+        );
         return goto('fail');
       }
       return readFeature(m, l, 'feature-sg', 'sg');
@@ -170,7 +173,7 @@ export const xennetText: Text<Xennet> = {
       l.csum = result === 1 ? 0 : 1;
       m.negotiate(sc, l.sg !== 0, l.csum !== 0);
       if (!m.prepare(sc)) {
-        m.say(sc, 'there are no grants for its rings');
+        m.log.say(sc, 'there are no grants for its rings');
         return goto('fail');
       }
       const nodes = {
@@ -190,11 +193,11 @@ export const xennetText: Text<Xennet> = {
     told: (m, l, result) => {
       const sc = m.at(l.sc);
       if (result < 0) {
-        m.say(sc, `its nodes cannot be written: error ${-result}`);
+        m.log.say(sc, `its nodes cannot be written: error ${-result}`);
         m.release(sc);
         return goto('fail');
       }
-      m.say(
+      m.log.say(
         sc,
         `ring grants ${sc.sc_tx_ring_gntref} and ${sc.sc_rx_ring_gntref}, port ${sc.sc_evtchn}${l.sg ? ', scatter-gather' : ''}${l.csum ? ', checksum offload' : ''}`,
       );
@@ -221,7 +224,7 @@ export const xennetText: Text<Xennet> = {
         return call('drain', m.cpu.sym('tsleep'), m.tx.idleChannel(sc), 1);
       }
       m.softintr();
-      m.say(
+      m.log.say(
         sc,
         `suspended, port ${sc.sc_evtchn} let go, ${m.tx.outstanding(sc)} requests unanswered`,
       );
@@ -239,7 +242,7 @@ export const xennetText: Text<Xennet> = {
     }
     m.restored(sc);
     if (!m.parts.xenbus.isPresent(sc.sc_xbusd)) {
-      m.say(sc, 'this host has no such interface');
+      m.log.say(sc, 'this host has no such interface');
       m.gone(sc);
     }
     return 1;

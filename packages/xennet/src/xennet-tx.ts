@@ -28,6 +28,7 @@ import {
   type XennetTxreq,
   xennet_softc,
 } from './xennet-data.ts';
+import type { XennetLog } from './xennet-log.ts';
 import { mfnAt, type XennetParts } from './xennet-parts.ts';
 
 /** Virtual time of making or finishing a request, beyond the macro-instruction that does it. */
@@ -37,17 +38,14 @@ const EMSGSIZE = 40;
 const ENETDOWN = 50;
 const ENOBUFS = 55;
 
-/** What a response that makes no sense is reported to. */
-export type Breach = (sc: XennetSoftc, what: string) => void;
-
 /** The transmit half of the driver. */
 export class XennetTx {
   readonly parts: XennetParts;
-  readonly breach: Breach;
+  readonly log: XennetLog;
 
-  constructor(parts: XennetParts, breach: Breach) {
+  constructor(parts: XennetParts, log: XennetLog) {
     this.parts = parts;
-    this.breach = breach;
+    this.log = log;
   }
 
   ring(sc: XennetSoftc): FrontRing {
@@ -196,7 +194,7 @@ export class XennetTx {
         this.#answer(sc, id, status);
       }
     } while (ring.finalCheckForResponses());
-    if (ring.overflown) this.breach(sc, 'more transmit responses than requests');
+    if (ring.overflown) this.log.breach(sc, 'more transmit responses than requests');
     if (this.outstanding(sc) === 0) kern.sched.wakeup(this.idleChannel(sc));
     const ifp = stack.parts.ifnets.at(sc.sc_ifp);
     if ((ifp.if_flags & IFF_OACTIVE) === 0 || !this.#hasRoom(sc)) return;
@@ -207,12 +205,12 @@ export class XennetTx {
     const { cpu, stack, xengnt } = this.parts;
     const req = id < NET_TX_RING_SIZE ? sc.sc_txreqs.at(id) : undefined;
     if (req === undefined || req.tx_gntref === XENGNT_NO_ENTRY) {
-      this.breach(sc, `a response to transmit request ${id}, which is not out`);
+      this.log.breach(sc, `a response to transmit request ${id}, which is not out`);
       return;
     }
     if (xengnt.inUse(req.tx_gntref)) {
       // What the back end can still read must not become anything else: request, grant and mbufs stay as they are.
-      this.breach(sc, `a response while reference ${req.tx_gntref} is in use`);
+      this.log.breach(sc, `a response while reference ${req.tx_gntref} is in use`);
       return;
     }
     cpu.spend(REQUEST_NS);

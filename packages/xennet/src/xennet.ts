@@ -25,6 +25,7 @@ import {
   xennet_data,
   xennet_softc,
 } from './xennet-data.ts';
+import { XennetLog } from './xennet-log.ts';
 import { mfnAt, type XennetParts } from './xennet-parts.ts';
 import { XennetRx } from './xennet-rx.ts';
 import { XennetTx } from './xennet-tx.ts';
@@ -33,6 +34,7 @@ export class Xennet {
   readonly cpu: Cpu;
   readonly data: number;
   readonly parts: XennetParts;
+  readonly log: XennetLog;
   readonly tx: XennetTx;
   readonly rx: XennetRx;
 
@@ -40,9 +42,9 @@ export class Xennet {
     this.cpu = parts.cpu;
     this.data = data;
     this.parts = parts;
-    const breach = (sc: XennetSoftc, what: string): void => this.#breach(sc, what);
-    this.tx = new XennetTx(parts, breach);
-    this.rx = new XennetRx(parts, breach);
+    this.log = new XennetLog(parts.kern.msgbuf);
+    this.tx = new XennetTx(parts, this.log);
+    this.rx = new XennetRx(parts, this.log);
   }
 
   get #d(): View<typeof xennet_data> {
@@ -55,11 +57,6 @@ export class Xennet {
 
   nameOf(sc: XennetSoftc): string {
     return textOf(sc.sc_xname);
-  }
-
-  /** A line of the console. */
-  say(sc: XennetSoftc, what: string): void {
-    this.parts.kern.msgbuf.printf(`${this.nameOf(sc)}: ${what}\n`);
   }
 
   // An interface comes, connects, and goes.
@@ -194,7 +191,7 @@ export class Xennet {
   /** The domain is on another host: nothing that it shared with the last one is there any more. */
   restored(sc: XennetSoftc): void {
     const packets = this.forgetHandles(sc);
-    if (packets > 0) this.say(sc, `${packets} packets were being transmitted and are dropped`);
+    if (packets > 0) this.log.say(sc, `${packets} packets were being transmitted and are dropped`);
     this.#setRunning(sc, false);
     sc.sc_backend_status = XENNET_DISCONNECTED;
   }
@@ -253,10 +250,5 @@ export class Xennet {
   #serve(sc: XennetSoftc): void {
     this.tx.complete(sc);
     this.rx.receive(sc);
-  }
-
-  /** The back end broke the protocol: what it said is passed over. It is told of once, however often it does. */
-  #breach(sc: XennetSoftc, what: string): void {
-    if (sc.sc_breaches++ === 0) this.say(sc, `the back end sent ${what}`);
   }
 }
