@@ -32,9 +32,11 @@ export interface ImageVerdict {
   readonly summary: ImageSummary | undefined;
 }
 
-/** Frames of the largest host, and how many more than its domain one needs. */
+/** Frames of the largest host. */
 const FRAMES_MAX = 2 ** 21;
+/** What a host needs beside its domain: this much, and a frame of M2P and tables for so many of the domain's. */
 const SPARE_FRAMES = 2048;
+const PAGES_PER_SPARE_FRAME = 256;
 /** Of the host: its MFNs are none that an image holds by mistake for pfns. */
 const SLOT = 63;
 const PAGE = 4096;
@@ -77,7 +79,8 @@ const pagesOf = (file: ImageFile): number => {
 };
 
 const emptyHost = (pages: number): Hypervisor => {
-  const frames = Math.min(FRAMES_MAX, pages + SPARE_FRAMES);
+  const spare = SPARE_FRAMES + Math.ceil(pages / PAGES_PER_SPARE_FRAME);
+  const frames = Math.min(FRAMES_MAX, pages + spare);
   const memory = new ArrayBuffer(frames * PAGE);
   const clocks = { tscKhz: 2_000_000, uptime_ns: 0, wallclock_ns: 0 };
   return new Hypervisor({ sim: new Sim(0), memory, slot: SLOT, frames, ...clocks });

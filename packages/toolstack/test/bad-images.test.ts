@@ -8,7 +8,17 @@ import { StreamError } from '@port-xen/migration-stream';
 import fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
 import { verifyImage } from '../src/verify-image.ts';
-import { concat, cut, type Damaged, flipped, recordsOf, shuffled, withWord } from './damage.ts';
+import {
+  concat,
+  cut,
+  type Damaged,
+  flipped,
+  record,
+  recordsOf,
+  shuffled,
+  withWord,
+  words,
+} from './damage.ts';
 import { HandGuest } from './hand-guest.ts';
 import { fileOf, makeHost, sourceOf } from './host.ts';
 import { PFN, PFNS, smallImage } from './small-image.ts';
@@ -122,15 +132,6 @@ describe('RST-4: a bad image leaves nothing, in one sentence', () => {
     );
   });
 });
-
-const record = (type: number, ...body: readonly Uint8Array[]): Uint8Array => {
-  const bytes = concat(...body);
-  const head = new Uint8Array(Int32Array.of(type, bytes.length).buffer);
-  return concat(head, bytes, new Uint8Array(-bytes.length & 7));
-};
-
-const words = (...values: readonly number[]): Uint8Array =>
-  new Uint8Array(Int32Array.from(values).buffer);
 
 /** The bare stream up to where its memory begins, and then other records. */
 const bare = (...records: readonly Uint8Array[]): Uint8Array => {

@@ -19,6 +19,17 @@ export const concat = (...parts: readonly Uint8Array[]): Uint8Array => {
   return out;
 };
 
+/** A record with its padding. */
+export const record = (type: number, ...body: readonly Uint8Array[]): Uint8Array => {
+  const bytes = concat(...body);
+  const head = new Uint8Array(Int32Array.of(type, bytes.length).buffer);
+  return concat(head, bytes, new Uint8Array(-bytes.length & 7));
+};
+
+/** Little-endian words of 32 bits. */
+export const words = (...values: readonly number[]): Uint8Array =>
+  new Uint8Array(Int32Array.from(values).buffer);
+
 const padded = (length: number): number => Math.ceil(length / 8) * 8;
 
 /** Where the records of a good image are. */

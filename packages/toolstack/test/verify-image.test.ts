@@ -1,6 +1,7 @@
+import { XC_REC_TYPE_PAGE_DATA, XC_REC_TYPE_X86_PV_P2M_FRAMES } from '@port-xen/abi';
 import { describe, expect, test } from 'vitest';
 import { verifyImage } from '../src/verify-image.ts';
-import { recordsOf, withWord } from './damage.ts';
+import { concat, record, recordsOf, withWord, words } from './damage.ts';
 import { fileOf } from './host.ts';
 import { PFN, PFNS, smallImage } from './small-image.ts';
 
@@ -36,4 +37,31 @@ describe('page tables that name themselves', () => {
     const { refusal } = verifyImage(fileOf(entry(pfn, slot, value)));
     expect(refusal === undefined, refusal?.message).toBe(taken);
   });
+});
+
+test('RST-5: a domain of 6 GiB is judged for the memory of its tables', () => {
+  const pages = 6 * 2 ** 18;
+  const image = smallImage('libxc');
+  const records = recordsOf(image);
+  const at = (record: string) => records.findIndex(({ name }) => name === record);
+  const from = (index: number) => records[index]?.offset ?? 0;
+  const [p2m, data] = [at('X86_PV_P2M_FRAMES'), at('PAGE_DATA')];
+  const leaves = new Int32Array((pages / 512) * 2);
+  for (let i = 0; i < leaves.length; i += 2) leaves[i] = PFN.p2m;
+  const allocated = new Int32Array((pages - PFNS) * 2);
+  for (let i = 0; i < pages - PFNS; i++) {
+    allocated[i * 2] = PFNS + i;
+    allocated[i * 2 + 1] = 14 << 28;
+  }
+  const list = new Uint8Array(allocated.buffer);
+  const large = concat(
+    image.subarray(0, from(p2m)),
+    record(XC_REC_TYPE_X86_PV_P2M_FRAMES, words(0, pages - 1), new Uint8Array(leaves.buffer)),
+    image.subarray(from(data), from(data + 1)),
+    record(XC_REC_TYPE_PAGE_DATA, words(pages - PFNS, 0), list),
+    image.subarray(from(data + 1)),
+  );
+  const verdict = verifyImage(fileOf(large));
+  expect(verdict.refusal).toBeUndefined();
+  expect(verdict.summary).toMatchObject({ maxPfn: pages - 1, pages: 13 });
 });
