@@ -1,6 +1,7 @@
 /*
  * A binary heap of (time, sequence number), each in its own typed array: ties are broken by order of scheduling.
- * What is cancelled stays in the heap with its function gone, and is skipped when it comes up.
+ * What is cancelled stays in the heap with its function gone, and is skipped when it comes up, or thrown out when the heap is full
+ * and half of it is cancelled: whoever sets a timer for ever anew takes no more room than one who sets it once.
  */
 export class EventQueue {
   #time = new Float64Array(64);
@@ -17,7 +18,7 @@ export class EventQueue {
   /** @returns the event's number, for {@link cancel} */
   push(time_ns: number, run: () => void): number {
     const sequence = this.#next++;
-    if (this.#length === this.#time.length) this.#grow();
+    if (this.#length === this.#time.length) this.#makeRoom();
     let i = this.#length++;
     while (i > 0) {
       const parent = (i - 1) >> 1;
@@ -89,6 +90,26 @@ export class EventQueue {
   #move(from: number, to: number): void {
     this.#time[to] = this.#time[from] as number;
     this.#sequence[to] = this.#sequence[from] as number;
+  }
+
+  #makeRoom(): void {
+    if (this.#pending.size < this.#length / 2) this.#throwOutCancelled();
+    else this.#grow();
+  }
+
+  /** What is left in the order in which it will come up is a heap. */
+  #throwOutCancelled(): void {
+    const left: [number, number][] = [];
+    for (let i = 0; i < this.#length; i++) {
+      const sequence = this.#sequence[i] as number;
+      if (this.#pending.has(sequence)) left.push([this.#time[i] as number, sequence]);
+    }
+    left.sort(([a, first], [b, second]) => a - b || first - second);
+    left.forEach(([time_ns, sequence], i) => {
+      this.#time[i] = time_ns;
+      this.#sequence[i] = sequence;
+    });
+    this.#length = left.length;
   }
 
   #grow(): void {

@@ -27,6 +27,34 @@ test('SIM-1: events run by time, then by order of scheduling; cancelled ones nev
   );
 });
 
+test('SIM-1: events keep their order while thousands of others come and are cancelled', () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.nat(50), { minLength: 20, maxLength: 40 }),
+      fc.nat(60),
+      (kept, time) => {
+        const sim = new Sim(1);
+        const ran: number[] = [];
+        let timer = 0;
+        kept.forEach((at, i) => {
+          sim.at(at, () => ran.push(i));
+          for (let k = 0; k < 50; k++) {
+            sim.cancel(timer);
+            timer = sim.at(time + k, () => ran.push(-1));
+          }
+        });
+        sim.cancel(timer);
+        while (sim.step());
+        const expected = kept
+          .map((at, i) => [at, i] as const)
+          .sort(([a, i], [b, j]) => a - b || i - j)
+          .map(([, i]) => i);
+        expect(ran).toEqual(expected);
+      },
+    ),
+  );
+});
+
 test('SIM-1: what an event schedules takes its place among the others', () => {
   const sim = new Sim(1);
   const ran: string[] = [];
