@@ -34,8 +34,7 @@ import type { Mbufs } from './mbuf.ts';
 import type { Tcp } from './tcp.ts';
 import { tcpCtlinput } from './tcp-ctlinput.ts';
 import { tcpInput } from './tcp-input.ts';
-import { tcpOutput } from './tcp-output.ts';
-import { TF_BLOCKED } from './tcp-var.ts';
+import { tcpUnblock } from './tcp-output.ts';
 import type { Udp } from './udp.ts';
 
 /** What the stack is made of. */
@@ -145,11 +144,7 @@ export class Inet {
 
   #resume(): void {
     const { tcp } = this.parts;
-    for (const tp of tcp.all()) {
-      if ((tp.t_flags & TF_BLOCKED) === 0) continue;
-      tp.t_flags &= ~TF_BLOCKED;
-      tcpOutput(tcp, tp);
-    }
+    for (const tp of tcp.all()) tcpUnblock(tcp, tp);
   }
 
   /** Fragments that waited too long are reported to their sender. */

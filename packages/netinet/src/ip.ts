@@ -11,7 +11,14 @@ import { struct, u32, u64, type View } from '@port-xen/layout';
 import type { Arp } from './arp.ts';
 import { EHOSTUNREACH, EMSGSIZE } from './errno.ts';
 import { ETHER_HDR_LEN, ETHERTYPE_IP } from './ether.ts';
-import { IFCAP_CSUM_TX, IFF_OACTIVE, type Ifnets, type IfnetView, type Route } from './ifnet.ts';
+import {
+  IFCAP_CSUM_TX,
+  IFF_OACTIVE,
+  IFF_RUNNING,
+  type Ifnets,
+  type IfnetView,
+  type Route,
+} from './ifnet.ts';
 import { get16, get32, INADDR_BROADCAST, IPPROTO_UDP, isUnicast, put16, put32 } from './in-addr.ts';
 import { fold, inCksum, pseudoSumOf, sumOf } from './in-cksum.ts';
 import type { IpReass } from './ip-reass.ts';
@@ -157,10 +164,10 @@ export class Ip {
     return this.ifnets.route(dst);
   }
 
-  /** Whether the driver that would take a packet for `dst` has no room. */
+  /** Whether the driver that would take a packet for `dst` has no room, or no back end: it says when it has. */
   isBlocked(dst: number): boolean {
-    const route = this.route(dst);
-    return route !== undefined && (route.ifp.if_flags & IFF_OACTIVE) !== 0;
+    const flags = this.route(dst)?.ifp.if_flags;
+    return flags !== undefined && (flags & (IFF_OACTIVE | IFF_RUNNING)) !== IFF_RUNNING;
   }
 
   /** Sends a packet whose first IP_HEADROOM bytes are free. @returns 0 or an errno */

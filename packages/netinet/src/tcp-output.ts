@@ -77,8 +77,7 @@ const sendOne = (tcp: Tcp, tp: Tcpcb, idle: boolean): boolean => {
     return false;
   }
   if (tcp.ip.isBlocked(tp.t_faddr)) {
-    tp.t_flags |= TF_BLOCKED;
-    if (tp.snd_max !== tp.snd_una && !isPending(tp.t_persist_ch)) startRexmt(tcp, tp, false);
+    block(tcp, tp, plan);
     return false;
   }
   const probing = (tp.t_flags & TF_FORCE) !== 0 && tp.snd_wnd === 0;
@@ -87,6 +86,25 @@ const sendOne = (tcp: Tcp, tp: Tcpcb, idle: boolean): boolean => {
   if (error === EMSGSIZE) return shrinkSegments(tcp, tp);
   if (error !== 0) tp.t_softerror = error;
   return plan.more && error === 0;
+};
+
+/** The driver takes nothing now. What waits for it does not wait for ever. */
+const block = (tcp: Tcp, tp: Tcpcb, plan: Plan): void => {
+  tp.t_flags |= TF_BLOCKED;
+  const numbered = plan.length > 0 || (plan.flags & (TH_SYN | TH_FIN)) !== 0;
+  if (!numbered || isPending(tp.t_rexmt_ch) || isPending(tp.t_persist_ch)) return;
+  if (tp.snd_max === tp.snd_una) tp.t_waitsince = tcp.now();
+  startRexmt(tcp, tp, false);
+};
+
+/** The driver takes packets again. */
+export const tcpUnblock = (tcp: Tcp, tp: Tcpcb): void => {
+  if ((tp.t_flags & TF_BLOCKED) === 0) return;
+  tp.t_flags &= ~TF_BLOCKED;
+  // What goes now is timed from now.
+  tcp.callout.stop(tp.t_rexmt_ch.address);
+  tcpOutput(tcp, tp);
+  if (tp.snd_max !== tp.snd_una && !isPending(tp.t_persist_ch)) startRexmt(tcp, tp, false);
 };
 
 /** The interface's MTU is smaller than it was: the back end is another one. @returns whether segments are smaller now */

@@ -43,7 +43,8 @@ export const rexmtTimeout = (tcp: Tcp, tp: Tcpcb): void => {
     return;
   }
   if (tp.t_state === TCPS_SYN_SENT || tp.t_state === TCPS_SYN_RECEIVED) tp.t_flags |= TF_SYNREXMT;
-  timedOut(tp);
+  // What the driver never took was not lost on the way.
+  if (tp.snd_max !== tp.snd_una) timedOut(tp);
   backOff(tp);
   tp.snd_nxt = tp.snd_una;
   tcpOutput(tcp, tp);

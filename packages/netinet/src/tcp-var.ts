@@ -41,7 +41,7 @@ export const TF_FASTRECOVERY = 0x0040;
 export const TF_PARTIAL = 0x0080;
 /** The peer's FIN is known to be at t_finseq, and not yet reached. */
 export const TF_FINSEEN = 0x0100;
-/** The driver had no room. */
+/** The driver had no room, or no back end. */
 export const TF_BLOCKED = 0x0200;
 /** A probe of the zero window is due; its byte goes whatever the window says. */
 export const TF_FORCE = 0x0400;

@@ -14,7 +14,7 @@ import { TH_ACK } from '../src/tcp-header.ts';
 import { TCPS_ESTABLISHED } from '../src/tcp-var.ts';
 import { segmentOf } from './frames.ts';
 import type { Host } from './host.ts';
-import { connected, type Pair, pair, pattern } from './pair.ts';
+import { B, connected, type Pair, pair, pattern } from './pair.ts';
 import { Peer } from './peer.ts';
 
 const option = (host: Host, so: number, level: number, name: number, value: number): void => {
@@ -298,6 +298,25 @@ test('TCP-60: the driver has no room: nothing is lost, and sending goes on when 
   p.wire.run(0.5);
   expect(p.b.read(server)).toEqual(pattern(30_000));
   expect(p.a.net.tcp.stat.tcps_sndrexmitpack).toBe(0);
+});
+
+test('TCP-60: while the link is down nothing is lost either; if it stays down the program is told', () => {
+  const p = pair();
+  const { client, server } = connected(p);
+  p.a.net.inet.linkState(p.a.ifp, false);
+  p.a.write(client, pattern(3000));
+  const late = p.a.stream();
+  expect(p.a.net.calls.connect(p.a.so(late), { addr: B, port: 80 })).toBe(0);
+  p.wire.run(20);
+  expect(p.b.so(server).so_rcv.sb_cc).toBe(0);
+  p.a.up();
+  p.wire.run(0.05);
+  expect(p.b.read(server)).toEqual(pattern(3000));
+  expect(p.a.tcb(late)?.t_state).toBe(TCPS_ESTABLISHED);
+  p.a.net.inet.linkState(p.a.ifp, false);
+  p.a.write(client, pattern(10));
+  expect(p.wire.run(1500, () => p.a.tcb(client) === undefined)).toBe(true);
+  expect(p.a.so(client).so_error).toBe(ETIMEDOUT);
 });
 
 test('TCP-61: the interface takes smaller packets than before: segments follow', () => {
