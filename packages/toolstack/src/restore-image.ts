@@ -59,7 +59,7 @@ export const restoreImage = (
   const summary = reader.read(intake);
   const { target, memory } = intake.made;
   const frames = new GuestFrames(hv, target.domid);
-  memory.localiseTables();
+  memory.localiseTables(intake.endPlace);
   hooks.checkKernel((pfn) => {
     const mfn = memory.pfnToMfn(pfn);
     return mfn < 0 ? undefined : frames.copy(mfn);

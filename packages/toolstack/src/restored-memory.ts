@@ -23,6 +23,7 @@ import { frameRun } from './frame-run.ts';
 import { hex } from './hex.ts';
 import { PfnTable } from './pfn-table.ts';
 import { populate } from './populate.ts';
+import type { ImagePlace } from './refusal.ts';
 
 const PAGE = 4096;
 const NONE = -1;
@@ -113,12 +114,13 @@ export class RestoredMemory implements RestoredFrames {
 
   /**
    * Gives page tables the new MFNs. A page that one names and that never came is made here, empty.
+   * @param end where the image's records end
    * @throws StreamError when there are not enough frames
    */
-  localiseTables(): void {
+  localiseTables(end: ImagePlace): void {
     const { mfnOf, marks } = this.#table;
     const missing = Int32Array.from(this.#namedWithoutFrame());
-    this.#populate(missing, 0);
+    this.#populate(missing, end);
     for (const pfn of missing) marks[pfn] = (marks[pfn] as number) | EMPTY;
     for (let pfn = 0; pfn <= this.maxPfn; pfn++) {
       const mark = marks[pfn] as number;
@@ -202,10 +204,10 @@ export class RestoredMemory implements RestoredFrames {
     wanted.sort();
     let count = 0;
     for (const pfn of wanted) if (count === 0 || wanted[count - 1] !== pfn) wanted[count++] = pfn;
-    this.#populate(wanted.subarray(0, count), offset);
+    this.#populate(wanted.subarray(0, count), { offset, record: 'PAGE_DATA' });
   }
 
-  #populate(pfns: Int32Array, offset: number): void {
+  #populate(pfns: Int32Array, place: ImagePlace): void {
     if (pfns.length === 0) return;
     const missing = populate(this.#hv, this.#domid, pfns, this.#table.mfnOf);
     if (missing === 0) return;
@@ -213,8 +215,7 @@ export class RestoredMemory implements RestoredFrames {
       words: 'Failed to populate physmap',
       expected: `${pfns.length} more frames on the host and within the domain's maximum`,
       found: `${pfns.length - missing}`,
-      offset,
-      record: 'PAGE_DATA',
+      ...place,
     });
   }
 

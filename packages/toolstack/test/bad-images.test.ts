@@ -140,6 +140,22 @@ const bare = (...records: readonly Uint8Array[]): Uint8Array => {
   return concat(good.subarray(0, memory), ...records);
 };
 
+test('RST-4: more memory than the host has', () => {
+  const small = makeHost(4, () => new HandGuest(), { mib: 3 });
+  const before = [small.hv.counts(), small.xenstored.counters()];
+  const pages = recordsOf(image).find(({ name }) => name === 'PAGE_DATA')?.offset ?? 0;
+  let bytes = image;
+  for (let pfn = 16; pfn < PFNS; pfn++) {
+    bytes = withWord(bytes, pages + 16 + pfn * 8, BigInt(pfn) | (14n << 60n));
+  }
+  expect(() => small.xl.restore(sourceOf(bytes))).toThrow(
+    /^Failed to populate physmap: expected \d+ more frames .*, found \d+ \(offset \d+, record PAGE_DATA\)$/,
+  );
+  expect([small.hv.counts(), small.xenstored.counters()]).toEqual(before);
+  // A larger host has room for them all.
+  expect(verifyImage(fileOf(bytes)).refusal).toBeUndefined();
+});
+
 describe('RST-4: a file of 64 MiB is answered within two seconds', () => {
   const leaves = (pfns: number): Uint8Array =>
     new Uint8Array(new BigUint64Array(Math.ceil(pfns / 512)).fill(8n).buffer);
