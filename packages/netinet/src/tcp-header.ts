@@ -133,14 +133,23 @@ export const dataAt = (out: SegmentOut): number => IP_HEADROOM + TCP_HDR_LEN + o
 
 /** The options to send: MSS and scale on a SYN (a number that is -1 is left out), timestamps wherever they were agreed on. */
 export const buildOptions = (o: TcpOptions): Uint8Array => {
-  const bytes: number[] = [];
-  if (o.mss >= 0) bytes.push(TCPOPT_MAXSEG, 4, o.mss >>> 8, o.mss & 255);
-  if (o.wscale >= 0) bytes.push(TCPOPT_NOP, TCPOPT_WINDOW, 3, o.wscale);
-  if (!o.hasTs) return Uint8Array.from(bytes);
-  const at = bytes.length + 4;
-  bytes.push(TCPOPT_NOP, TCPOPT_NOP, TCPOPT_TIMESTAMP, TIMESTAMP_LEN, 0, 0, 0, 0, 0, 0, 0, 0);
-  const options = Uint8Array.from(bytes);
-  put32(options, at, o.tsval);
-  put32(options, at + 4, o.tsecr);
+  const hasMss = o.mss >= 0;
+  const hasScale = o.wscale >= 0;
+  const options = new Uint8Array((hasMss ? 4 : 0) + (hasScale ? 4 : 0) + (o.hasTs ? 12 : 0));
+  let at = 0;
+  if (hasMss) {
+    put32(options, at, (TCPOPT_MAXSEG << 24) | (4 << 16) | o.mss);
+    at += 4;
+  }
+  if (hasScale) {
+    put32(options, at, (TCPOPT_NOP << 24) | (TCPOPT_WINDOW << 16) | (3 << 8) | o.wscale);
+    at += 4;
+  }
+  if (o.hasTs) {
+    put16(options, at, (TCPOPT_NOP << 8) | TCPOPT_NOP);
+    put16(options, at + 2, (TCPOPT_TIMESTAMP << 8) | TIMESTAMP_LEN);
+    put32(options, at + 4, o.tsval);
+    put32(options, at + 8, o.tsecr);
+  }
   return options;
 };
