@@ -33,6 +33,9 @@ const nic = (config: NicConfig): Json => ({
   bridge: config.bridge,
   ifname: config.ifname,
   script: config.script,
+  nictype: 'vif',
+  rate_bytes_per_interval: config.rate?.bytesPerInterval,
+  rate_interval_usecs: config.rate?.interval_us,
 });
 
 const action = (value: ShutdownAction): Json | undefined =>

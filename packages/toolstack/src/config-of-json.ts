@@ -50,6 +50,9 @@ const disk = (json: JsonReader): DiskConfig => {
 const nic = (json: JsonReader, index: number): NicConfig => {
   const mac = json.text('mac', 17) ?? json.wrong('mac', 'given');
   if (!/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/i.test(mac)) json.wrong('mac', 'six bytes as xx:xx:…');
+  const bytesPerInterval = json.integer('rate_bytes_per_interval', 0, Number.MAX_SAFE_INTEGER) ?? 0;
+  const interval_us = json.integer('rate_interval_usecs', 0, 0xffff_ffff) ?? 0;
+  const limited = bytesPerInterval > 0 && interval_us > 0;
   return {
     devid: json.integer('devid', 0, 9999) ?? index,
     mac: mac.toLowerCase(),
@@ -60,6 +63,7 @@ const nic = (json: JsonReader, index: number): NicConfig => {
       script: json.text('script', TEXT),
       model: json.text('model', TEXT),
       mtu: json.integer('mtu', 0, 65535),
+      rate: limited ? { bytesPerInterval, interval_us } : undefined,
     }),
   };
 };

@@ -89,6 +89,7 @@ export const addNic = (store: StoreClient, domid: number, nic: NicConfig): void 
       vifname: nic.ifname,
       mac,
       ip: nic.ip,
+      rate: nic.rate && `${nic.rate.bytesPerInterval},${nic.rate.interval_us}`,
       mtu: mtu === ETHERMTU ? undefined : mtu,
       bridge: nic.bridge ?? 'xenbr0',
       handle: devid,

@@ -2,6 +2,7 @@
  * A domain's configuration, as libxl knows it (libxl_domain_config, the part that a PV domain uses). It comes from an
  * xl.cfg text or from the JSON at the head of a save file, and goes back into one.
  */
+import type { NicRate } from './nic-rate.ts';
 
 /** What happens to a domain that has shut down (libxl_action_on_shutdown). */
 export const SHUTDOWN_ACTIONS = [
@@ -53,6 +54,7 @@ export interface NicConfig {
   readonly script?: string;
   readonly model?: string;
   readonly mtu?: number;
+  readonly rate?: NicRate;
 }
 
 /** A PV domain (libxl_domain_config). */

@@ -102,7 +102,8 @@ describe('xenstore', () => {
     };
     expect(nodesOf(0)).toEqual(plain);
     const more = { bridge: 'lan', mtu: 9000, ip: '10.0.0.2', script: '/opt/vif', ifname: 'alpha' };
-    addNic(store, 5, { devid: 3, mac: '00:16:3e:00:00:02', ...more });
+    const rate = { bytesPerInterval: 50_000, interval_us: 50_000 };
+    addNic(store, 5, { devid: 3, mac: '00:16:3e:00:00:02', ...more, rate });
     expect(nodesOf(3)).toEqual({
       ...plain,
       frontend: '/local/domain/5/device/vif/3',
@@ -110,6 +111,7 @@ describe('xenstore', () => {
       vifname: 'alpha',
       mac: '00:16:3e:00:00:02',
       ip: '10.0.0.2',
+      rate: '50000,50000',
       mtu: '9000',
       bridge: 'lan',
       handle: '3',

@@ -23,7 +23,7 @@ disk = [ 'file:/var/disk.img,xvda,w',
          "/cd.iso,,hdc,cdrom",
 ]
 disk += [ "/more.img,raw,xvdc" ]
-vif = [ 'mac=00:16:3E:12:34:56,bridge=bridge0', '' ]
+vif = [ 'mac=00:16:3E:12:34:56,bridge=bridge0,rate=10Mb/s', '' ]
 root="/dev/xbd0a"
 extra = "-v"
 vcpus="2"
@@ -60,6 +60,25 @@ describe('xl.cfg', () => {
       [0, '00:16:3e:12:34:56', 'bridge0'],
       [1, '00:16:3e:00:00:01', 'xenbr0'],
     ]);
+  });
+
+  test('CFG-8: an interface has the rate, in bytes an interval, that xl makes of it', () => {
+    const rateOf = (rate: string) =>
+      config(`name="a"\nvif=["rate=${rate}"]\n`).config.nics.map((nic) => nic.rate);
+    for (const [rate, bytesPerInterval, interval_us] of [
+      ['10MB/s', 500_000, 50_000],
+      ['1Gb/s@20ms', 2_500_000, 20_000],
+      ['8b/s@1s', 1, 1_000_000],
+      ['250KB/s@1us', undefined, 0],
+      ['999999999GB/s@999999s', undefined, 0],
+      ['1KB/s@10us', undefined, 0],
+      ['10MB', undefined, 0],
+      ['10MiB/s', undefined, 0],
+      ['-1B/s', undefined, 0],
+    ] as const) {
+      if (bytesPerInterval === undefined) expect(() => rateOf(rate)).toThrow(ToolstackError);
+      else expect([rate, rateOf(rate)]).toEqual([rate, [{ bytesPerInterval, interval_us }]]);
+    }
   });
 
   test('CFG-2: disks by position, by name, in the old spelling, and += adds to the list', () => {

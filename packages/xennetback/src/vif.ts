@@ -17,6 +17,7 @@ import { Connection } from './connection.ts';
 import type { Counting } from './counters.ts';
 import { type Features, publish } from './features.ts';
 import { readFrontend } from './frontend.ts';
+import { limitOf } from './rate.ts';
 
 /** Which interface a frame passed. */
 export interface VifName {
@@ -68,7 +69,9 @@ export class Vif implements DeviceEnd {
     if (bridge === undefined) return `expected a bridge of this host, found ${bridgeName}`;
     const name = this.#node('vifname') ?? this.#name.name;
     this.#name = { ...this.#name, name, mac: this.#node('mac') ?? '' };
-    this.#port = bridge.attach(name, { receive: (frame) => this.#receive(frame) }, cable);
+    const station = { receive: (frame: Frame) => this.#receive(frame) };
+    const toBridge = { ...cable.toBridge, ...limitOf(this.#node('rate')) };
+    this.#port = bridge.attach(name, station, { ...cable, toBridge });
     publish(store, this.#handle.directory, features);
     this.#handle.tell(`${name}, ${this.#name.mac}, on ${bridgeName}`);
     return undefined;

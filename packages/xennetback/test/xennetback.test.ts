@@ -279,6 +279,24 @@ test('VIF-10: while the cable is full requests stay in the ring, and none is los
   expect(w.heard.length).toBe(65);
 });
 
+test('VIF-10: an interface with a rate sends no faster, and loses nothing', () => {
+  const w = world();
+  // A megabyte a second.
+  w.addDevice(5, { rate: '50000,50000' });
+  const front = new Front(w, 5);
+  front.state(4);
+  front.grant(20).set(etherFrame(9, 5, 1000));
+  for (let round = 0; round < 4; round++) {
+    front.transmit(...Array.from({ length: 250 }, (_, id) => ({ gref: 20, size: 1000, id })));
+    w.settle(250_000_000);
+    front.transmitted();
+  }
+  expect(w.heard.length).toBeGreaterThan(900);
+  expect(w.heard.length).toBeLessThan(1000);
+  w.settle(200_000_000);
+  expect(w.heard.length).toBe(1000);
+});
+
 test('VIF-10: a front end that closes while the cable is full is not served when there is room', () => {
   const cable = { toBridge: { bandwidth_bps: 10e6, queue_bytes: 70_000 } };
   const { w, front } = connected({}, {}, cable);
