@@ -117,3 +117,16 @@ export const withWord = (image: Uint8Array, offset: number, word: bigint): Uint8
   new DataView(bytes.buffer).setBigUint64(offset, word, true);
   return bytes;
 };
+
+const VERSION_OFFSET = 12;
+
+/** The same image with a stream of version 2: one without STATIC_DATA_END. @param image xl or bare libxc */
+export const olderStream = (image: Uint8Array): Uint8Array => {
+  const records = recordsOf(image);
+  const mark = records.find(({ name }) => name === 'STATIC_DATA_END')?.offset ?? 0;
+  const context = records.find(({ name }) => name === 'LIBXC_CONTEXT');
+  const header = context === undefined ? 0 : context.offset + 8;
+  const older = concat(image.subarray(0, mark), image.subarray(mark + 8));
+  new DataView(older.buffer).setUint32(header + VERSION_OFFSET, 2);
+  return older;
+};

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { type GenuineVerdict, type GenuineXen, genuineRestore } from '@tooling/peers';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { type ImageVerdict, verifyImage } from '../src/verify-image.ts';
-import { cut, type Damaged, flipped, shuffled } from './damage.ts';
+import { cut, type Damaged, flipped, olderStream, shuffled } from './damage.ts';
 import { fileOf } from './host.ts';
 import { smallImage } from './small-image.ts';
 import { wrongFields } from './wrong-fields.ts';
@@ -78,6 +78,12 @@ test('RST-4: cut short', () => {
 
 test('RST-4: records left out, doubled, changed with each other', () => {
   expect(compare(shuffled(image))).toBeGreaterThan(30);
+});
+
+test('RST-4: the same of an older stream', () => {
+  const older = olderStream(image);
+  expect(compare([{ name: 'older', bytes: older }])).toBe(1);
+  expect(compare(some(shuffled(older), 3))).toBeGreaterThan(10);
 });
 
 test('RST-4: a field wrong', () => {

@@ -5,6 +5,7 @@ import { ImageReader, ImageWriter } from '@port-xen/migration-stream';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { GuestFrames } from '../src/guest-frames.ts';
+import { olderStream } from './damage.ts';
 import { HandGuest } from './hand-guest.ts';
 import { Bytes, makeHost, sourceOf } from './host.ts';
 import { smallImage } from './small-image.ts';
@@ -61,23 +62,6 @@ const withBatches = (batches: readonly (readonly Sent[])[], version: 2 | 3): Uin
     },
   });
   return version === 3 ? sink.bytes : olderStream(sink.bytes);
-};
-
-/** The same as a stream of version 2: no STATIC_DATA_END. */
-const olderStream = (bytes: Uint8Array): Uint8Array => {
-  let mark = 0;
-  let header = 0;
-  new ImageReader(sourceOf(bytes)).read({
-    record: ({ name, offset }) => {
-      if (name === 'STATIC_DATA_END') mark = offset;
-      if (name === 'LIBXC_CONTEXT') header = offset + 8;
-    },
-  });
-  const older = new Uint8Array(bytes.length - 8);
-  older.set(bytes.subarray(0, mark));
-  older.set(bytes.subarray(mark + 8), mark);
-  new DataView(older.buffer).setUint32(header + 12, 2);
-  return older;
 };
 
 /** The last contents of each pfn that has a frame. */
