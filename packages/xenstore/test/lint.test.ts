@@ -28,6 +28,8 @@ describe('lint', () => {
       ['/local/domain/5/device/vif/0/mtu', '1500', 'n0,r5'],
       ['/local/domain/5/device/vif/0/vifname', 'xennet0', 'n5,r0'],
       ['/local/domain/0/backend/vbd/5/51712', '', 'n0,r5'],
+      ['/local/domain/0/backend/vif/5/0/rate', '500000,50000', 'n0,r5'],
+      ['/local/domain/0/backend/vif/5/0/mtu', '9000', 'n0,r5'],
       ['/local/domain/0/backend/vbd/5/51712/state', '4', 'n0,r5'],
       [`${vm}/image/cmdline`, 'root=xbd0', 'n0,r5'],
       ['/libxl/5/device/vbd/51712/frontend', '/local/domain/5/device/vbd/51712', 'n0'],

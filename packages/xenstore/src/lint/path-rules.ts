@@ -113,7 +113,8 @@ const BACK_ENDS: readonly PathRule[] = [
   ['~/backend/vbd/$DOMID/$DEVID/max-ring-page-order', 'INTEGER', 'r'],
   // N
   ['~/backend/vif/$DOMID/$DEVID/mac', 'MAC_ADDRESS', 'r'],
-  ['~/backend/vif/$DOMID/$DEVID/bridge,ip,vifname', 'STRING', 'r'],
+  ['~/backend/vif/$DOMID/$DEVID/bridge,ip,vifname,rate', 'STRING', 'r'],
+  ['~/backend/vif/$DOMID/$DEVID/mtu', 'INTEGER', 'r'],
   ['~/backend/vif/$DOMID/$DEVID/feature-sg,feature-rx-copy,feature-rx-flip', 'FLAG', 'r'],
   ['~/backend/vif/$DOMID/$DEVID/feature-gso-tcpv4,feature-gso-tcpv6', 'FLAG', 'r'],
   ['~/backend/vif/$DOMID/$DEVID/feature-no-csum-offload,feature-ipv6-csum-offload', 'FLAG', 'r'],
