@@ -136,10 +136,9 @@ export class Pages {
     return this.free < Math.max(working ? d.freetarg : d.freemin, d.wanted);
   }
 
-  /** uvm_pagefree. When the stack has no room for the page, the page becomes its room. */
+  /** uvm_pagefree. When the stack has no room for the page, the page becomes its room, and stays in use. */
   pageFree(pfn: number): void {
     const { d } = this;
-    d.used--;
     if (d.nfree === d.free_room) {
       this.pmap.kenterPa(FREE_STACK + 4 * d.free_room, pfn * PAGE_SIZE, true);
       d.free_room += PAGE_SIZE / 4;
@@ -148,6 +147,7 @@ export class Pages {
     }
     this.cpu.memory.st32(FREE_STACK + 4 * d.nfree, pfn);
     d.nfree++;
+    d.used--;
     if (d.waiters > 0) this.sched.wakeup(this.freeChannel);
   }
 

@@ -1,0 +1,200 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { PaperMachine } from './paper-machine.ts';
+
+const PAGE = 4096;
+const NR_PAGES = 700;
+const BASE = 2 ** 32;
+
+/** Free and used pages together. */
+const total = (m: PaperMachine): number => m.uvm.pages.free + m.uvm.pages.d.used;
+
+test('UVM-1, UVM-2: whatever is taken and given back, pages are conserved, have one owner, and are mapped nowhere while free', () => {
+  const action = fc.tuple(
+    fc.constantFrom('page', 'free', 'km', 'kmfree', 'anon', 'release'),
+    fc.nat(40),
+  );
+  fc.assert(
+    fc.property(fc.array(action, { maxLength: 120 }), (actions) => {
+      const m = new PaperMachine(NR_PAGES);
+      const { pages, anons } = m.uvm;
+      const all = total(m);
+      const held: number[] = [];
+      const kernel: [number, number][] = [];
+      const owned: number[] = [];
+      for (const [what, n] of actions) {
+        if (what === 'page') {
+          const pfn = pages.pageAlloc();
+          expect(m.isMapped(pfn)).toBe(false);
+          held.push(pfn);
+        }
+        if (what === 'free' && held.length > 0) {
+          pages.pageFree(held.splice(n % held.length, 1)[0] as number);
+        }
+        if (what === 'km') kernel.push([pages.kmAlloc(1 + (n % 5)), 1 + (n % 5)]);
+        if (what === 'kmfree' && kernel.length > 0) {
+          pages.kmFree(...(kernel.splice(n % kernel.length, 1)[0] as [number, number]));
+        }
+        if (what === 'anon') {
+          const pfn = pages.pageAllocUser();
+          if (pfn >= 0) owned.push(anons.alloc(pfn, BASE));
+        }
+        if (what === 'release' && owned.length > 0) {
+          anons.release(owned.splice(n % owned.length, 1)[0] as number);
+        }
+        expect(total(m)).toBe(all);
+      }
+      const inUse = [
+        ...held,
+        ...kernel.flatMap(([va, count]) =>
+          Array.from({ length: count }, (_, i) => m.pfnAt(va + i * PAGE)),
+        ),
+        ...owned.map((index) => anons.at(index).an_page - 1),
+      ];
+      expect(new Set(inUse).size).toBe(inUse.length);
+    }),
+    { numRuns: 150 },
+  );
+});
+
+test('UVM-3: kernel memory is zeroed, in a row, and its own', () => {
+  const m = new PaperMachine(NR_PAGES);
+  const { pages } = m.uvm;
+  const first = pages.kmAlloc(3);
+  const second = pages.kmAlloc(2);
+  for (let i = 0; i < 3; i++) {
+    expect(m.page(m.pfnAt(first + i * PAGE)).every((byte) => byte === 0)).toBe(true);
+  }
+  expect(Math.abs(second - first)).toBeGreaterThanOrEqual(2 * PAGE);
+});
+
+test('UVM-3: addresses that are given back are used again, joined with their neighbours', () => {
+  fc.assert(
+    fc.property(fc.array(fc.tuple(fc.boolean(), fc.nat(30)), { maxLength: 80 }), (actions) => {
+      const m = new PaperMachine(NR_PAGES);
+      const { pages } = m.uvm;
+      const start = pages.d.kernel_next;
+      const held: [number, number][] = [];
+      for (const [take, n] of actions) {
+        if (take || held.length === 0) {
+          const count = 1 + (n % 7);
+          const va = pages.kmAlloc(count);
+          for (const [other, length] of held) {
+            expect(va + count * PAGE <= other || va >= other + length * PAGE).toBe(true);
+          }
+          held.push([va, count]);
+        } else pages.kmFree(...(held.splice(n % held.length, 1)[0] as [number, number]));
+      }
+      for (const [va, count] of held) pages.kmFree(va, count);
+      expect(pages.d.kernel_next).toBe(start);
+      expect(pages.d.nextent).toBe(0);
+    }),
+    { numRuns: 100 },
+  );
+});
+
+test('UVM-6: programs do not get the last pages, and the page daemon is woken before', () => {
+  const m = new PaperMachine(NR_PAGES);
+  const { pages } = m.uvm;
+  let taken = 0;
+  while (pages.pageAllocUser() >= 0) taken++;
+  expect(taken).toBeGreaterThan(500);
+  expect(pages.free).toBeGreaterThanOrEqual(39);
+  expect(m.wakeups).toContain(pages.daemonChannel);
+  expect(pages.isShort(false)).toBe(true);
+  expect(pages.pageAlloc()).toBeGreaterThan(0);
+});
+
+test('UVM-7: swap slots are given out once, in rows, until none is left', () => {
+  const change = fc.tuple(fc.boolean(), fc.integer({ min: 1, max: 11 }));
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 60 }), fc.array(change), (slots, changes) => {
+      const m = new PaperMachine(NR_PAGES);
+      const { swap } = m.uvm;
+      expect(swap.on(1, slots * PAGE + 100)).toBe(slots);
+      const used = new Set<number>();
+      for (const [take, n] of changes) {
+        if (take) {
+          const { slot, count } = swap.alloc(n);
+          expect(count).toBeLessThanOrEqual(n);
+          if (used.size === slots) expect(count).toBe(0);
+          else expect(count).toBeGreaterThan(0);
+          for (let i = 0; i < count; i++) {
+            expect(used.has(slot + i) || slot + i >= slots).toBe(false);
+            used.add(slot + i);
+          }
+        } else {
+          const [slot] = used;
+          if (slot === undefined) continue;
+          swap.free(slot);
+          used.delete(slot);
+        }
+        expect(swap.d.sw_inuse).toBe(used.size);
+      }
+    }),
+    { numRuns: 200 },
+  );
+});
+
+test('UVM-8: ranges are mapped and unmapped as a set of pages would be, and all memory for it comes back', () => {
+  const range = fc.tuple(fc.nat(60), fc.integer({ min: 1, max: 20 }));
+  const change = fc.tuple(fc.boolean(), range);
+  fc.assert(
+    fc.property(fc.array(change, { maxLength: 25 }), (changes) => {
+      const m = new PaperMachine(NR_PAGES);
+      const { maps, pages } = m.uvm;
+      // The tables that grow and stay are there before anything is counted.
+      m.uvm.anons.release(m.uvm.anons.alloc(pages.pageAlloc(), BASE));
+      const used = pages.d.used;
+      const vm = maps.at(maps.create());
+      const model = new Set<number>();
+      for (const [map, [from, count]] of changes) {
+        const start = BASE + from * PAGE;
+        const wanted = Array.from({ length: count }, (_, i) => from + i);
+        if (map) {
+          const free = wanted.every((page) => !model.has(page));
+          const done = maps.mapAnon(vm, start, count);
+          // A table of entries that is full refuses too.
+          if (!free) expect(done).toBe(false);
+          if (done) for (const page of wanted) model.add(page);
+        } else if (maps.unmap(vm, start, start + count * PAGE)) {
+          for (const page of wanted) model.delete(page);
+        }
+        for (let page = 0; page < 85; page++) {
+          expect(maps.lookup(vm, BASE + page * PAGE + 17) !== undefined).toBe(model.has(page));
+        }
+        const room = maps.findSpace(vm, 3);
+        for (let i = 0; i < 3; i++) expect(model.has((room - BASE) / PAGE + i)).toBe(false);
+      }
+      maps.retire(vm);
+      while (maps.freeNext(vm));
+      expect(pages.d.used).toBe(used);
+      expect(m.users.size).toBe(0);
+    }),
+    { numRuns: 150 },
+  );
+});
+
+test('UVM-5: a shared range keeps its pages until the last space has let go of it', () => {
+  const m = new PaperMachine(NR_PAGES);
+  const { maps, pages, anons } = m.uvm;
+  const parent = maps.at(maps.create());
+  maps.mapAnon(parent, BASE, 4);
+  const e = maps.lookup(parent, BASE);
+  if (e === undefined) throw new Error('expected the entry');
+  const index = anons.alloc(pages.pageAlloc(), BASE + PAGE);
+  maps.setAnon(e, BASE + PAGE, index);
+  m.uvm.pmap.users.enter(parent.vm_pmap, BASE + PAGE, (anons.at(index).an_page - 1) * PAGE, true);
+  const child = maps.at(maps.create());
+  expect(maps.share(parent, e, child)).toBe(true);
+  expect(anons.at(index).an_ref).toBe(2);
+  expect(m.uvm.pmap.users.lookup(parent.vm_pmap, BASE + PAGE)?.writable).toBe(false);
+  expect(maps.anonAt(maps.lookup(child, BASE) ?? e, BASE + PAGE)).toBe(index);
+  maps.unmapAnon(index);
+  expect(m.uvm.pmap.users.lookup(parent.vm_pmap, BASE + PAGE)).toBe(undefined);
+  maps.unmap(parent, BASE, BASE + 4 * PAGE);
+  expect(anons.at(index).an_ref).toBe(1);
+  maps.retire(child);
+  while (maps.freeNext(child));
+  expect(anons.d.inuse).toBe(0);
+});
