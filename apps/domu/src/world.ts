@@ -10,13 +10,29 @@ import { type BlockStore, Xbdback } from '@port-xen/xbdback';
 import { Xenconsoled } from '@port-xen/xenconsoled';
 import { Xenstored } from '@port-xen/xenstore';
 import type { Host } from './host-options.ts';
+import { UserError } from './user-error.ts';
 
 /** What a host has beyond its guest's memory, in frames: M2P, Xen's tables, grant tables, and room to spare. */
 const SPARE_FRAMES = 8192;
+/** The largest host, 8 GiB: what a domain may have beyond that it cannot be given. */
+const FRAMES_MAX = 2 ** 21;
 const FRAMES_PER_MIB = 256;
 /** How far apart the first domids and ports of neighbouring slots are when handles are to be disjoint. */
 const DOMID_STRIDE = 100;
 const PORT_STRIDE = 32;
+
+/** @throws UserError when this machine has not so much to give */
+const machineMemory = (frames: number): ArrayBuffer => {
+  try {
+    // Typed-array storage starts 16 bytes into a page; frames that straddle pages are slow to copy.
+    return new ArrayBuffer(frames * 4096 + 8192);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new UserError(
+      `expected ${frames / FRAMES_PER_MIB} MiB for the host's memory, found less`,
+    );
+  }
+};
 
 export interface WorldOptions {
   readonly seed: number;
@@ -44,9 +60,9 @@ export class World {
     const { host } = options;
     this.host = host;
     this.sim = new Sim(options.seed);
-    const frames = options.guestMemory_mib * FRAMES_PER_MIB + SPARE_FRAMES;
-    // Typed-array storage starts 16 bytes into a page; frames that straddle pages are slow to copy.
-    const memory = new ArrayBuffer(frames * 4096 + 8192);
+    const wanted = options.guestMemory_mib * FRAMES_PER_MIB + SPARE_FRAMES;
+    const frames = Math.min(wanted, FRAMES_MAX);
+    const memory = machineMemory(frames);
     const hv = new Hypervisor({
       sim: this.sim,
       memory,
