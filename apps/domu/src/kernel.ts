@@ -30,6 +30,7 @@ import {
   sysctlText,
   trapText,
 } from '@port-xen/machdep';
+import { linkNetinet, netinetLinked, netinetModules } from '@port-xen/netinet';
 import { P2mFrameList, Pmap, p2m_frame_list_data, pmap_data, pmapText } from '@port-xen/pmap';
 import { Uvm, uvm_data, uvmText } from '@port-xen/uvm';
 import { Xbd, xbd_data, xbdText } from '@port-xen/xbd';
@@ -43,6 +44,8 @@ import {
 } from '@port-xen/xenbus';
 import { Xencons, xencons_softc, xenconsText } from '@port-xen/xencons';
 import { Xengnt, xengnt_data } from '@port-xen/xengnt';
+import { Xennet, xennet_data, xennetText } from '@port-xen/xennet';
+import { GuestNetwork } from './guest-network.ts';
 import { balloon as balloonProgram } from './programs/balloon.ts';
 import { cat, dmesg } from './programs/cat.ts';
 import { clockwatch } from './programs/clockwatch.ts';
@@ -63,6 +66,7 @@ const window_page = struct('window_page', { page: bytes(PAGE_SIZE) });
 /** Which driver serves which type of device. */
 const DRIVERS: readonly XenbusDriver[] = [
   { type: 'vbd', attach: 'xbd_xenbus_attach', changed: 'xbd_backend_changed' },
+  { type: 'vif', attach: 'xennet_xenbus_attach', changed: 'xennet_backend_changed' },
 ];
 
 const at = (data: Readonly<Record<string, number>>, module: string): number => {
@@ -93,6 +97,9 @@ const link = (cpu: Cpu, data: Readonly<Record<string, number>>, variant: KernelV
   const xenbus = new Xenbus(cpu, at(data, 'xenbus'), kern, evtchn, startOfDay, DRIVERS);
   const balloon = new Balloon(at(data, 'balloon'), kern, pmap, uvm, xenbus.watches);
   const xbd = new Xbd(cpu, at(data, 'xbd'), kern, evtchn, xengnt, pmap, uvm, xenbus);
+  const net = linkNetinet(cpu, data, kern, { uptime_ns: () => clock.uptime_s() * 1e9 });
+  const parts = { cpu, kern, evtchn, xengnt, pmap, uvm, xenbus, stack: net.inet };
+  const xennet = new Xennet(at(data, 'xennet'), parts);
   const machdep: Machdep = {
     kern,
     startOfDay,
@@ -104,6 +111,7 @@ const link = (cpu: Cpu, data: Readonly<Record<string, number>>, variant: KernelV
     clock,
     console,
     shutdown: xenbus,
+    network: new GuestNetwork(cpu, kern, net),
     balloon,
     window: at(data, 'window'),
   };
@@ -118,6 +126,8 @@ const link = (cpu: Cpu, data: Readonly<Record<string, number>>, variant: KernelV
     xencons: console,
     xenbus,
     xbd,
+    ...netinetLinked(net),
+    xennet,
     p2mFrameList,
     machdep,
     balloon,
@@ -164,6 +174,8 @@ const specOf = (variant: KernelVariant): KernelSpec => ({
     xencons: { data: xencons_softc, text: xenconsText },
     xenbus: { data: xenbus_data, text: { ...xsText, ...xenbusText, ...shutdownText } },
     xbd: { data: xbd_data, text: xbdText },
+    ...netinetModules,
+    xennet: { data: xennet_data, text: xennetText },
     ...variant.modules,
   },
   link: (cpu, data) => link(cpu, data, variant),

@@ -2,12 +2,14 @@
  * One host: a machine, its hypervisor, and dom0's daemons, wired as a dom0 wires them. The world is deterministic: files
  * and the console are its only way out, and both are handed in.
  */
+import { Bridge } from '@port-xen/bridge';
 import { Hypervisor } from '@port-xen/hypervisor';
 import { Sim } from '@port-xen/sim';
 import { Toolstack } from '@port-xen/toolstack';
 import type { Engine } from '@port-xen/vcpu';
 import { type BlockStore, Xbdback } from '@port-xen/xbdback';
 import { Xenconsoled } from '@port-xen/xenconsoled';
+import { Xennetback } from '@port-xen/xennetback';
 import { Xenstored } from '@port-xen/xenstore';
 import type { Host } from './host-options.ts';
 import { UserError } from './user-error.ts';
@@ -54,6 +56,9 @@ export class World {
   readonly xenstored: Xenstored;
   readonly consoled: Xenconsoled;
   readonly xbdback: Xbdback;
+  /** What the host's network interfaces are on. */
+  readonly xenbr0: Bridge;
+  readonly xennetback: Xennetback;
   readonly xl: Toolstack;
 
   constructor(options: WorldOptions) {
@@ -99,6 +104,13 @@ export class World {
     hv.onDomainShutdown((domid) => xenstored.domainShutdown(domid));
     this.consoled = new Xenconsoled({ hv, xenstored, output: options.console });
     this.xbdback = new Xbdback({ sim: this.sim, hv, xenstored, open: options.openDisk });
+    this.xenbr0 = new Bridge({ sim: this.sim, name: 'xenbr0', slot: host.slot });
+    this.xennetback = new Xennetback({
+      sim: this.sim,
+      hv,
+      xenstored,
+      bridge: (name) => (name === this.xenbr0.name ? this.xenbr0 : undefined),
+    });
     this.xl = new Toolstack({
       sim: this.sim,
       hv,

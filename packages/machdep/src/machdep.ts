@@ -39,6 +39,14 @@ export interface ShutdownRequests {
   take(): '' | 'poweroff' | 'reboot' | 'suspend';
 }
 
+/** What it needs of the network, in a kernel that has one. */
+export interface MachdepNetwork {
+  /** Before any driver attaches. */
+  init(): void;
+  /** Gives interfaces their addresses. @param options the kernel's command line up to `init=` */
+  start(options: string): void;
+}
+
 /** Everything that the machine-dependent text works on. */
 export interface Machdep {
   readonly kern: Kern;
@@ -51,6 +59,7 @@ export interface Machdep {
   readonly clock: MachdepClock;
   readonly console: MachdepConsole;
   readonly shutdown: ShutdownRequests;
+  readonly network?: MachdepNetwork;
   readonly balloon: Balloon;
   /** A kernel page whose place the pmap and exec use to look at other pages. */
   readonly window: number;

@@ -177,11 +177,14 @@ export const RB_POWERDOWN = 1;
 /** Ticks that the console is given to show what is queued. */
 const DRAIN_TICKS = 100;
 
+/** The kernel's command line up to what the first program is given. */
+const kernelOptions = (m: Machdep): string =>
+  textOf(m.startOfDay.startInfo.cmd_line).split('init=')[0] ?? '';
+
 /** The disk that pages go to: the kernel's command line has `swap=/dev/xbdN` before `init=`. */
 const swapOn = (m: Machdep): void => {
   const { cpu, cdevsw, msgbuf } = m.kern;
-  const [options] = textOf(m.startOfDay.startInfo.cmd_line).split('init=');
-  const name = /(?:^| )swap=\/dev\/(\S+)/.exec(options ?? '')?.[1];
+  const name = /(?:^| )swap=\/dev\/(\S+)/.exec(kernelOptions(m))?.[1];
   if (name === undefined) return;
   const dev = cdevsw.at(cdevsw.lookup(name));
   if (dev.address === 0 || dev.d_size === 0) {
@@ -229,6 +232,7 @@ export const mainText: Text<Machdep> = {
       });
       cdevsw.attach('klog', 0, { read: cpu.sym('klog_read') });
       m.clock.initclocks(textOf(si.cmd_line));
+      m.network?.init();
       sched.create('sysmon', cpu.sym('sysmon_thread'), 0, PRI_KTHREAD);
       return call('probed', cpu.sym('xenbus_attach'), l.xenbus);
     },
@@ -239,6 +243,7 @@ export const mainText: Text<Machdep> = {
         return call('settle', cpu.sym('tsleep'), autoconf.data, 0);
       }
       swapOn(m);
+      m.network?.start(kernelOptions(m));
       const started = execInit(m, initArguments(m));
       // As NetBSD: a system without its first program is of no use to anybody.
       if (typeof started === 'string') throw new Panic(`no init: ${started}`);

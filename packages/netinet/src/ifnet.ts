@@ -12,7 +12,18 @@
  * if_mtu, if_lladdr and if_capenable anew whenever it has connected: a restored domain may find a back end that can do less.
  */
 import { type Cpu, callout, kassert } from '@port-xen/kern';
-import { array, bytes, cString, i64, nest, struct, u32, u64, type View } from '@port-xen/layout';
+import {
+  array,
+  bytes,
+  cString,
+  i64,
+  nest,
+  struct,
+  textOf,
+  u32,
+  u64,
+  type View,
+} from '@port-xen/layout';
 import { ENETDOWN, ENOBUFS } from './errno.ts';
 import { ETHER_ADDR_LEN } from './ether.ts';
 import { INADDR_BROADCAST } from './in-addr.ts';
@@ -109,6 +120,16 @@ export class Ifnets {
     ifp.if_mtu = driver.mtu;
     ifp.if_capenable = driver.capenable;
     return ifp.address;
+  }
+
+  /** ifunit(9): the interface of a name; undefined when there is none. */
+  lookup(name: string): IfnetView | undefined {
+    const d = this.#d;
+    for (let i = 0; i < d.nifnet; i++) {
+      const ifp = d.ifnets.at(i);
+      if (textOf(ifp.if_xname) === name) return ifp;
+    }
+    return undefined;
   }
 
   /** The broadcast address of an interface's network. */
