@@ -11,7 +11,8 @@ const { values } = parseArgs({
     seed: { type: 'string', default: '1' },
     moves: { type: 'string', default: 'Infinity' },
   },
-  allowPositionals: true,
+  // As pnpm passes them on.
+  args: process.argv.slice(2).filter((arg) => arg !== '--'),
 });
 const seed = Number(values.seed);
 const end = performance.now() + Number(values.minutes) * 60_000;

@@ -13,6 +13,9 @@ const call = (name: string, weight: number, run: (g: Attacker) => number): Move 
   run,
 });
 
+/** rax as a result: an address that it holds is no error. */
+const errorOf = (rax: number): number => (rax < 0 && rax >= -200 ? rax : 0);
+
 const vcpuId = (g: Attacker): number => (g.oneIn(30) ? g.below(5) : g.below(2));
 
 const vcpuOp = (name: keyof typeof abi, weight: number, prepare: (g: Attacker) => number): Move =>
@@ -90,10 +93,7 @@ export const CPU_MOVES: readonly Move[] = [
   call('set_debugreg', 2, (g) =>
     g.call(abi.__HYPERVISOR_set_debugreg, g.below(9), g.oneIn(3) ? g.wild() : va(g.pfn())),
   ),
-  call('get_debugreg', 1, (g) => {
-    const value = g.call(abi.__HYPERVISOR_get_debugreg, g.below(9));
-    return value < 0 && value >= -200 ? value : 0;
-  }),
+  call('get_debugreg', 1, (g) => errorOf(g.call(abi.__HYPERVISOR_get_debugreg, g.below(9)))),
   call('vm_assist VMASST_CMD_enable', 2, (g) =>
     g.call(abi.__HYPERVISOR_vm_assist, 0, g.pick([0, 1, 2, 3, 4, 5, 32, g.wild()])),
   ),
@@ -260,13 +260,15 @@ export const CPU_MOVES: readonly Move[] = [
   {
     ends: true,
     ...call('any hypercall', 12, (g) =>
-      g.call(
-        g.oneIn(20) ? g.wild() : g.below(56),
-        g.wild(),
-        g.wild(),
-        g.wild(),
-        g.wild(),
-        g.wild(),
+      errorOf(
+        g.call(
+          g.oneIn(20) ? g.wild() : g.below(56),
+          g.wild(),
+          g.wild(),
+          g.wild(),
+          g.wild(),
+          g.wild(),
+        ),
       ),
     ),
   },
