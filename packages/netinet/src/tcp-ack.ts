@@ -77,9 +77,7 @@ const isDuplicate = (tp: Tcpcb, seg: Segment): boolean =>
 const updateWindow = (tp: Tcpcb, seg: Segment): void => {
   const window = seg.wnd * 2 ** tp.snd_scale;
   const newer =
-    seqLt(tp.snd_wl1, seg.seq) ||
-    (tp.snd_wl1 === seg.seq &&
-      (seqLt(tp.snd_wl2, seg.ack) || (tp.snd_wl2 === seg.ack && window > tp.snd_wnd)));
+    seqLt(tp.snd_wl1, seg.seq) || (tp.snd_wl1 === seg.seq && seqLeq(tp.snd_wl2, seg.ack));
   if (!newer) return;
   tp.snd_wnd = window;
   tp.max_sndwnd = Math.max(tp.max_sndwnd, window);
@@ -104,6 +102,8 @@ const newAck = (tcp: Tcp, tp: Tcpcb, seg: Segment, acked: number): boolean => {
   }
   tp.snd_una = seg.ack;
   if (seqLt(tp.snd_nxt, tp.snd_una)) tp.snd_nxt = tp.snd_una;
+  // The window is looked at anew: what still waits for it is probed for from the start.
+  tcp.callout.stop(tp.t_persist_ch.address);
   if (tp.snd_una === tp.snd_max) tcp.callout.stop(tp.t_rexmt_ch.address);
   else startRexmt(tcp, tp, true);
   ackAdvanced(tcp, tp, acked);

@@ -18,7 +18,7 @@ import {
   TH_FIN,
   TH_SYN,
 } from './tcp-header.ts';
-import { isDue, type Plan, planSegment, sendable } from './tcp-plan.ts';
+import { isDue, type Plan, planSegment, waitsForWindow } from './tcp-plan.ts';
 import { seqAdd, seqGt, seqLt } from './tcp-seq.ts';
 import {
   TCP_MAXWIN,
@@ -57,10 +57,9 @@ const restartIdle = (tcp: Tcp, tp: Tcpcb): void => {
 
 /** The window was closed with data outstanding, or nothing may go and no timer would say when: probes have to. */
 const persistIfStuck = (tcp: Tcp, tp: Tcpcb): void => {
-  if (sendable(tcp, tp) === 0) return;
+  if (!waitsForWindow(tcp, tp)) return;
   if (tp.snd_wnd === 0 && tp.snd_nxt !== tp.snd_una) {
     tcp.callout.stop(tp.t_rexmt_ch.address);
-    tp.t_rxtshift = 0;
     tp.snd_nxt = tp.snd_una;
   }
   if (isPending(tp.t_rexmt_ch) || isPending(tp.t_persist_ch)) return;

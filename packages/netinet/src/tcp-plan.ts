@@ -35,26 +35,25 @@ const payloadMax = (tp: Tcpcb): number =>
   tp.t_maxseg - ((tp.t_flags & TF_TSTMP) !== 0 ? TCPOLEN_TSTAMP_APPA : 0);
 
 /** Bytes of the send buffer that may be sent at all: none before the handshake. */
-export const sendable = (tcp: Tcp, tp: Tcpcb): number =>
+const sendable = (tcp: Tcp, tp: Tcpcb): number =>
   tp.t_so === 0 || tp.t_state < TCPS_ESTABLISHED ? 0 : tcp.sockets.at(tp.t_so).so_snd.sb_cc;
+
+/** Whether a FIN has still to be acknowledged. */
+const finWaits = (tp: Tcpcb): boolean =>
+  tp.t_state === TCPS_FIN_WAIT_1 || tp.t_state === TCPS_CLOSING || tp.t_state === TCPS_LAST_ACK;
+
+/** Whether anything waits for the peer to open its window: data, or the FIN behind it. */
+export const waitsForWindow = (tcp: Tcp, tp: Tcpcb): boolean =>
+  sendable(tcp, tp) > 0 || finWaits(tp);
 
 /** The first two duplicate acknowledgements let a new segment each go (RFC 3042). */
 const limitedTransmit = (tp: Tcpcb): number =>
   (tp.t_flags & TF_FASTRECOVERY) === 0 && tp.t_dupacks < 3 ? tp.t_dupacks * tp.t_maxseg : 0;
 
 const baseFlags = (tp: Tcpcb): number => {
-  switch (tp.t_state) {
-    case TCPS_SYN_SENT:
-      return tp.snd_nxt === tp.iss ? TH_SYN : 0;
-    case TCPS_SYN_RECEIVED:
-      return tp.snd_nxt === tp.iss ? TH_SYN | TH_ACK : TH_ACK;
-    case TCPS_FIN_WAIT_1:
-    case TCPS_CLOSING:
-    case TCPS_LAST_ACK:
-      return TH_FIN | TH_ACK;
-    default:
-      return TH_ACK;
-  }
+  if (tp.t_state === TCPS_SYN_SENT) return tp.snd_nxt === tp.iss ? TH_SYN : 0;
+  if (tp.t_state === TCPS_SYN_RECEIVED && tp.snd_nxt === tp.iss) return TH_SYN | TH_ACK;
+  return finWaits(tp) ? TH_FIN | TH_ACK : TH_ACK;
 };
 
 /** What a segment would be. */
@@ -72,7 +71,11 @@ export const planSegment = (tcp: Tcp, tp: Tcpcb): Plan => {
   const off = tp.t_state < TCPS_ESTABLISHED ? 0 : seqSub(tp.snd_nxt, tp.snd_una);
   let window = Math.min(tp.snd_wnd, tp.snd_cwnd + limitedTransmit(tp));
   let flags = baseFlags(tp);
-  if ((tp.t_flags & TF_FORCE) !== 0 && window === 0) window = 1;
+  if (window === 0) {
+    // A peer that takes nothing does not take the FIN either: it goes as a probe.
+    if ((tp.t_flags & TF_FORCE) !== 0) window = 1;
+    else flags &= ~TH_FIN;
+  }
   let length = Math.max(0, Math.min(cc, window) - off);
   const max = payloadMax(tp);
   const more = length > max;

@@ -8,13 +8,15 @@
  *     delack    an acknowledgement was put off for long enough
  */
 import { ETIMEDOUT } from './errno.ts';
-import { SO_KEEPALIVE } from './socket-var.ts';
+import { isPending } from './net-clock.ts';
+import { SO_KEEPALIVE, SS_INQUEUE, SS_NOFDREF } from './socket-var.ts';
 import type { Tcp } from './tcp.ts';
 import { startPersist, startRexmt } from './tcp-arm.ts';
 import { tcpClose, tcpDrop } from './tcp-close.ts';
 import { timedOut } from './tcp-congestion.ts';
 import { buildOptions, TH_ACK } from './tcp-header.ts';
 import { ackNow, tcpOutput } from './tcp-output.ts';
+import { waitsForWindow } from './tcp-plan.ts';
 import { backOff } from './tcp-rtt.ts';
 import { seqAdd } from './tcp-seq.ts';
 import {
@@ -48,16 +50,22 @@ export const rexmtTimeout = (tcp: Tcp, tp: Tcpcb): void => {
   backOff(tp);
   tp.snd_nxt = tp.snd_una;
   tcpOutput(tcp, tp);
-  // A driver without room, or a window that is closed now, may have kept it back.
-  if (tp.snd_max !== tp.snd_una && tp.snd_nxt === tp.snd_una) startRexmt(tcp, tp, false);
+  // A driver without room may have kept it back.
+  if (tp.snd_max !== tp.snd_una && !isPending(tp.t_persist_ch)) startRexmt(tcp, tp, false);
 };
 
+/** Nobody can read or write it any more. */
+const isOrphan = (tcp: Tcp, tp: Tcpcb): boolean =>
+  tp.t_so !== 0 && (tcp.sockets.at(tp.t_so).so_state & (SS_NOFDREF | SS_INQUEUE)) === SS_NOFDREF;
+
 export const persistTimeout = (tcp: Tcp, tp: Tcpcb): void => {
+  if (!waitsForWindow(tcp, tp)) return;
   tcp.stat.tcps_persisttimeo++;
   tp.t_rxtshift++;
-  // A peer that answers keeps its connection (RFC 9293, 3.8.6.1); one that is silent does not.
+  // A peer that answers keeps its connection (RFC 9293, 3.8.6.1), unless no program has it any more (RFC 6429).
   const silent_ms = tcp.now() - Math.max(tp.t_rcvtime, tp.t_waitsince);
-  if (silent_ms >= TCPTV_SILENCE || userTimedOut(tcp, tp)) {
+  const abandoned = isOrphan(tcp, tp) && tp.t_rxtshift > TCP_MAXRXTSHIFT;
+  if (silent_ms >= TCPTV_SILENCE || abandoned || userTimedOut(tcp, tp)) {
     tcpDrop(tcp, tp, ETIMEDOUT);
     return;
   }

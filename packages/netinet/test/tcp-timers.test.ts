@@ -10,8 +10,9 @@ import {
   TCP_NODELAY,
   TCP_USER_TIMEOUT,
 } from '../src/sockopt-var.ts';
-import { TH_ACK } from '../src/tcp-header.ts';
-import { TCPS_ESTABLISHED } from '../src/tcp-var.ts';
+import { TH_ACK, TH_FIN, TH_RST } from '../src/tcp-header.ts';
+import { tcpShutdown } from '../src/tcp-usrreq.ts';
+import { TCPS_ESTABLISHED, TCPS_FIN_WAIT_1 } from '../src/tcp-var.ts';
 import { segmentOf } from './frames.ts';
 import type { Host } from './host.ts';
 import { B, connected, type Pair, pair, pattern } from './pair.ts';
@@ -144,6 +145,45 @@ test('TCP-53: the window update is lost: a probe finds the open window', () => {
   p.wire.filter = () => false;
   p.wire.run(70, () => p.b.so(server).so_rcv.sb_cc === 5000);
   expect(p.b.read(server)).toEqual(pattern(5000, 3));
+});
+
+test('TCP-53: a probe that is taken ends the probing; the connection is idle and lives', () => {
+  const peer = new Peer();
+  const { server } = peer.open();
+  peer.send({ flags: TH_ACK, wnd: 0 });
+  peer.host.write(server, Uint8Array.of(1));
+  peer.run(2);
+  expect(peer.take().map((seg) => seg.data.length)).toEqual([1]);
+  peer.ack++;
+  peer.send({ flags: TH_ACK, wnd: 0 });
+  peer.run(3600);
+  expect(peer.take()).toEqual([]);
+  expect(peer.host.tcb(server)?.t_state).toBe(TCPS_ESTABLISHED);
+});
+
+test('TCP-53: a FIN waits for the window too; a peer that answers for ever cannot keep an orphan for ever', () => {
+  const peer = new Peer();
+  const { server } = peer.open();
+  peer.send({ flags: TH_ACK, wnd: 0 });
+  expect(tcpShutdown(peer.host.net.tcp, peer.host.so(server))).toBe(0);
+  peer.run(0.5);
+  expect(peer.take()).toEqual([]);
+  const answer = (seconds: number): number => {
+    let fins = 0;
+    for (let i = 0; i < seconds; i++) {
+      peer.run(1);
+      for (const seg of peer.take()) {
+        if ((seg.flags & TH_FIN) !== 0) fins++;
+        if ((seg.flags & TH_RST) === 0) peer.send({ flags: TH_ACK, wnd: 0 });
+      }
+    }
+    return fins;
+  };
+  expect(answer(1800)).toBeGreaterThan(20);
+  expect(peer.host.tcb(server)?.t_state).toBe(TCPS_FIN_WAIT_1);
+  peer.host.close(server);
+  answer(900);
+  expect(peer.host.net.tcp.all().some((tp) => tp.t_fport !== 0)).toBe(false);
 });
 
 test('TCP-54: keepalive: an idle peer that answers keeps its connection, one that does not loses it', () => {
