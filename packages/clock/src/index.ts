@@ -6,5 +6,5 @@ export {
   CLOCK_REALTIME,
   clockText,
 } from './clock-text.ts';
-export { type ClockKern, HZ, NS_PER_TICK } from './timecounter.ts';
+export { type ClockKern, HZ, NS_PER_TICK, Timecounter } from './timecounter.ts';
 export type { Timespec } from './timespec.ts';

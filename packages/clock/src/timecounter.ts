@@ -56,7 +56,12 @@ export class Timecounter {
   /** Nanoseconds since the last counted tick was due. */
   sinceTick_ns(): number {
     const base = this.cpu.load(this.data + HARD_BASE, 2);
-    return nsSince(this.cpu, this.time, base[0] as number, base[1] as number);
+    return this.since_ns(base[0] as number, base[1] as number);
+  }
+
+  /** Nanoseconds since a system time, given by its halves. */
+  since_ns(low: number, high: number): number {
+    return nsSince(this.cpu, this.time, low, high);
   }
 
   /** CLOCK_MONOTONIC: since boot, the time away not counted. */
@@ -64,8 +69,7 @@ export class Timecounter {
     const base = this.cpu.load(this.data + HARD_BASE, HARD_WORDS);
     const sec = (base[3] as number) * TWO_32 + ((base[2] as number) >>> 0);
     const nsec = base[4] as number;
-    const since = nsSince(this.cpu, this.time, base[0] as number, base[1] as number);
-    setTime(into, sec, nsec + since);
+    setTime(into, sec, nsec + this.since_ns(base[0] as number, base[1] as number));
   }
 
   /** CLOCK_BOOTTIME: since boot, the time away counted. */

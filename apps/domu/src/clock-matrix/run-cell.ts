@@ -44,6 +44,10 @@ export interface Guests {
 
 const seconds = (ns: number): string => `${(ns / 1e9).toFixed(6)} s`;
 
+/** How far ahead of something, or behind it. */
+const apart = (ns: number): string =>
+  ns < 0 ? `${seconds(-ns)} behind` : `${seconds(ns)} ahead of`;
+
 /** The hosts of a cell: of forty days' uptime, so that another can be younger by thirty. */
 const drawHost = (random: Random, slot: number, tscKhz: number): Host => ({
   slot,
@@ -82,10 +86,10 @@ const judge = (
     }
   }
   if (Math.abs(monotonic_ns) > TICK_NS) {
-    faults.push(`monotonic time is ${seconds(monotonic_ns)} ahead of what passed`);
+    faults.push(`monotonic time is ${apart(monotonic_ns)} what passed`);
   }
   if (Math.abs(wall_ns) > TICK_NS) {
-    faults.push(`the wall clock is ${seconds(wall_ns)} ahead of the host's`);
+    faults.push(`the wall clock is ${apart(wall_ns)} the host's`);
   }
   if (ticksAtOnce > TICKS_AT_ONCE_MAX) faults.push(`${ticksAtOnce} ticks were made up at once`);
   return { monotonic_ns, wall_ns, ticksAtOnce };

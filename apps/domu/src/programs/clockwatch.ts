@@ -36,12 +36,12 @@ const MACHDEP_XEN_RUNSTATE = 1024;
 const MACHDEP_XEN_CLOCK = 1025;
 
 const TICK_NS = 10e6;
-const WORK_NS = 1e9;
 /** The largest step of monotonic time that a suspend and a resume may make. */
 const STEP_MAX_NS = 100e6;
-/** Work between two looks at the clock: so many pieces of so much. */
-const PIECES = 20;
+/** A second of work, by no clock: so many pieces of so much, with a look at the clocks after each twenty. */
+const PIECES = 1000;
 const PIECE_NS = 1_000_000;
+const LOOK = 20;
 const ROUNDS = 3;
 
 const timespec = struct('timespec', { tv_sec: i64, tv_nsec: i64 });
@@ -67,7 +67,7 @@ const clockwatch_data = struct('clockwatch_data', {
   faults: u32,
   /** What reading is for: the step that it goes on at. */
   working: u32,
-  /** Pieces of work done since the last look. */
+  /** Pieces of work done in this round. */
   pieces: u32,
   mib: array(i32, 2),
   size: u64,
@@ -187,7 +187,7 @@ export const clockwatch: Program = {
         const faults = d.last.mode === 0 && d.last.ticks === 0 ? [] : faultsOf(d.now, d.last);
         const step = between(d.now.mono, d.last.mono) - (stolen(d.now) - stolen(d.last));
         if (d.working !== 0 && step > STEP_MAX_NS) {
-          faults.push(`monotonic time jumped by ${seconds(step)} s`);
+          faults.unshift(`monotonic time jumped by ${seconds(step)} s`);
         }
         if (d.working !== 0 && between(d.now.mono, d.last.mono) === 0) {
           faults.unshift('monotonic time stands still');
@@ -220,6 +220,7 @@ export const clockwatch: Program = {
           faults.push(`a sleep of one tick took ${seconds(slept)} s`);
         }
         d.working = 1;
+        d.pieces = 0;
         copySample(d.last, d.start);
         d.start.ticks = 0;
         return tell(u, 'read', faults);
@@ -229,12 +230,11 @@ export const clockwatch: Program = {
       work: (u: UserContext) => {
         const d = dataOf(u);
         if (d.start.ticks === 0) copySample(d.now, d.start);
-        d.pieces = 0;
-        return between(d.now.mono, d.start.mono) < WORK_NS ? goto('piece') : goto('worked');
+        return d.pieces < PIECES ? goto('piece') : goto('worked');
       },
       piece: (u: UserContext) => {
         u.spend(PIECE_NS);
-        return ++dataOf(u).pieces < PIECES ? goto('piece') : goto('read');
+        return ++dataOf(u).pieces % LOOK === 0 ? goto('read') : goto('piece');
       },
       worked: (u: UserContext) => {
         const d = dataOf(u);

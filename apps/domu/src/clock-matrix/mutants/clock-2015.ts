@@ -17,13 +17,13 @@ const WRAP_NS = 2 ** 32;
 const HARDCLOCK_NS = 1000;
 
 export class Clock2015 extends SingleShotClock {
-  override sinceTick_ns(): number {
-    const ns = super.sinceTick_ns();
+  override since_ns(low: number, high: number): number {
+    const ns = super.since_ns(low, high);
     return ns - Math.floor(ns / WRAP_NS) * WRAP_NS;
   }
 
   override count(): number {
-    const due = Math.floor(super.sinceTick_ns() / NS_PER_TICK);
+    const due = Math.floor(this.untilNow_ns() / NS_PER_TICK);
     if (due <= 0) return 0;
     this.cpu.spend(due * HARDCLOCK_NS);
     this.advance(due);

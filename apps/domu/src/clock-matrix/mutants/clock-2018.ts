@@ -6,13 +6,12 @@
 import { SingleShotClock } from './single-shot-clock.ts';
 
 export class Clock2018 extends SingleShotClock {
-  override sinceTick_ns(): number {
-    const ns = super.sinceTick_ns();
-    const d = this.d;
-    return ns < 0 ? d.suspend_since_tick : ns;
+  override since_ns(low: number, high: number): number {
+    const ns = super.since_ns(low, high);
+    return ns < 0 ? this.d.suspend_since_tick : ns;
   }
 
   override count(): number {
-    return super.sinceTick_ns() < 0 ? 0 : super.count();
+    return this.untilNow_ns() < 0 ? 0 : super.count();
   }
 }

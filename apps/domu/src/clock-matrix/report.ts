@@ -1,0 +1,110 @@
+/*
+ * What the commands print: the matrix as a table or, of few cells, as a list; and what ten years have lost.
+ */
+import { Clock } from '@port-xen/clock';
+import { makeGuest } from '../guest.ts';
+import { balkyVariant } from './balky.ts';
+import { allCells, drawCells } from './cells.ts';
+import { cellText, matrixTable } from './matrix-table.ts';
+import { MUTANTS } from './mutants/index.ts';
+import { type Guests, type Outcome, runCell } from './run-cell.ts';
+import { tenYears } from './ten-years.ts';
+
+/** Cells whose faults are told in words. */
+const TOLD = 10;
+/** So few cells are listed. */
+const LISTED = 12;
+
+export interface MatrixFlags {
+  readonly cells: number;
+  readonly seed: number;
+  readonly all: boolean;
+  /** The name of a clock of the past. */
+  readonly mutant?: string;
+}
+
+/** What was found. */
+export interface Report {
+  readonly lines: readonly string[];
+  /** Whether everything holds. */
+  readonly holds: boolean;
+}
+
+/** The kernels to run. @param mutant the name of a clock of the past */
+export const matrixGuests = (mutant?: string): Guests => {
+  const clock = MUTANTS[mutant ?? '']?.clock ?? Clock;
+  return { plain: makeGuest(false, { clock }), balky: makeGuest(false, balkyVariant(clock)) };
+};
+
+const ms = (ns: number): string => `${(ns / 1e6).toFixed(3)} ms`;
+
+const largest = (outcomes: readonly Outcome[], of: (outcome: Outcome) => number): number =>
+  outcomes.reduce((most, outcome) => Math.max(most, Math.abs(of(outcome))), 0);
+
+/** What is wrong with a cell: the first of each kind. */
+const faultLines = ({ faults }: Outcome): string[] => {
+  const kinds = new Map<string, string>();
+  for (const fault of faults) {
+    const kind = fault.replace(/[-\d.]+/g, 'N');
+    if (!kinds.has(kind)) kinds.set(kind, `    ${fault}`);
+  }
+  return [...kinds.values()];
+};
+
+const list = (outcomes: readonly Outcome[]): string[] =>
+  outcomes.flatMap((outcome) => {
+    const sign = outcome.faults.length === 0 ? 'o' : 'X';
+    return [`${sign} ${cellText(outcome.cell)}`, ...faultLines(outcome)];
+  });
+
+const table = (outcomes: readonly Outcome[]): string[] => {
+  const broken = outcomes.filter(({ faults }) => faults.length > 0);
+  const told = broken
+    .slice(0, TOLD)
+    .flatMap((outcome) => [`X ${cellText(outcome.cell)}`, ...faultLines(outcome)]);
+  const more = broken.length > TOLD ? [`and ${broken.length - TOLD} more cells`] : [];
+  return [...matrixTable(outcomes), '', ...told, ...more];
+};
+
+/** The cells that the flags ask for. */
+export const cellsOf = (flags: MatrixFlags): ReturnType<typeof allCells> => {
+  const mutant = MUTANTS[flags.mutant ?? ''];
+  // Clocks of the past know one timer.
+  const choice = allCells().filter(
+    (cell) => mutant === undefined || (cell.timer === 'oneshot' && mutant.shows(cell)),
+  );
+  return flags.all ? choice : drawCells(choice, flags.cells, flags.seed);
+};
+
+/** Runs the cells. @param progress called after each */
+export const matrixReport = (flags: MatrixFlags, progress: () => void = () => {}): Report => {
+  const guests = matrixGuests(flags.mutant);
+  const outcomes = cellsOf(flags).map((cell) => {
+    const outcome = runCell(cell, flags.seed, guests);
+    progress();
+    return outcome;
+  });
+  const held = outcomes.filter(({ faults }) => faults.length === 0).length;
+  const lines = [
+    ...(outcomes.length <= LISTED ? list(outcomes) : table(outcomes)),
+    `largest: monotonic time off by ${ms(largest(outcomes, (o) => o.monotonic_ns))}, wall clock off by ${ms(largest(outcomes, (o) => o.wall_ns))}, ${largest(outcomes, (o) => o.ticksAtOnce)} ticks made up at once`,
+    `${held} of ${outcomes.length} cells hold`,
+  ];
+  return { lines, holds: held === outcomes.length };
+};
+
+/** Saves and restores over ten years. @param progress called after each save */
+export const driftReport = (
+  saves: number,
+  seed: number,
+  progress: () => void = () => {},
+): Report => {
+  const result = tenYears(saves, seed, makeGuest(false), progress);
+  const holds = result.faults.length === 0;
+  const lines = [
+    `${result.saves} saves in ${result.years.toFixed(2)} years, ${result.ticks} ticks counted`,
+    `off at most: uptime ${result.uptime_ns} ns, monotonic time ${ms(result.monotonic_ns)}, wall clock ${ms(result.wall_ns)}`,
+    ...(holds ? ['nothing lost'] : result.faults.slice(0, TOLD)),
+  ];
+  return { lines, holds };
+};
