@@ -89,8 +89,18 @@ export class JsonReader {
 const isIntegerWithin = (value: unknown, low: number, high: number): value is number =>
   Number.isInteger(value) && (value as number) >= low && (value as number) <= high;
 
+/** As JSON, unless it is nested more deeply than can be written. */
+const textOf = (value: unknown): string => {
+  try {
+    return JSON.stringify(value);
+  } catch (error) {
+    if (error instanceof RangeError) return 'lists and objects without end';
+    throw error;
+  }
+};
+
 const shown = (value: unknown): string => {
   if (value === undefined) return 'none';
-  const text = JSON.stringify(value);
+  const text = textOf(value);
   return text.length > 60 ? `${text.slice(0, 60)}…` : text;
 };

@@ -4,6 +4,7 @@
  */
 import { KERNBASE, PAGE_SIZE } from '@port-xen/kern';
 import { carriesData, tableLevel } from '@port-xen/migration-stream';
+import { flatJson } from './flat-json.ts';
 import { type ImageIndex, type IndexedRecord, NEVER_CAME } from './image-index.ts';
 import { type ImageReport, pageTypeName } from './image-report.ts';
 import { type KernelSymbols, modulesInPage } from './saved-kernel.ts';
@@ -45,17 +46,9 @@ export interface DiffSide {
   readonly report: ImageReport;
 }
 
-const flatten = (value: unknown, path: string, into: Map<string, string>): Map<string, string> => {
-  if (typeof value !== 'object' || value === null) {
-    if (value !== undefined) into.set(path, String(value));
-    return into;
-  }
-  const isList = Array.isArray(value);
-  for (const [key, inner] of Object.entries(value)) {
-    flatten(inner, isList ? `${path}[${key}]` : path === '' ? key : `${path}.${key}`, into);
-  }
-  return into;
-};
+/** A section's values by their paths. */
+const valuesOf = (section: unknown): Map<string, string> =>
+  new Map(Array.from(flatJson(section), ([path, value]) => [path, String(value)]));
 
 const differences = (
   a: ReadonlyMap<string, string>,
@@ -162,10 +155,7 @@ export const imageDiff = (
   const [mine, theirs] = [sectionsOf(a.report), sectionsOf(b.report)];
   const sections: Record<string, readonly Difference[]> = {};
   for (const name of new Set([...Object.keys(mine), ...Object.keys(theirs)])) {
-    const found = differences(
-      flatten(mine[name], '', new Map()),
-      flatten(theirs[name], '', new Map()),
-    );
+    const found = differences(valuesOf(mine[name]), valuesOf(theirs[name]));
     if (found.length > 0) sections[name] = found;
   }
   const records = differences(recordsByName(a.index.records), recordsByName(b.index.records));

@@ -11,6 +11,7 @@ import {
   startInfoPfn,
   startInfoReport,
 } from './domain-report.ts';
+import { isShallow } from './flat-json.ts';
 import { GuestMemory } from './guest-memory.ts';
 import { type ImageIndex, type IndexedRecord, NEVER_CAME } from './image-index.ts';
 import { type KernelReport, kernelReport } from './kernel-report.ts';
@@ -83,11 +84,14 @@ const configOf = (index: ImageIndex): ImageReport['config'] => {
   const { configText, configFormat } = index;
   if (configText === undefined || configFormat === undefined) return undefined;
   if (configFormat === 'cfg') return { format: 'cfg', value: configText };
+  let value: unknown = configText;
   try {
-    return { format: 'json', value: JSON.parse(configText) };
+    const parsed: unknown = JSON.parse(configText);
+    if (isShallow(parsed)) value = parsed;
   } catch {
-    return { format: 'json', value: configText };
+    // It is shown as the text that it is.
   }
+  return { format: 'json', value };
 };
 
 /** The kernel's address space in an image, if it has one. */

@@ -2,6 +2,7 @@
  * An image report for people: the file first, then what it is made of, then what the guest was doing.
  */
 import pc from 'picocolors';
+import { flatJson } from './flat-json.ts';
 import type { ImageReport } from './image-report.ts';
 import { plain } from './names.ts';
 import { showGuest } from './show-guest.ts';
@@ -18,20 +19,12 @@ const KINDS = {
 /** Neighbouring PAGE_DATA records beyond so many are told as one line. */
 const ALIKE = 3;
 
-/** Every leaf of a JSON value by its path. */
-const flat = (value: unknown, path: string, rows: Row[]): void => {
-  if (typeof value !== 'object' || value === null) {
-    rows.push([
-      pc.dim(plain(path)),
-      typeof value === 'string' ? plain(value) : JSON.stringify(value),
-    ]);
-    return;
-  }
-  const isList = Array.isArray(value);
-  for (const [key, inner] of Object.entries(value)) {
-    flat(inner, isList ? `${path}[${key}]` : path === '' ? key : `${path}.${key}`, rows);
-  }
-};
+/** A configuration's leaves, one a line. */
+const configRows = (value: unknown): Row[] =>
+  Array.from(flatJson(value), ([path, leaf]) => [
+    pc.dim(plain(path)),
+    typeof leaf === 'string' ? plain(leaf) : JSON.stringify(leaf),
+  ]);
 
 const recordRows = (records: ImageReport['records']): Row[] => {
   const rows: Row[] = [];
@@ -82,11 +75,7 @@ export const showText = (report: ImageReport): string => {
   if (report.config !== undefined) {
     page.section('Configuration', report.config.format === 'json' ? 'JSON' : 'xl.cfg');
     if (report.config.format === 'cfg') page.block(plain(String(report.config.value)));
-    else {
-      const rows: Row[] = [];
-      flat(report.config.value, '', rows);
-      page.rows(rows);
-    }
+    else page.rows(configRows(report.config.value));
   }
   page.section('Records', 'offset, bytes, name');
   page.rows(recordRows(report.records));

@@ -109,17 +109,14 @@ export const tinyImage = (
     rip = -0x7fff_f000,
     fill = 0,
     types = TYPES,
-    max_memkb = CONFIG.b_info.max_memkb,
-  }: { rip?: number; fill?: number; types?: readonly number[]; max_memkb?: number } = {},
+    config = JSON.stringify(CONFIG),
+  }: { rip?: number; fill?: number; types?: readonly number[]; config?: string } = {},
 ): Uint8Array => {
   const chunks: Uint8Array[] = [];
   const writer = new ImageWriter({
     write: (parts) => void chunks.push(...parts.map((p) => p.slice())),
   });
-  if (kind === 'xl') {
-    const b_info = { ...CONFIG.b_info, max_memkb };
-    writer.xlHeader(JSON.stringify({ ...CONFIG, b_info }));
-  }
+  if (kind === 'xl') writer.xlHeader(config);
   if (kind !== 'libxc') {
     writer.libxlHeader();
     writer.libxcContext();
