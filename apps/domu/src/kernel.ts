@@ -55,6 +55,7 @@ import { date } from './programs/date.ts';
 import { dd } from './programs/dd.ts';
 import { echo } from './programs/echo.ts';
 import { pattern } from './programs/pattern.ts';
+import { ping } from './programs/ping.ts';
 import { sh } from './programs/sh.ts';
 import { sha256 } from './programs/sha256.ts';
 import { sleep } from './programs/sleep.ts';
@@ -154,6 +155,7 @@ const specOf = (variant: KernelVariant): KernelSpec => ({
     pattern,
     vmstress,
     sysctl,
+    ping,
     balloonProgram,
   ],
   modules: {

@@ -9,6 +9,8 @@ import { worldSocket } from './control/runtime-folder.ts';
 import { FileDisk } from './file-disk.ts';
 import type { Guest } from './guest.ts';
 import { completeHost } from './host-options.ts';
+import { Capture } from './net/capture.ts';
+import { Passt } from './net/passt.ts';
 import { Pace } from './pace.ts';
 import { type RunFlags, savePlan } from './run-options.ts';
 import { Session, shutdownName } from './session.ts';
@@ -29,6 +31,8 @@ export interface Run {
   readonly slot: number;
   /** Makes the domain. @returns its domid */
   make(world: World): number;
+  /** For a domain that is restored: where from. */
+  readonly arrival?: string;
   /** Takes what the guest prints, instead of stdout. */
   readonly console?: (bytes: Uint8Array) => void;
   /** Told of every line of the story. */
@@ -49,7 +53,6 @@ export const runDomain = async (run: Run): Promise<number> => {
   const host = completeHost(flags.host, flags.seed, flags.host.slot ?? run.slot);
   let session: Session | undefined;
   let commands: Commands | undefined;
-  let control: ControlServer | undefined;
   const world = new World({
     seed: flags.seed,
     host,
@@ -72,22 +75,38 @@ export const runDomain = async (run: Run): Promise<number> => {
     });
   }
   if (run.onStory !== undefined) world.sim.trace.listenToStory(run.onStory);
+  const edges: { close(): void }[] = [];
   try {
+    const capture = flags.pcap === undefined ? undefined : new Capture(flags.pcap, world);
+    if (capture !== undefined) edges.push(capture);
+    const pace = flags.console || flags.net !== undefined ? new Pace() : undefined;
+    if (flags.net !== undefined) {
+      edges.push(await Passt.open(passtSocket(flags.net), world, () => pace?.wake()));
+    }
     const domid = run.make(world);
+    if (run.arrival !== undefined) capture?.note(`domain ${domid} came back: ${run.arrival}`);
     if (run.onRequest !== undefined) {
       world.xbdback.onComplete((completed) => run.onRequest?.(world, domid, completed));
     }
-    session = new Session(world, domid, plan, (id) => run.onSave?.(world, id));
+    session = new Session(world, domid, plan, (id) => {
+      capture?.note(`domain ${id} leaves: it is saved into ${plan?.path}`);
+      run.onSave?.(world, id);
+    });
     commands = new Commands(world, session, log);
-    control = new ControlServer(worldSocket(), commands);
-    const pace = flags.console ? new Pace() : undefined;
-    if (pace !== undefined) attachTerminal(world, session, pace);
+    edges.push(new ControlServer(worldSocket(), commands));
+    if (flags.console && pace !== undefined) attachTerminal(world, session, pace);
     const outcome = await session.run(pace);
     if (outcome.kind !== 'ended' || outcome.reason === SHUTDOWN_poweroff) return 0;
     throw new UserError(`the guest ended: ${shutdownName(outcome.reason)}`);
   } finally {
-    control?.close();
+    for (const edge of edges) edge.close();
     if (flags.console) process.stdin.pause();
     if (trace !== undefined) process.stderr.write(`trace: ${trace.digest()}\n`);
   }
+};
+
+/** The socket of `passt:SOCKET`. @throws UserError */
+const passtSocket = (text: string): string => {
+  if (text.startsWith('passt:') && text !== 'passt:') return text.slice('passt:'.length);
+  throw new UserError(`expected --net passt:SOCKET, found ${JSON.stringify(text)}`);
 };

@@ -17,6 +17,8 @@ export interface RunFlags {
   readonly traceHash?: boolean;
   readonly verbose?: boolean;
   readonly console?: boolean;
+  readonly pcap?: string;
+  readonly net?: string;
 }
 
 const seed = (text: string): number => {
@@ -50,6 +52,8 @@ export const addRunFlags = (command: Command): Command =>
       'end stderr with a digest of everything that crossed the hypercall line',
     )
     .option('-c, --console', 'type stdin at the console; virtual time goes with real time')
+    .option('--pcap <file>', 'write what passes the network interfaces, for tshark')
+    .option('--net <passt:socket>', 'join the bridge to a running passt, in real time')
     .option('-v, --verbose', 'tell on stderr what each subsystem does');
 
 /** The save that the flags ask for. @throws UserError */

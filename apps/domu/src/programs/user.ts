@@ -34,3 +34,10 @@ export const print = (u: UserContext, then: string, buffer: number, text: string
 
 /** exit(status). */
 export const exit = (status: number): Next => syscall('never', SYS_exit, status);
+
+/** An IPv4 address in dotted decimal, in host order; undefined for what is none. */
+export const addressOf = (text: string): number | undefined => {
+  const parts = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(text)?.slice(1).map(Number);
+  if (parts === undefined || parts.some((part) => part > 255)) return undefined;
+  return parts.reduce((address, part) => address * 256 + part, 0);
+};
