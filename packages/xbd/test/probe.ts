@@ -154,6 +154,22 @@ const text: Text<Probe> = {
     for (let i = 0; i < count; i++) if (m.xengnt.grantAccess(0, 1, true) < 0) return i;
     return count;
   }),
+  /** Attaches a device that, when it is resumed, takes all references but so many. */
+  probe_attach_greedy: leaf((m, left) => {
+    const { autoconf } = m.base.kern;
+    const hypervisor = autoconf.devices().find((dv) => autoconf.nameOf(dv) === 'hypervisor0');
+    const dv = autoconf.attach('greedy0', hypervisor?.address ?? 0, left);
+    autoconf.pmfRegister(dv, 0, m.base.cpu.sym('probe_greedy_resume'));
+  }),
+  probe_greedy_resume: leaf((m, left) => {
+    const refs: number[] = [];
+    for (let ref = m.xengnt.grantAccess(0, 1, true); ref >= 0; ) {
+      refs.push(ref);
+      ref = m.xengnt.grantAccess(0, 1, true);
+    }
+    for (const ref of refs.slice(0, left)) m.xengnt.revokeAccess(ref);
+    return 1;
+  }),
   probe_pending: leaf((m) => m.base.kern.autoconf.d.config_pending),
 
   /** (id): writes a part of its own of the disk and reads it again, some rounds; panics when it is another. */

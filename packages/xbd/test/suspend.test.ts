@@ -1,4 +1,4 @@
-import { EINVAL, ENXIO, EROFS } from '@port-xen/kern';
+import { EINVAL, ENOMEM, ENXIO, EROFS } from '@port-xen/kern';
 import { MODES, USER_BASE } from '@tooling/guest-testbed';
 import { createHost, memoryDisk } from '@tooling/testbed';
 import fc from 'fast-check';
@@ -71,6 +71,34 @@ describe.each(MODES)('%s', (_, options) => {
     guest.host.runFor(100e6);
     expect(guest.ended.toSorted((a, b) => a - b)).toEqual(upTo(8));
     expect(new Set(guest.ended).size).toBe(8);
+  });
+
+  test('XBD-8: where grants are short, what is issued again waits for them, still once and in order', () => {
+    const guest = new DiskGuest({ ...options, config: { maxGrantFrames: 1 } });
+    // The ring's, and two for requests.
+    guest.call('probe_attach_greedy', 3);
+    guest.swallow(() => true);
+    guest.submit(0, 8);
+    guest.restore(guest.save());
+    const requests = guest.traceRequests();
+    guest.connected();
+    guest.submit(8, 10);
+    guest.host.runFor(100e6);
+    expect(requests.map(({ sector }) => sector)).toEqual(upTo(10));
+    expect(guest.ended.toSorted((a, b) => a - b)).toEqual(upTo(10));
+    expect(upTo(10).map((n) => guest.call('probe_error', n))).toEqual(Array(10).fill(0));
+  });
+
+  test('XBD-5, XBD-8: where there is none, it fails with ENOMEM', () => {
+    const guest = new DiskGuest({ ...options, config: { maxGrantFrames: 1 } });
+    guest.call('probe_attach_greedy', 1);
+    guest.swallow(() => true);
+    guest.submit(0, 3);
+    guest.restore(guest.save());
+    guest.connected();
+    guest.host.runFor(100e6);
+    expect(upTo(3).map((n) => guest.call('probe_error', n))).toEqual([ENOMEM, ENOMEM, ENOMEM]);
+    expect(guest.call('probe_busy', 0)).toBe(0);
   });
 
   test('XBD-8: a flush that was not answered is issued again', () => {

@@ -95,9 +95,7 @@ export class Watches {
     const w = index < NWATCH ? this.atIndex(index) : undefined;
     if (w === undefined) return;
     w.w_path = latin1(path.slice(0, XS_STRING_MAX - 1));
-    if (w.w_fired !== 0) return;
     w.w_fired = 1;
-    // A watch that was freed and made anew may stand here already.
     for (let i = 0; i < d.ev_count; i++) if (d.ev_fired.get(i) === index) return;
     d.ev_fired.set(d.ev_count++, index);
     this.sched.wakeup(this.eventChannel);

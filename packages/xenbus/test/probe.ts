@@ -242,6 +242,18 @@ const text: Text<Probe> = {
     const dv = autoconf.attach('stubborn0', m.xenbus.bus, 0);
     autoconf.pmfRegister(dv, m.base.cpu.sym('probe_refuse'), 0);
   }),
+  /** Attaches a device that is suspended after the bus, and does as if the half of a message had been read. */
+  probe_attach_half: leaf((m) => {
+    const { autoconf } = m.base.kern;
+    const hypervisor = autoconf.devices().find((dv) => autoconf.nameOf(dv) === 'hypervisor0');
+    const dv = autoconf.attach('half0', hypervisor?.address ?? 0, 0);
+    autoconf.pmfRegister(dv, m.base.cpu.sym('probe_read_half'), 0);
+  }),
+  probe_read_half: leaf((m) => {
+    m.xenbus.d.in_have = 20;
+    m.xenbus.comms.header.len = 1000;
+    return 1;
+  }),
   probe_refuse: leaf((m) => (d(m).refuse === 0 ? 1 : 0)),
   probe_set_refuse: leaf((m, refuse) => {
     d(m).refuse = refuse;

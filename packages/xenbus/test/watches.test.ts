@@ -35,7 +35,7 @@ describe.each(MODES)('%s', (_, options) => {
     const guest = new BusGuest(options);
     guest.call('probe_slow', 10);
     const one = guest.call('probe_watch', 'data/one');
-    const busy = guest.call('probe_watch', 'data/busy');
+    guest.call('probe_watch', 'data/busy');
     guest.host.runFor(1e9);
     const before = guest.log.length;
     // xenwatch is busy with the one while the other fires.
@@ -45,11 +45,24 @@ describe.each(MODES)('%s', (_, options) => {
     guest.settle();
     guest.call('xs_unwatch', one);
     guest.call('probe_free_watch', one);
+    guest.host.store.write(`${guest.home}/data/busy/6`, '');
+    guest.host.runFor(1e9);
+    expect(guest.log.slice(before)).toEqual([7, 6]);
+    // And again, with another watch at its place in the table.
+    const two = guest.call('probe_watch', 'data/two');
+    expect(two).toBe(one);
+    guest.host.runFor(1e9);
+    const again = guest.log.length;
+    guest.host.store.write(`${guest.home}/data/busy/5`, '');
+    guest.settle();
+    guest.host.store.write(`${guest.home}/data/two/4`, '');
+    guest.settle();
+    guest.call('xs_unwatch', two);
+    guest.call('probe_free_watch', two);
     guest.call('probe_watch', 'data/other');
     guest.host.store.write(`${guest.home}/data/other/9`, '');
     guest.host.runFor(1e9);
-    expect(guest.log.slice(before)).toEqual([7, 9]);
-    expect(busy).not.toBe(one);
+    expect(guest.log.slice(again)).toEqual([5, 9]);
   });
 
   test('XB-5: more watches than there is room for are a panic', () => {

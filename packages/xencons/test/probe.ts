@@ -1,4 +1,5 @@
 /** A kernel with a console, whose text and programs' text the host sees. */
+import { xencons_interface } from '@port-xen/abi';
 import { Evtchn, evtchn_data, evtchnText, upcallText } from '@port-xen/evtchn';
 import { call, done, type KernelImage, leaf, routine, type Text } from '@port-xen/kern';
 import { struct, u64 } from '@port-xen/layout';
@@ -11,7 +12,7 @@ interface Probe {
 }
 
 /** What the n-th numbered piece of text is: `<17>`. */
-const piece = (n: number): string => `<${n}>`;
+export const piece = (n: number): string => `<${n}>`;
 
 const text: Text<Probe> = {
   /** (from, to): the kernel prints pieces. */
@@ -42,13 +43,22 @@ const text: Text<Probe> = {
   probe_port: leaf((m) => m.xencons.softc.xc_port),
   probe_drained: leaf((m) => (m.xencons.drained ? 1 : 0)),
   probe_waiting_input: leaf((m) => m.xencons.softc.inq_tail - m.xencons.softc.inq_head),
-  /** Attaches a device that is suspended after the console and resumed after it. */
-  probe_attach_late: leaf((m) => {
+  /** (types): attaches a device that is suspended after the console and resumed after it. */
+  probe_attach_late: leaf((m, types) => {
     const { autoconf } = m.base.kern;
     const hypervisor = autoconf.devices().find((dv) => autoconf.nameOf(dv) === 'hypervisor0');
     const dv = autoconf.attach('late0', hypervisor?.address ?? 0, 0);
     const late = m.base.cpu.sym('probe_late');
-    autoconf.pmfRegister(dv, late, late);
+    if (types === 0) autoconf.pmfRegister(dv, late, late);
+    else autoconf.pmfRegister(dv, m.base.cpu.sym('probe_typed'), 0);
+  }),
+  /** Does what a back end does that puts a byte in at the last moment. */
+  probe_typed: leaf((m) => {
+    const { memory } = m.base.cpu;
+    const page = xencons_interface.at(memory, m.base.d.console_page);
+    memory.st8(page.address + (page.in_prod & 1023), 33);
+    page.in_prod = (page.in_prod + 1) >>> 0;
+    return 1;
   }),
   /** Prints five thousand bytes while the console is away. */
   probe_late: leaf((m) => {

@@ -4,7 +4,7 @@ import { MODES, TestGuest, type TestGuestOptions, USER_BASE } from '@tooling/gue
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { OUTQ_HIWAT } from '../src/xencons.ts';
-import { image } from './probe.ts';
+import { image, piece } from './probe.ts';
 
 const IN_RING = 1024;
 const INQ = 4096;
@@ -81,6 +81,14 @@ describe.each(MODES)('%s', (_, options) => {
     expect(guest.call('probe_waiting_input')).toBe(0);
   });
 
+  test('CONS-1: what was typed at the last moment is read without another event', () => {
+    const guest = boot(options);
+    guest.call('probe_attach_late', 1);
+    guest.move();
+    expect(guest.call('probe_waiting_input')).toBe(1);
+    expect(read(guest, 10)).toEqual([33]);
+  });
+
   test('CONS-1: a cancelled suspend shows nothing twice', () => {
     const guest = boot(options);
     guest.call('probe_print', 0, 2000);
@@ -102,7 +110,7 @@ describe.each(MODES)('%s', (_, options) => {
 
   test('CONS-2: text printed while the console is suspended is shown when it is back', () => {
     const guest = boot(options);
-    guest.call('probe_attach_late');
+    guest.call('probe_attach_late', 0);
     const file = guest.save();
     expect(guest.console).not.toContain('late0');
     guest.restore(file);
@@ -147,6 +155,7 @@ describe.each(MODES)('%s', (_, options) => {
     guest.call('probe_print', 0, 10);
     guest.call('probe_poll');
     expect([page.in_cons, page.out_prod]).toEqual([in_cons, out_prod]);
+    expect(guest.call('probe_room')).toBe(OUTQ_HIWAT - upTo(10).map(piece).join('').length);
     expect(guest.call('probe_waiting_input')).toBe(0);
     page.out_cons = out_cons;
     page.in_prod = in_prod;
