@@ -43,7 +43,7 @@ const build = (folder: string): string => {
   return program;
 };
 
-const [rounds = 7, seconds = 0.5, nodes = 100_000] = process.argv.slice(2).map(Number);
+const [rounds = 30, seconds = 0.1, nodes = 100_000] = process.argv.slice(2).map(Number);
 const folder = mkdtempSync(join(tmpdir(), 'xenstore-bench-'));
 const program = build(folder);
 const socket = join(folder, 'socket');

@@ -55,4 +55,23 @@ describe('libxenstore', () => {
     const { stdout } = await run(build(folder), ['permissions'], { env });
     expect(stdout).toBe('3:0 4:3 \n');
   });
+
+  test('LIBXS-2: counting, handing round and setting permissions at once, fourteen processes', async () => {
+    const { path, folder, daemon } = await serve();
+    const program = build(folder);
+    const env = { ...process.env, XENSTORED_PATH: path };
+    const started = (...args: string[]) => run(program, args, { env });
+    const rings = Array.from({ length: 3 }, (_, me) => started('ring', `${me}`, '3', '40'));
+    await expect.poll(() => daemon.counters().watches).toBe(3);
+    const counts = Array.from({ length: 8 }, () => started('count', '100'));
+    daemon.connect(0).write('/ring/0', '1');
+    const permissions = Array.from({ length: 3 }, () => started('permissions'));
+    await Promise.all(counts);
+    for (const { stdout } of await Promise.all(rings)) expect(stdout).toBe('done\n');
+    for (const { stdout } of await Promise.all(permissions)) expect(stdout).toBe('3:0 4:3 \n');
+    const dom0 = daemon.connect(0);
+    expect(dom0.read('/count')).toBe('800');
+    expect(dom0.control('check')).toBe('OK');
+    await expect.poll(() => daemon.counters()).toMatchObject({ watches: 0, transactions: 0 });
+  });
 });
