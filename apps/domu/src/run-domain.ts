@@ -3,6 +3,7 @@
  * to make.
  */
 
+import { XenstoreServer } from '@port-xen/xenstore-node';
 import { Commands } from './control/commands.ts';
 import { ControlServer } from './control/control-server.ts';
 import { worldSocket } from './control/runtime-folder.ts';
@@ -83,6 +84,9 @@ export const runDomain = async (run: Run): Promise<number> => {
     if (flags.net !== undefined) {
       edges.push(await Passt.open(passtSocket(flags.net), world, () => pace?.wake()));
     }
+    if (flags.xenstore !== undefined) {
+      edges.push(await serveXenstore(world, flags.xenstore, () => pace?.wake()));
+    }
     const domid = run.make(world);
     if (run.arrival !== undefined) capture?.note(`domain ${domid} came back: ${run.arrival}`);
     if (run.onRequest !== undefined) {
@@ -102,6 +106,20 @@ export const runDomain = async (run: Run): Promise<number> => {
     for (const edge of edges) edge.close();
     if (flags.console) process.stdin.pause();
     if (trace !== undefined) process.stderr.write(`trace: ${trace.digest()}\n`);
+  }
+};
+
+/** The host's xenstore on a socket, for Xen's own clients. @throws UserError when it cannot be had */
+const serveXenstore = async (
+  world: World,
+  path: string,
+  onRequest: () => void,
+): Promise<{ close(): void }> => {
+  try {
+    const server = await XenstoreServer.listen(world.xenstored, path, onRequest);
+    return { close: () => void server.close() };
+  } catch (error) {
+    throw new UserError((error as Error).message);
   }
 };
 

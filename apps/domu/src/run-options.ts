@@ -18,6 +18,7 @@ export interface RunFlags {
   readonly verbose?: boolean;
   readonly console?: boolean;
   readonly pcap?: string;
+  readonly xenstore?: string;
   readonly net?: string;
 }
 
@@ -52,6 +53,7 @@ export const addRunFlags = (command: Command): Command =>
       'end stderr with a digest of everything that crossed the hypercall line',
     )
     .option('-c, --console', 'type stdin at the console; virtual time goes with real time')
+    .option('--xenstore <socket>', "serve the host's xenstore there, for xenstore-ls and its like")
     .option('--pcap <file>', 'write what passes the network interfaces, for tshark')
     .option('--net <passt:socket>', 'join the bridge to a running passt, in real time')
     .option('-v, --verbose', 'tell on stderr what each subsystem does');

@@ -49,6 +49,8 @@ export class Session {
   #requested = false;
   #saved = false;
   #restarting = false;
+  /** Somebody is there to look at a domain that is preserved. */
+  #attended = false;
   #ended: number | undefined;
   #failure: Error | undefined;
   /** What somebody did to the domain from outside. */
@@ -69,6 +71,12 @@ export class Session {
     this.#onSave = onSave;
     world.xl.onExit((exited, reason, action) => {
       if (exited !== this.#domid) return;
+      if (action === 'preserve' && this.#attended) {
+        process.stderr.write(
+          `domain ${exited} has shut down (${shutdownName(reason)}) and is preserved\n`,
+        );
+        return;
+      }
       this.#ended = reason;
       this.#restarting = RESTARTS.has(action);
     });
@@ -160,7 +168,10 @@ export class Session {
    * @throws UserError when the domain could not be saved
    */
   async run(pace?: Pace): Promise<Outcome> {
-    if (pace !== undefined) return this.#runPaced(pace);
+    if (pace !== undefined) {
+      this.#attended = true;
+      return this.#runPaced(pace);
+    }
     for (let until = performance.now() + BATCH_MS; ; ) {
       for (let i = 0; i < EVENTS_PER_LOOK; i++) {
         const outcome = this.#step();
