@@ -1,4 +1,3 @@
-import type { Memory } from './memory.ts';
 import type { Struct, View } from './struct.ts';
 
 /** The widths and signs a scalar field can have. */
@@ -115,5 +114,3 @@ export type ValueOf<F> = F extends Scalar
             ? StructArray<E>
             : never
         : never;
-
-export type { Memory };
