@@ -118,4 +118,16 @@ describe.each([
     expect(text).toContain('uvm: out of memory and swap\n');
     expect(text).toContain('status 139\n');
   });
+
+  test('UVM-1, MD-10: what forks, programs and faults that failed for want of memory had taken is given back', () => {
+    const tight = 'vmstress 14 3 100';
+    const commands = `${tight}; nix; sysctl vm.uvmexp2; ${tight}; ${tight}; nix; sysctl vm.uvmexp2`;
+    const { text } = runWorkload({ guest: kernel, cmdline: `init=sh -c ${commands}`, disks: {} });
+    expect(text).toMatch(/uvm: out of memory and swap|fork: error 12/);
+    const free = [...text.matchAll(/npages = 4096, free = (\d+)/g)].map((match) =>
+      Number(match[1]),
+    );
+    expect(free.length).toBe(2);
+    expect(free[1]).toBe(free[0]);
+  });
 });
