@@ -17,6 +17,7 @@ import type { Memory } from '@port-xen/layout';
 import { BytesMemory } from '@port-xen/layout';
 import type { Domain } from './domain.ts';
 import { EventChannels } from './event-channels.ts';
+import { NR_EVENT_CHANNELS } from './event-delivery.ts';
 import { holdFrame, releaseFrame } from './grant-mapping.ts';
 import type { Hypervisor } from './hypervisor.ts';
 import type { FrameHold } from './memory-domain.ts';
@@ -25,7 +26,6 @@ import { XenError } from './xen-error.ts';
 
 /** From an event channel firing to dom0's handler. */
 const WAKEUP_NS = 2_000;
-const MAX_PORT = 4095;
 
 /** A frame of a domain, reachable from dom0. */
 export interface FrameMapping {
@@ -78,7 +78,7 @@ export class Dom0 {
       },
       xen.ports,
       1,
-      MAX_PORT,
+      NR_EVENT_CHANNELS - 1,
     );
   }
 

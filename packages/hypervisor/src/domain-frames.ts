@@ -13,13 +13,15 @@ import {
 } from './frame-table.ts';
 import type { HostMemory } from './host-memory.ts';
 import type { MemoryDomain } from './memory-domain.ts';
-import { insist } from './model-bug.ts';
+import { insist, ModelBug } from './model-bug.ts';
 import { dropRoots } from './roots.ts';
 
 const own = (host: HostMemory, mfn: number, domid: number, flags: number): void => {
   const { table } = host;
   const i = table.index(mfn);
-  insist(table.refs[i] === 0, `a frame in use was given away: ${table.describe(mfn)}`);
+  if (table.refs[i] !== 0) {
+    throw new ModelBug(`a frame in use was given away: ${table.describe(mfn)}`);
+  }
   table.owner[i] = domid;
   table.refs[i] = 1;
   table.flags[i] = flags;

@@ -19,6 +19,7 @@ import { defaultLeaves, defaultMsrs } from './cpu-policy.ts';
 import { Domain } from './domain.ts';
 import { populate } from './domain-frames.ts';
 import type { TscSettings } from './domain-tsc.ts';
+import { NR_EVENT_CHANNELS } from './event-delivery.ts';
 import { holdFrame, releaseFrame } from './grant-mapping.ts';
 import { GuestVcpu } from './guest-vcpu.ts';
 import { fillHypercallPage } from './hypercall-page.ts';
@@ -111,7 +112,7 @@ export class Domctl {
       maxVcpus,
       maxGrantFrames: options.maxGrantFrames ?? 64,
       maxMaptrackFrames: options.maxMaptrackFrames ?? 1024,
-      maxEvtchnPort: options.maxEvtchnPort ?? 4095,
+      maxEvtchnPort: Math.min(options.maxEvtchnPort ?? NR_EVENT_CHANNELS, NR_EVENT_CHANNELS - 1),
       engine: options.engine,
     });
     if (domain.sharedInfoMfn < 0 || !domain.grants.grow(1)) {

@@ -12,7 +12,7 @@
  */
 import type { Random } from '@port-xen/sim';
 import type { MachineMemory } from './machine-memory.ts';
-import { insist } from './model-bug.ts';
+import { ModelBug } from './model-bug.ts';
 
 /** Order of a 2 MiB extent: the largest block. */
 export const EXTENT_ORDER = 9;
@@ -70,7 +70,7 @@ export class FrameAllocator {
   release(mfn: number): void {
     let block = mfn - this.#memory.firstMfn;
     let order = 0;
-    insist(this.#order[block] === NONE, `mfn ${mfn} was freed twice`);
+    if (this.#order[block] !== NONE) throw new ModelBug(`mfn ${mfn} was freed twice`);
     this.#free++;
     while (order < EXTENT_ORDER) {
       const buddy = block ^ (1 << order);

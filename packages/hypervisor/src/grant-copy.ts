@@ -104,8 +104,7 @@ const copy = (
 ): number => {
   if (fromOffset + length > PAGE_SIZE || toOffset + length > PAGE_SIZE) return GNTST_bad_copy_arg;
   const { host } = vcpu.domain;
-  const bytes = host.memory.frameBytes(from).subarray(fromOffset, fromOffset + length);
-  host.memory.frameBytes(to).set(bytes, toOffset);
+  host.memory.copy(to * PAGE_SIZE + toOffset, from * PAGE_SIZE + fromOffset, length);
   host.markDirty(to);
   return GNTST_okay;
 };

@@ -23,7 +23,7 @@ import {
 } from '@port-xen/abi';
 import type { Domain } from './domain.ts';
 import { allocateXenFrame, freeXenFrame } from './domain-frames.ts';
-import { insist } from './model-bug.ts';
+import { ModelBug } from './model-bug.ts';
 
 const PER_FRAME = 4096 / grant_entry_v1.size;
 
@@ -128,7 +128,9 @@ export class GrantTable {
   /** Drops a pin. */
   release(ref: number, writable: boolean): void {
     const active = this.#active.get(ref);
-    insist(active !== undefined, `grant ${ref} of domain ${this.#domain.domid} is not pinned`);
+    if (active === undefined) {
+      throw new ModelBug(`grant ${ref} of domain ${this.#domain.domid} is not pinned`);
+    }
     if (writable) active.writable--;
     else active.readonly--;
     const unused = active.writable === 0 && active.readonly === 0;

@@ -17,23 +17,43 @@ export const isGuestAddress = (va: number): boolean =>
 const isGuestRange = (va: number, length: number): boolean =>
   isGuestAddress(va) && (length <= 1 || isGuestAddress(va + length - 1)) && va + length !== 0;
 
-const reached = (access: () => void): boolean => {
+/** @throws what is not a fault of the guest's tables */
+const unreached = (error: unknown): false => {
+  if (error instanceof PageFault) return false;
+  throw error;
+};
+
+/** Fills the first `length` bytes of `into` from guest memory at `va`. @returns false for -EFAULT */
+export const copyFromGuest = (
+  vcpu: MemoryVcpu,
+  va: number,
+  into: Uint8Array,
+  length: number = into.length,
+): boolean => {
+  if (!isGuestRange(va, length)) return false;
   try {
-    access();
+    vcpu.mmu.readPart(va, into, length);
     return true;
   } catch (error) {
-    if (error instanceof PageFault) return false;
-    throw error;
+    return unreached(error);
   }
 };
 
-/** Fills `into` from guest memory at `va`. @returns false for -EFAULT */
-export const copyFromGuest = (vcpu: MemoryVcpu, va: number, into: Uint8Array): boolean =>
-  isGuestRange(va, into.length) && reached(() => vcpu.mmu.read(va, into));
-
-/** Stores `from` to guest memory at `va`. @returns false for -EFAULT */
-export const copyToGuest = (vcpu: MemoryVcpu, va: number, from: Uint8Array): boolean =>
-  isGuestRange(va, from.length) && reached(() => vcpu.mmu.writeForXen(va, from));
+/** Stores the first `length` bytes of `from` to guest memory at `va`. @returns false for -EFAULT */
+export const copyToGuest = (
+  vcpu: MemoryVcpu,
+  va: number,
+  from: Uint8Array,
+  length: number = from.length,
+): boolean => {
+  if (!isGuestRange(va, length)) return false;
+  try {
+    vcpu.mmu.writeForXen(va, from, length);
+    return true;
+  } catch (error) {
+    return unreached(error);
+  }
+};
 
 /** As {@link copyToGuest}, in the guest kernel's address space whatever mode the vCPU is in: what the kernel asked to be told. */
 export const copyToKernel = (vcpu: MemoryVcpu, va: number, from: Uint8Array): boolean => {

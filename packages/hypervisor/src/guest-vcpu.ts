@@ -20,6 +20,7 @@ import {
   TRAP_page_fault,
   vcpu_info,
 } from '@port-xen/abi';
+import { BytesMemory } from '@port-xen/layout';
 import {
   isCanonicalAddress,
   R11,
@@ -46,6 +47,8 @@ const GDT_FRAMES = 16;
 const LDT_FRAMES = 16;
 /** XSAVE area: legacy image and header. */
 const XSAVE_SIZE = 576;
+/** Structs of hypercalls are shorter, but for contexts. */
+const ARGUMENT_SIZE = 256;
 /** Entries that a long hypercall does before it lets the guest take its events. */
 const PATIENCE = 4096;
 /** Polling: any port of the domain's. */
@@ -126,6 +129,8 @@ export class GuestVcpu implements Vcpu, MemoryVcpu, Runner {
   /** Arguments of the hypercall that is being made, and of a multicall's entry. */
   readonly args: HypercallArgs = new HypercallArgs();
   readonly entryArgs: HypercallArgs = new HypercallArgs();
+  readonly argument: BytesMemory = new BytesMemory(new Uint8Array(ARGUMENT_SIZE));
+  readonly word: BytesMemory = new BytesMemory(new Uint8Array(8));
   /** A multicall is being made: a continuation is of its entry. */
   inMulticall = false;
   /** Of the entry: what is to be done next. */

@@ -16,7 +16,7 @@ import { FrameTable, PGC_allocated, PGC_xen_heap } from './frame-table.ts';
 import { M2P, m2pFrames } from './m2p.ts';
 import { MachineMemory } from './machine-memory.ts';
 import type { MemoryDomain, MemoryVcpu } from './memory-domain.ts';
-import { insist } from './model-bug.ts';
+import { ModelBug } from './model-bug.ts';
 import { PageTables } from './page-table.ts';
 import { type Contents, PageTypes } from './page-type.ts';
 import { XEN_TABLE_FRAMES, XenPageTables } from './xen-page-tables.ts';
@@ -134,7 +134,9 @@ export class HostMemory implements Contents {
       return;
     }
     const domain = this.domains.get(owner);
-    insist(domain !== undefined && domain.totPages > 0, `mfn ${mfn} was freed of domain ${owner}`);
+    if (domain === undefined || domain.totPages <= 0) {
+      throw new ModelBug(`mfn ${mfn} was freed of domain ${owner}`);
+    }
     domain.totPages--;
   }
 

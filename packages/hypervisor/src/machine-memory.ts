@@ -12,6 +12,7 @@ export const PAGE_WORDS = 1024;
 
 const RANGE_SHIFT = 18;
 const RANGE_FRAMES = 2 ** RANGE_SHIFT;
+const RANGE_BYTES = RANGE_FRAMES * PAGE_SIZE;
 const MAX_FRAMES = 2 ** 21;
 
 export class MachineMemory implements Memory {
@@ -112,6 +113,20 @@ export class MachineMemory implements Memory {
     this.#eachPage(address, from.length, (page, done) =>
       page.set(from.subarray(done, done + page.length)),
     );
+  }
+
+  /** Copies within the memory, machine addresses; neither end of the range crosses a page. */
+  copy(to: number, from: number, length: number): void {
+    const [into, outOf] = [this.#offset(to, length), this.#offset(from, length)];
+    const range = Math.floor(into / RANGE_BYTES);
+    if (range === Math.floor(outOf / RANGE_BYTES)) {
+      const start = outOf % RANGE_BYTES;
+      (this.#ranges[range] as Uint8Array).copyWithin(into % RANGE_BYTES, start, start + length);
+      return;
+    }
+    const page = this.frameBytes(Math.floor(from / PAGE_SIZE));
+    const start = from % PAGE_SIZE;
+    this.write(to, page.subarray(start, start + length));
   }
 
   #eachPage(address: number, length: number, visit: (page: Uint8Array, done: number) => void) {

@@ -27,6 +27,7 @@
  *
  * The package's index exports from this half: MachineMemory, ModelBug, and the types MemoryDomain, MemoryVcpu, FrameHold.
  */
+import type { BytesMemory } from '@port-xen/layout';
 import type { HostMemory } from './host-memory.ts';
 import type { LogDirty } from './log-dirty.ts';
 import type { Mmu } from './mmu.ts';
@@ -72,6 +73,9 @@ export interface MemoryVcpu {
   ldtEntries: number;
   /** MFNs of the LDT frames that were faulted in, 16 slots, -1 where not. Written by descriptors.ts. */
   readonly ldtFrames: Int32Array;
+  /** Where the struct that a hypercall is about is copied to, and a word of a list: see guest-words.ts. */
+  readonly argument: BytesMemory;
+  readonly word: BytesMemory;
   /** Xen wants the processor: a long hypercall stops and continues later (hypercall_preempt_check). */
   preemptCheck(): boolean;
   /** Arranges for the hypercall to be made again with these arguments; what it returns is the function's result. */

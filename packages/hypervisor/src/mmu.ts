@@ -16,6 +16,8 @@ import { TLB_MASK, Tlb } from './tlb.ts';
 
 const OFFSET = PAGE_SIZE - 1;
 const WORD = 0xffc;
+/** Up to so many bytes a loop is faster than views on either side. */
+const SMALL = 128;
 
 export class Mmu implements VirtualMemory {
   /** MFN of the L4 of guest-kernel mode, -1 for none. Written by roots.ts. */
@@ -156,7 +158,12 @@ export class Mmu implements VirtualMemory {
   }
 
   read(va: number, into: Uint8Array): void {
-    this.#copy(va, into, READ);
+    this.#copy(va, into, into.length, READ);
+  }
+
+  /** As {@link read}, the first `length` bytes of `into`. */
+  readPart(va: number, into: Uint8Array, length: number): void {
+    this.#copy(va, into, length, READ);
   }
 
   /** A naturally aligned write of 1, 2, 4 or 8 bytes is one store, also to a page table. */
@@ -166,15 +173,15 @@ export class Mmu implements VirtualMemory {
       this.#bytes.set(from);
       if (this.#store(va, length, 0, this.#bytes) < 0) return;
     }
-    this.#copy(va, from, WRITE);
+    this.#copy(va, from, length, WRITE);
   }
 
   /**
    * Xen's own store to guest memory: as {@link write}, but a page table is not a place for it.
    * @throws PageFault
    */
-  writeForXen(va: number, from: Uint8Array): void {
-    this.#copy(va, from, WRITE);
+  writeForXen(va: number, from: Uint8Array, length: number = from.length): void {
+    this.#copy(va, from, length, WRITE);
   }
 
   probe(va: number, length: number, write: boolean): void {
@@ -195,8 +202,11 @@ export class Mmu implements VirtualMemory {
   }
 
   /** Copies between guest memory and `bytes`, a page at a time; all pages are reached before the first is copied. */
-  #copy(va: number, bytes: Uint8Array, access: number): void {
-    const { length } = bytes;
+  #copy(va: number, bytes: Uint8Array, length: number, access: number): void {
+    if (length > 0 && length <= SMALL && (va & OFFSET) + length <= PAGE_SIZE) {
+      this.#copySmall(this.#translate(va, access) * 4 + (va & OFFSET), bytes, length, access);
+      return;
+    }
     this.probe(va, length, access === WRITE);
     const { memory } = this.#domain.host;
     for (let done = 0; done < length; ) {
@@ -207,6 +217,32 @@ export class Mmu implements VirtualMemory {
       if (access === WRITE) page.set(bytes.subarray(done, done + page.length));
       else bytes.set(page, done);
       done += page.length;
+    }
+  }
+
+  /** Within one page, from a byte index of machine memory on: a word at a time where that is possible. */
+  #copySmall(from: number, bytes: Uint8Array, length: number, access: number): void {
+    const words = this.#words;
+    for (let i = 0, at = from; i < length; ) {
+      const index = Math.floor(at / 4);
+      const word = words[index] as number;
+      const whole = at % 4 === 0 && length - i >= 4;
+      const size = whole ? 4 : 1;
+      if (access === READ) {
+        const shift = (at % 4) * 8;
+        for (let k = 0; k < size; k++) bytes[i + k] = word >>> (shift + 8 * k);
+      } else if (whole) {
+        words[index] =
+          (bytes[i] as number) |
+          ((bytes[i + 1] as number) << 8) |
+          ((bytes[i + 2] as number) << 16) |
+          ((bytes[i + 3] as number) << 24);
+      } else {
+        const shift = (at % 4) * 8;
+        words[index] = (word & ~(0xff << shift)) | ((bytes[i] as number) << shift);
+      }
+      i += size;
+      at += size;
     }
   }
 

@@ -26,7 +26,7 @@ import {
   PGT_validated,
   PGT_writable_page,
 } from './frame-table.ts';
-import { insist, ModelBug } from './model-bug.ts';
+import { ModelBug } from './model-bug.ts';
 
 /** References stop short of overflow; a guest cannot get there with 8 GiB of page tables. */
 const MAX_REFS = 0x7fff_fff0;
@@ -72,7 +72,7 @@ export class PageTypes {
     const table = this.#table;
     const i = table.index(mfn);
     const refs = table.refs[i] as number;
-    insist(i >= 0 && refs > 0, `a reference too many was dropped: ${table.describe(mfn)}`);
+    if (i < 0 || refs <= 0) this.#bug('a reference too many was dropped', mfn);
     table.refs[i] = refs - 1;
     if (refs === 1) this.#free(mfn, i);
   }
@@ -90,7 +90,7 @@ export class PageTypes {
     if (count > 0) {
       if (current !== type) return -XEN_EINVAL;
       const valid = ((table.flags[i] as number) & PGT_validated) !== 0;
-      insist(valid, `a table was asked for while it was checked: ${table.describe(mfn)}`);
+      if (!valid) this.#bug('a table was asked for while it was checked', mfn);
       table.typeRefs[i] = count + 1;
       return 0;
     }
@@ -117,13 +117,11 @@ export class PageTypes {
     const frames = this.#table;
     const i = frames.index(mfn);
     const count = frames.typeRefs[i] as number;
-    insist(i >= 0 && count > 0, `a type reference too many was dropped: ${frames.describe(mfn)}`);
+    if (i < 0 || count <= 0) this.#bug('a type reference too many was dropped', mfn);
     const type = frames.type[i] as number;
     if (count === 1 && isTable(type)) {
-      insist(
-        ((frames.flags[i] as number) & PGT_validated) !== 0,
-        `expected a validated table, found ${frames.describe(mfn)}`,
-      );
+      const valid = ((frames.flags[i] as number) & PGT_validated) !== 0;
+      if (!valid) this.#bug('expected a validated table', mfn);
       this.#clearFlag(i, PGT_validated);
       this.#contents.devalidateTable(mfn, type);
       this.#contents.markDirty(mfn);
@@ -235,16 +233,20 @@ export class PageTypes {
     const flags = table.flags[i] as number;
     const owner = table.owner[i] as number;
     const xenHeap = (flags & PGC_xen_heap) !== 0;
-    insist(
-      (table.typeRefs[i] === 0 || xenHeap) && (flags & (PGC_allocated | PGT_pinned)) === 0,
-      `a frame in use was freed: ${table.describe(mfn)}`,
-    );
+    const unused = table.typeRefs[i] === 0 || xenHeap;
+    if (!unused || (flags & (PGC_allocated | PGT_pinned)) !== 0) {
+      this.#bug('a frame in use was freed', mfn);
+    }
     table.owner[i] = NO_OWNER;
     table.type[i] = PGT_none;
     table.typeRefs[i] = 0;
     table.linear[i] = 0;
     table.flags[i] = 0;
     this.#contents.free(mfn, owner, xenHeap);
+  }
+
+  #bug(what: string, mfn: number): never {
+    throw new ModelBug(`${what}: ${this.#table.describe(mfn)}`);
   }
 
   #setFlag(i: number, flag: number): void {

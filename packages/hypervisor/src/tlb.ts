@@ -19,6 +19,7 @@ export class Tlb {
   readonly frame = new Int32Array(ENTRIES);
   #empty = true;
   #noWrites = true;
+  #noFetches = true;
 
   /** Makes room for a page, keeping what is there for the same one. @returns the entry's number */
   place(page: number, frame: number): number {
@@ -40,12 +41,14 @@ export class Tlb {
 
   placeExec(page: number, frame: number): void {
     this.exec[this.place(page, frame)] = page;
+    this.#noFetches = false;
   }
 
   flush(): void {
     if (this.#empty) return;
     this.read.fill(Number.NaN);
-    this.exec.fill(Number.NaN);
+    if (!this.#noFetches) this.exec.fill(Number.NaN);
+    this.#noFetches = true;
     this.#empty = true;
     this.flushWrites();
   }

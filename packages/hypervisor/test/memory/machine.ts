@@ -6,6 +6,7 @@
  *   pfn 2          L2                pfn 3   L1
  *   pfn 4 …        data, mapped writable from BASE on (pfn n at BASE + n * 4096); the tables are mapped there read-only
  */
+import { BytesMemory } from '@port-xen/layout';
 import { Random } from '@port-xen/sim';
 import { accounting } from '../../src/accounting.ts';
 import { populate } from '../../src/domain-frames.ts';
@@ -71,6 +72,8 @@ export class TestVcpu implements MemoryVcpu {
   /** Requests until the processor is wanted. */
   patience = Number.POSITIVE_INFINITY;
   continuation: number[] | null = null;
+  readonly argument = new BytesMemory(new Uint8Array(256));
+  readonly word = new BytesMemory(new Uint8Array(8));
 
   constructor(domain: TestDomain) {
     this.id = domain.vcpus.length;
