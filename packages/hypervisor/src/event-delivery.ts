@@ -8,6 +8,9 @@ const PENDING = shared_info.offset.evtchn_pending;
 const MASK = shared_info.offset.evtchn_mask;
 const SELECTOR = vcpu_info.offset.evtchn_pending_sel;
 
+/** Ports of the two-level ABI. */
+export const NR_EVENT_CHANNELS = 4096;
+
 /** Sets a bit. @returns whether it was set before */
 const testAndSet = (memory: MachineMemory, base: number, bit: number): boolean => {
   const at = base + 4 * (bit >>> 5);
