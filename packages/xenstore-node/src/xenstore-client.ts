@@ -160,8 +160,9 @@ export class XenstoreClient {
   /**
    * The paths that change at `path` or below: first `path` itself, at once. The watch is set when the promise is
    * fulfilled, and ends when the loop over it does.
+   * @param depth how many levels below; without it all. Not every daemon knows it
    */
-  async watch(path: string): Promise<WatchStream> {
+  async watch(path: string, depth?: number): Promise<WatchStream> {
     const token = `watch-${this.#nextToken++}`;
     const stream = new WatchStream(async () => {
       this.#watches.delete(token);
@@ -169,7 +170,8 @@ export class XenstoreClient {
     });
     this.#watches.set(token, stream);
     try {
-      await this.#ask(XS_WATCH, 0, [path, token], 'watch');
+      const levels = depth === undefined ? [] : [`${depth}`];
+      await this.#ask(XS_WATCH, 0, [path, token, ...levels], 'watch');
     } catch (error) {
       this.#watches.delete(token);
       throw error;

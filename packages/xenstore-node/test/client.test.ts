@@ -18,6 +18,12 @@ describe('client and server', () => {
       if (changed === '/w/b') break;
     }
     expect(seen).toEqual(['/w', '/w/a', '/w/b']);
+    const shallow = await one.watch('/w', 0);
+    expect((await shallow.next()).value).toBe('/w');
+    await two.write('/w/a', '2');
+    await two.write('/w', '2');
+    expect((await shallow.next()).value).toBe('/w');
+    await shallow.return();
     expect(await two.control('memreport')).toContain('watches: 0\n');
     await one.close();
     await two.close();

@@ -160,9 +160,13 @@ export class StoreClient {
     }
   }
 
-  /** Asks to be told of changes at `path` and below. One event comes at once. */
-  watch(path: string, token: string): void {
-    this.#ask(XS_WATCH, 0, [path, token], 'watch');
+  /**
+   * Asks to be told of changes at `path` and below. One event comes at once.
+   * @param depth how many levels below; without it all. Not every daemon knows it
+   */
+  watch(path: string, token: string, depth?: number): void {
+    const levels = depth === undefined ? [] : [`${depth}`];
+    this.#ask(XS_WATCH, 0, [path, token, ...levels], 'watch');
   }
 
   /** Events that are on their way already still come. */

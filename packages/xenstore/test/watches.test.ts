@@ -123,6 +123,11 @@ describe('watches', () => {
     for (const path of ['w', 'w/a', 'w/a/b']) dom0.write(`/local/domain/1/${path}`, '');
     settle();
     expect(guest.replies()).toEqual(['15 w|t|', '15 w/a|t|']);
+    const seen: string[] = [];
+    daemon.connect(0, (path) => seen.push(path)).watch('/', 't', 0);
+    dom0.mkdir('/x');
+    settle();
+    expect(seen).toEqual(['/']);
   });
 
   test('WATCH-8: what waits for a domain that does not read is bounded', () => {
