@@ -92,7 +92,8 @@ export class XenstoreServer {
     if (path === undefined) {
       throw new Error(`expected to be started by a xenstore server, found no ${PATH_VARIABLE}`);
     }
-    const taken: { connection: SocketConnection; input: Uint8Array; output: Uint8Array }[] = [];
+    // What this process starts is not started to take over.
+    delete process.env[PATH_VARIABLE];
     let server: XenstoreServer | undefined;
     const attach = (serve: (outlet: Outlet) => ServedConnection, socket: Socket) =>
       (server as XenstoreServer).#attach(serve, socket);
@@ -107,7 +108,7 @@ export class XenstoreServer {
             outlet = own;
             return served;
           }, socket);
-          taken.push({ connection, input, output });
+          connection.resume(input, output);
         });
         return {
           reply: (type, id, tx, payload) => outlet?.reply(type, id, tx, payload),
@@ -119,7 +120,6 @@ export class XenstoreServer {
     for (const open of waiting) open();
     server.#server.listen({ fd: LISTENER_FD });
     await once(server.#server, 'listening');
-    for (const { connection, input, output } of taken) connection.resume(input, output);
     return { server, daemon };
   }
 
