@@ -101,7 +101,7 @@ export const clockText: Text<Clock> = {
     const to = copyinTime(m, address);
     if (to === undefined) return -EFAULT;
     if (!valid(to)) return -EINVAL;
-    m.setTime(to);
+    m.setclock(to);
     return 0;
   }),
 
@@ -123,7 +123,7 @@ export const clockText: Text<Clock> = {
     const to = copyinTimeval(m, address);
     if (to === undefined) return -EFAULT;
     if (!valid(to)) return -EINVAL;
-    m.setTime(to);
+    m.setclock(to);
     return 0;
   }),
 

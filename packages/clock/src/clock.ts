@@ -72,7 +72,7 @@ export class Clock extends Timecounter {
     );
     const wall: Timespec = { tv_sec: 0, tv_nsec: 0 };
     this.rtcGet(wall);
-    this.setTime(wall);
+    this.setclock(wall);
     resumeRunstate(this);
     this.bind();
     this.startTicks();
@@ -89,12 +89,12 @@ export class Clock extends Timecounter {
     this.evtchn.removeHandler(port);
   }
 
-  /** xen_resumeclocks: on another host, or on the same one after a cancelled suspend. */
-  resumeclocks(): void {
+  /** xen_resumeclocks. @param cancelled the domain never left: the host is the one it was on */
+  resumeclocks(cancelled: boolean): void {
     this.d.resumes++;
     // Nothing between the two: what passes here would be counted twice.
     this.rebase();
-    this.resynchronise();
+    this.resynchronise(cancelled);
     resumeRunstate(this);
     this.bind();
     this.startTicks();
@@ -108,19 +108,26 @@ export class Clock extends Timecounter {
     addNs(this.cpu.memory, base, -d.suspend_since_tick);
   }
 
-  /** Takes the absence from the hosts' wall clocks, and the wall clock from the host. */
-  resynchronise(): void {
+  /** Takes the absence from the hosts' wall clocks, and the wall clock from another host. */
+  resynchronise(cancelled: boolean): void {
     const d = this.d;
     const host: Timespec = { tv_sec: 0, tv_nsec: 0 };
-    const here: Timespec = { tv_sec: 0, tv_nsec: 0 };
+    const away: Timespec = { tv_sec: 0, tv_nsec: 0 };
     this.rtcGet(host);
-    this.walltime(here);
-    const away = nsBetween(host, d.suspend_wall);
-    if (away > 0) {
-      subTime(here, host, d.suspend_wall);
-      addTime(d.absence, d.absence, here);
-      this.walltime(here);
+    subTime(away, host, d.suspend_wall);
+    if (away.tv_sec >= 0) {
+      addTime(d.absence, d.absence, away);
+      // What programs did to the clock of this host is still good here.
+      if (cancelled) addTime(d.boottime, d.boottime, away);
     }
+    if (!cancelled) this.#takeWalltime(host);
+  }
+
+  /** The wall clock becomes the host's: forward at once, back slowly if it is little. */
+  #takeWalltime(host: Timespec): void {
+    const d = this.d;
+    const here: Timespec = { tv_sec: 0, tv_nsec: 0 };
+    this.walltime(here);
     const ahead = nsBetween(here, host);
     if (ahead > 0 && ahead <= STEP_NS) {
       d.slews++;
@@ -129,9 +136,10 @@ export class Clock extends Timecounter {
       return;
     }
     d.steps++;
-    this.setTime(host);
-    if (ahead > 0)
+    this.setclock(host);
+    if (ahead > 0) {
       this.kern.msgbuf.printf(`clock: set back by ${(ahead / 1e9).toFixed(3)} s to this host's\n`);
+    }
   }
 
   /** VIRQ_TIMER comes here from now on. */

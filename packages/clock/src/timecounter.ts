@@ -116,7 +116,8 @@ export class Timecounter {
 
   /** Monotonic time in seconds. */
   uptime_s(): number {
-    return (this.kern.callout.ticks * NS_PER_TICK + this.sinceTick_ns()) / 1e9;
+    const { hard_sec, hard_nsec } = this.d;
+    return hard_sec + (hard_nsec + this.sinceTick_ns()) / 1e9;
   }
 
   /** The TSC's rate as Xen states it, kHz. */
@@ -128,7 +129,7 @@ export class Timecounter {
   // The wall clock set and corrected.
 
   /** tc_setclock: a step. A slew under way ends. */
-  setTime(to: Timespec): void {
+  setclock(to: Timespec): void {
     const d = this.d;
     const now: Timespec = { tv_sec: 0, tv_nsec: 0 };
     this.monotonic(now);

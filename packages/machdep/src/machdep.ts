@@ -17,7 +17,7 @@ export interface MachdepClock {
   /** @param commandLine the kernel's: which timer ticks */
   initclocks(commandLine: string): void;
   suspendclocks(): void;
-  resumeclocks(): void;
+  resumeclocks(cancelled: boolean): void;
   /** Seconds that the host has been up, and the guest. */
   hostUptime_s(): number;
   uptime_s(): number;

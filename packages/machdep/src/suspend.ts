@@ -101,7 +101,7 @@ export const suspendText: Text<Machdep> = {
       );
       if (l.cancelled !== 0) pfnsToFrames(m);
       else m.evtchn.reset();
-      m.clock.resumeclocks();
+      m.clock.resumeclocks(l.cancelled !== 0);
       m.kern.msgbuf.printf(
         l.cancelled === 0
           ? `resume: ${whereabouts(m)}\nclock: VIRQ_TIMER on port ${m.clock.port}\n`

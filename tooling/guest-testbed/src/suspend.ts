@@ -97,7 +97,7 @@ export const suspendText: Text<TestMachine> = {
       pmap.kenterMa(kern.spl.sharedInfo, Math.floor(base.startInfo.shared_info / PAGE_SIZE), true);
       if (l.cancelled === 0) forgetPorts(m);
       else translate(m, (pfn) => pmap.mfnOf(pfn * PAGE_SIZE));
-      m.parts.clock?.resumeclocks();
+      m.parts.clock?.resumeclocks(l.cancelled !== 0);
       startTicks(m);
       if (l.cancelled === 0) takePorts(m);
       return call('awake', base.cpu.sym('pmf_system_resume'), l.cancelled);

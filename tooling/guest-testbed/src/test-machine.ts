@@ -25,7 +25,7 @@ export interface TestGrants {
 export interface TestClock {
   initclocks(commandLine: string): void;
   suspendclocks(): void;
-  resumeclocks(): void;
+  resumeclocks(cancelled: boolean): void;
 }
 
 export interface TestConsole {

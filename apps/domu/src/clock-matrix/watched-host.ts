@@ -3,9 +3,9 @@
  * world's time at which its last byte came out, so that it can be compared with the host's own clocks.
  */
 import { domainConfig, parseXlCfg } from '@port-xen/toolstack';
+import type { BlockStore } from '@port-xen/xbdback';
 import type { Guest } from '../guest.ts';
 import type { Host } from '../host-options.ts';
-import { UserError } from '../user-error.ts';
 import { World } from '../world.ts';
 
 const MEMORY_MIB = 8;
@@ -26,6 +26,21 @@ export interface Seen {
 const LINE =
   /^clockwatch \d+: mono (\d+)\.(\d{9}) up (\d+)\.(\d{9}) wall (-?\d+)\.(\d{9}) ticks (\d+) at-once (\d+) .* resumes (\d+) /;
 
+/** A disk that is all zeroes. */
+class BlankDisk implements BlockStore {
+  readonly sectors = 8;
+
+  read(_sector: number, into: Uint8Array): void {
+    into.fill(0);
+  }
+
+  write(): void {}
+
+  flush(): void {}
+
+  close(): void {}
+}
+
 export class WatchedHost {
   readonly world: World;
   readonly seen: Seen[] = [];
@@ -44,9 +59,7 @@ export class WatchedHost {
       guestMemory_mib: MEMORY_MIB,
       engine: guest.engine,
       kernel: guest.elf,
-      openDisk: (path) => {
-        throw new UserError(`expected a guest without disks, found ${path}`);
-      },
+      openDisk: () => new BlankDisk(),
       console: (_, bytes) => this.#printed(bytes),
     });
     this.world.xl.onExit((_, reason) => {
@@ -128,7 +141,7 @@ export class WatchedHost {
 
   /** Boots the guest. @param commandLine the kernel's @returns its domid */
   boot(guest: Guest, commandLine: string): number {
-    const text = `name="clockwatch"\nuuid="${UUID}"\nmemory=${MEMORY_MIB}\nextra="${commandLine}"\n`;
+    const text = `name="clockwatch"\nuuid="${UUID}"\nmemory=${MEMORY_MIB}\ndisk=["/blank,raw,xvda,r"]\nextra="${commandLine}"\n`;
     const draw = { uuid: () => UUID, mac: () => '' };
     return this.world.xl.create(domainConfig(parseXlCfg(text), draw).config, guest.elf);
   }

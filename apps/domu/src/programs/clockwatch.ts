@@ -1,12 +1,14 @@
 /*
  * clockwatch [ROUNDS]: watches every clock and says what it saw; 0 rounds is for ever, 3 are made by default.
  *
- *     a round   read every clock and print them · sleep for one tick · work for a second, looking at the time all along
+ *     a round   read every clock and print them · read a block of the first disk, if there is one · sleep for one tick · work
+ *               for a second, looking at the time all along
  *
  *     checked   no clock goes back, unless somebody set the wall clock · monotonic time does not stand still at work, and goes
  *               on in steps of at most 100 ms, what the vCPU was kept from running not counted · uptime is not behind
  *               monotonic time · ticks are monotonic time in ticks · a sleep of one tick takes one to two · a second of work has its ticks within 1 % ·
- *               running + stolen + blocked + offline is the time that passed
+ *               running + stolen + blocked + offline is the time that passed · a block is there within 100 ms, also when the
+ *               domain was saved meanwhile
  *
  * It ends with the number of faults, and with status 1 if there were any.
  */
@@ -19,12 +21,15 @@ import {
   type Step,
   SYS___sysctl,
   SYS_clock_gettime,
+  SYS_lseek,
   SYS_nanosleep,
+  SYS_open,
+  SYS_read,
   syscall,
   type UserContext,
 } from '@port-xen/kern';
 import { array, bytes, i32, i64, nest, struct, u32, u64, type View } from '@port-xen/layout';
-import { argument, exit, print } from './user.ts';
+import { argument, exit, print, textBytes } from './user.ts';
 
 const CLOCK_REALTIME = 0;
 const CLOCK_MONOTONIC = 3;
@@ -43,6 +48,10 @@ const PIECES = 1000;
 const PIECE_NS = 1_000_000;
 const LOOK = 20;
 const ROUNDS = 3;
+const DISK = '/dev/xbd0\0';
+const BLOCK = 512;
+/** The longest that a block may take. */
+const IO_MAX_NS = 100e6;
 
 const timespec = struct('timespec', { tv_sec: i64, tv_nsec: i64 });
 
@@ -62,6 +71,12 @@ const sample = struct('clock_sample', {
 });
 
 const clockwatch_data = struct('clockwatch_data', {
+  /** First, and so page-aligned: the disk writes into it. */
+  block: bytes(BLOCK),
+  /** Of the disk; negative when there is none. */
+  fd: i64,
+  /** How long the last block took, ns. */
+  io: u64,
   rounds: u32,
   round: u32,
   faults: u32,
@@ -159,7 +174,7 @@ const describe = (d: Data): string => {
   return (
     `clockwatch ${d.round}: mono ${time(now.mono)} up ${time(now.up)} wall ${time(now.wall)} ` +
     `ticks ${now.ticks} at-once ${now.ticks_at_once} stolen ${seconds(stolen(now))} ` +
-    `blocked ${seconds(now.runstate.get(2))} resumes ${now.resumes} steps ${now.steps} slews ${now.slews}\n`
+    `blocked ${seconds(now.runstate.get(2))} io ${seconds(d.io)} resumes ${now.resumes} steps ${now.steps} slews ${now.slews}\n`
   );
 };
 
@@ -173,6 +188,12 @@ export const clockwatch: Program = {
         const d = dataOf(u);
         const rounds = argc > 1 ? Number(argument(u, argv, 1)) : ROUNDS;
         d.rounds = Number.isInteger(rounds) && rounds >= 0 ? rounds : ROUNDS;
+        const path = u.data + clockwatch_data.offset.line;
+        u.memory.write(path, textBytes(DISK));
+        return syscall('opened', SYS_open, path, 0);
+      },
+      opened: (u: UserContext, _, fd) => {
+        dataOf(u).fd = fd;
         return goto('read');
       },
 
@@ -197,7 +218,25 @@ export const clockwatch: Program = {
       },
       report: (u: UserContext) => {
         const d = dataOf(u);
-        return print(u, 'nap', u.data + clockwatch_data.offset.line, describe(d));
+        const then = d.fd < 0 ? 'nap' : 'seek';
+        return print(u, then, u.data + clockwatch_data.offset.line, describe(d));
+      },
+
+      // A block of the disk.
+      seek: (u: UserContext) => syscall('ask', SYS_lseek, dataOf(u).fd, 0, 0),
+      ask: readClock('fetch', CLOCK_MONOTONIC, offset.mono),
+      fetch: (u: UserContext) => {
+        const d = dataOf(u);
+        copySample(d.now, d.start);
+        return syscall('fetched', SYS_read, d.fd, u.data, BLOCK);
+      },
+      fetched: (u: UserContext, _, length) =>
+        tell(u, 'answer', length === BLOCK ? [] : [`the disk answered ${length}`]),
+      answer: readClock('answered', CLOCK_MONOTONIC, offset.mono),
+      answered: (u: UserContext) => {
+        const d = dataOf(u);
+        d.io = Math.max(0, between(d.now.mono, d.start.mono));
+        return tell(u, 'nap', d.io > IO_MAX_NS ? [`a block took ${seconds(d.io)} s`] : []);
       },
 
       // A sleep of one tick.
