@@ -85,15 +85,19 @@ export class SocketConnection {
     if (this.#socket.writableLength > 0) this.close();
   }
 
-  /** What a successor needs, requests that have come entirely handled first; undefined when the client is gone. */
-  leave():
-    | { id: number; socket: Socket; input: Uint8Array; output: Uint8Array; partial: number }
-    | undefined {
+  /** Handles the requests that have come entirely. */
+  finish(): void {
     const held = this.#held;
     this.#held = new Uint8Array(0);
     this.#take(held);
     for (let rest = this.#socket.read(); rest !== null; rest = this.#socket.read())
       this.#take(rest);
+  }
+
+  /** What a successor needs, when all connections have finished; undefined when the client is gone. */
+  leave():
+    | { id: number; socket: Socket; input: Uint8Array; output: Uint8Array; partial: number }
+    | undefined {
     if (this.#socket.destroyed) return undefined;
     const { bytes: output, partial } = this.#queue.pending();
     const input = this.#decoder.partial;

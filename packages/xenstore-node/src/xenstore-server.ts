@@ -97,18 +97,19 @@ export class XenstoreServer {
     let server: XenstoreServer | undefined;
     const attach = (serve: (outlet: Outlet) => ServedConnection, socket: Socket) =>
       (server as XenstoreServer).#attach(serve, socket);
-    const waiting: (() => void)[] = [];
+    const open: (() => void)[] = [];
+    const resume: (() => void)[] = [];
     const daemon = Xenstored.restore(options, readFileSync(STATE_FD), {
       ring,
       socket: (fd, input, output, served) => {
         let outlet: Outlet | undefined;
-        waiting.push(() => {
+        open.push(() => {
           const socket = new Socket({ fd });
           const connection = attach((own) => {
             outlet = own;
             return served;
           }, socket);
-          connection.resume(input, output);
+          resume.push(() => connection.resume(input, output));
         });
         return {
           reply: (type, id, tx, payload) => outlet?.reply(type, id, tx, payload),
@@ -117,7 +118,9 @@ export class XenstoreServer {
       },
     });
     server = new XenstoreServer(path, daemon, () => undefined);
-    for (const open of waiting) open();
+    // All are there before the first one's requests have events for others, and all go on before anything else comes.
+    for (const step of open) step();
+    for (const step of resume) step();
     server.#server.listen({ fd: LISTENER_FD });
     await once(server.#server, 'listening');
     return { server, daemon };
@@ -139,6 +142,7 @@ export class XenstoreServer {
     // From here to the end nothing else runs, so no byte comes in or goes out on this side.
     const sockets = new Map<number, SocketState>();
     const handles: Socket[] = [];
+    for (const connection of this.#connections) connection.finish();
     for (const connection of this.#connections) {
       const left = connection.leave();
       if (left === undefined) continue;

@@ -81,6 +81,26 @@ test('LIVE-2: under load no answer is lost and none comes twice', async () => {
   await Promise.all(clients.map((client) => client.close()));
 });
 
+test('LIVE-2: what requests that come at the last moment cause is told, whoever is told', async () => {
+  const { path, server } = await serve();
+  const watchers = await Promise.all(Array.from({ length: 3 }, () => XenstoreClient.connect(path)));
+  const watches = await Promise.all(watchers.map((client) => client.watch('/last')));
+  for (const watch of watches) await watch.next();
+  const writers = await Promise.all(Array.from({ length: 3 }, () => XenstoreClient.connect(path)));
+  const update = server.replaceBy(process.execPath, [successor]);
+  const written = Promise.all(writers.map((client, i) => client.write(`/last/${i}`, '')));
+  const child = await update;
+  onTestFinished(() => {
+    child.kill();
+  });
+  await written;
+  for (const watch of watches) {
+    const seen = [await watch.next(), await watch.next(), await watch.next()];
+    expect(seen.map(({ value }) => value).sort()).toEqual(['/last/0', '/last/1', '/last/2']);
+  }
+  await Promise.all([...watchers, ...writers].map((client) => client.close()));
+});
+
 test("LIVE-3: Debian's xenstore-control has a server replaced, and its watcher goes on", async () => {
   const control = debianPackage('xen-utils-4.17', '/usr/lib/xen-4.17/bin/xenstore-control');
   let child: Promise<ChildProcess> | undefined;
