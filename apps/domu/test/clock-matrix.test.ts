@@ -10,7 +10,7 @@ import { tenYears } from '../src/clock-matrix/ten-years.ts';
 const CELLS = 150;
 const SAVES = 200;
 /** Cells in which each clock of the past is run. */
-const EXHIBITS = 3;
+const EXHIBITS = 6;
 /** A busy machine is slower. */
 const PATIENCE_MS = 600_000;
 
@@ -30,11 +30,11 @@ test('ten years and two hundred saves lose nothing', { timeout: PATIENCE_MS }, (
   expect(result.years).toBeGreaterThan(8);
 });
 
-/** What users saw of each clock of the past. */
+/** What users saw of each clock of the past, in one of the cells at least. */
 const SEEN: Readonly<Record<string, RegExp>> = {
   freeze: /stands still.*had not ended/s,
   storm: /360001 ticks were made up|was not seen again/,
-  sawtooth: /monotonic time (jumped by [34]\.|went back by 4\.2).*had not ended/s,
+  sawtooth: /monotonic time went back by 4\.2.*had not ended/s,
   silence: /had not ended/,
   stale: /the wall clock is \d+\.\d+ s (ahead|behind)/,
 };
@@ -43,10 +43,12 @@ describe.each(Object.entries(MUTANTS))('%s', (name, { shows }) => {
   test('the matrix shows what that clock does wrong', { timeout: PATIENCE_MS }, () => {
     const past = matrixGuests(name);
     const cells = cellsOf({ cells: EXHIBITS, seed: 2, all: false, mutant: name });
-    for (const cell of cells) {
+    const outcomes = cells.map((cell) => {
       expect(shows(cell)).toBe(true);
-      expect(runCell(cell, 1, past).faults.join('\n')).toMatch(SEEN[name] as RegExp);
-    }
+      return runCell(cell, 1, past).faults;
+    });
+    expect(outcomes.filter((faults) => faults.length === 0)).toEqual([]);
+    expect(outcomes.flat().join('\n')).toMatch(SEEN[name] as RegExp);
   });
 });
 
