@@ -96,6 +96,16 @@ describe.each([
     host.runUntilConsole(domid, 'port-xen: xen-3.0');
     host.runUntilConsole(domid, 'cat: /dev/nix cannot be read\nport-xen: xen-3.0');
     host.runUntilConsole(domid, 'hw.physmem64 = 16777216\n$ ');
+    type('sleep 100 & counter & kill %3; kill 1; kill 99; kill x\n');
+    const error = (number: number): string => `sh: kill: error ${number}\n`;
+    host.runUntilConsole(domid, `${error(1)}${error(3)}${error(3)}`);
+    type('kill %2; wait; echo $?; jobs\n');
+    host.runUntilConsole(domid, '[3] Exit 143 counter\n');
+    host.runUntilConsole(domid, '[2] Exit 143 sleep 100\n143\n$ ');
+    // One that waits for the console, and one that works.
+    type('cat & vmstress 1 1 1000000 & kill %4; kill %5; wait; echo $?\n');
+    host.runUntilConsole(domid, '[4] Exit 143 cat\n');
+    host.runUntilConsole(domid, '[5] Exit 143 vmstress 1 1 1000000\n143\n$ ');
     type('exit 3\n');
     host.runUntilConsole(domid, 'init exited with status 3\n');
     expect(host.audit()).toEqual([]);

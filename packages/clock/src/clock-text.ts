@@ -7,8 +7,10 @@ import {
   copyout,
   done,
   EFAULT,
+  EINTR,
   EINVAL,
   leaf,
+  PCATCH,
   routine,
   type Text,
 } from '@port-xen/kern';
@@ -143,7 +145,7 @@ export const clockText: Text<Clock> = {
     return 0;
   }),
 
-  /** (request, remaining): sleeps until that much monotonic time has passed; nothing interrupts it. */
+  /** (request, remaining): sleeps until that much monotonic time has passed; a signal interrupts it. */
   sys_nanosleep: routine(sleeping, {
     start: (m, l, address) => {
       const request = copyinTime(m, address);
@@ -155,11 +157,12 @@ export const clockText: Text<Clock> = {
       m.monotonic(until);
       setTime(l.until, until.tv_sec + request.tv_sec, until.tv_nsec + request.tv_nsec);
       const ticks = ticksLeft(m, l.until);
-      return ticks === 0 ? done(0) : call('woken', m.cpu.sym('tsleep'), l.address, ticks);
+      return ticks === 0 ? done(0) : call('woken', m.cpu.sym('tsleep'), l.address, ticks, PCATCH);
     },
-    woken: (m, l) => {
+    woken: (m, l, error) => {
+      if (error === EINTR) return done(-EINTR);
       const ticks = ticksLeft(m, l.until);
-      return ticks === 0 ? done(0) : call('woken', m.cpu.sym('tsleep'), l.address, ticks);
+      return ticks === 0 ? done(0) : call('woken', m.cpu.sym('tsleep'), l.address, ticks, PCATCH);
     },
   }),
 

@@ -1,6 +1,8 @@
 /** NetBSD's error numbers (sys/errno.h) that this kernel gives to its programs. */
 export const EPERM = 1;
 export const ENOENT = 2;
+export const ESRCH = 3;
+export const EINTR = 4;
 export const EIO = 5;
 export const ENXIO = 6;
 export const E2BIG = 7;

@@ -3,15 +3,17 @@
  *
  *     exit     its memory is given back, its files are closed, its status is kept for its parent, who is woken
  *     wait4    the parent takes the status, and the process is gone
+ *     kill     there are no handlers: whatever the signal, the process ends
  */
 import { i32, i64, struct, u32 } from '@port-xen/layout';
-import { ECHILD } from './errno.ts';
+import { ECHILD, EINTR, EINVAL, EPERM, ESRCH } from './errno.ts';
+import { PCATCH } from './sched.ts';
 import type { Proc, Syscalls } from './syscalls.ts';
-import { call, done, goto, routine, type Text } from './text.ts';
+import { call, done, goto, leaf, routine, type Text } from './text.ts';
+import { SIGNALED } from './trapframe.ts';
 
 const WNOHANG = 1;
-/** 128 and above, a status says which signal ended the process. */
-const SIGNALED = 128;
+const NSIG = 64;
 
 const leaving = struct('exit_locals', { status: i32, pad: u32 });
 const waiting = struct('wait4_locals', { pid: i64, status: i64, options: u32, pad: u32 });
@@ -45,6 +47,18 @@ export const exitText: Text<Syscalls> = {
     never: () => done(),
   }),
 
+  /** (pid, signal): every signal ends the process, the next time that it is about to run; 0 only asks whether it is there. */
+  sys_kill: leaf((m, pid, signal) => {
+    if (signal < 0 || signal > NSIG) return -EINVAL;
+    const p = m.find(pid);
+    if (p === undefined) return -ESRCH;
+    if (p.p_pid === 1 && signal !== 0) return -EPERM;
+    if (signal === 0 || p.p_signal !== 0) return 0;
+    p.p_signal = signal;
+    m.sched.interrupt(m.sched.at(p.p_lwp));
+    return 0;
+  }),
+
   /** (pid or -1, status, options): waits for a child's end. @returns its pid, 0 with WNOHANG while there is none, -ECHILD */
   sys_wait4: routine(waiting, {
     start: (_, l, pid, status, options) => {
@@ -53,14 +67,15 @@ export const exitText: Text<Syscalls> = {
       l.options = options;
       return goto('look');
     },
-    look: (m, l) => {
+    look: (m, l, error) => {
+      if (error === EINTR) return done(-EINTR);
       const self = m.curproc.address;
       const children = m.childrenOf(self).filter((p) => l.pid < 0 || p.p_pid === l.pid);
       if (children.length === 0) return done(-ECHILD);
       const ended = children.find((p) => p.p_exited !== 0);
       if (ended === undefined) {
         if ((l.options & WNOHANG) !== 0) return done(0);
-        return call('look', m.cpu.sym('tsleep'), m.childChannel(self), 0);
+        return call('look', m.cpu.sym('tsleep'), m.childChannel(self), 0, PCATCH);
       }
       const pid = ended.p_pid;
       if (l.status !== 0) m.cpu.memory.st32(l.status, statusWord(ended));

@@ -22,9 +22,10 @@ import {
   u64,
   type View,
 } from '@port-xen/layout';
-import { RAX, RDI, RIP, RSI, RSP } from '@port-xen/vcpu';
+import { RAX, RDI, RDX, RIP, RSI, RSP } from '@port-xen/vcpu';
 import { type Callout, callout } from './callout.ts';
 import type { Cpu } from './cpu.ts';
+import { EINTR } from './errno.ts';
 import { kassert } from './panic.ts';
 
 export const NLWP = 36;
@@ -38,6 +39,11 @@ export const LSONPROC = 3;
 
 export const L_USER = 1;
 export const L_IDLE = 2;
+/** Asleep with PCATCH. */
+export const L_SINTR = 4;
+
+/** tsleep's third argument: a signal ends the sleep. */
+export const PCATCH = 1;
 
 export const PRI_IDLE = 0;
 export const PRI_USER = 64;
@@ -52,7 +58,7 @@ export const lwp = struct('lwp', {
   l_priority: u32,
   l_lid: u32,
   l_wchan: i64,
-  /** What tsleep returns: 0 or EWOULDBLOCK. */
+  /** What tsleep returns: 0, EWOULDBLOCK or EINTR. */
   l_sleeperr: i32,
   l_sp: i64,
   /** Highest address of the kernel stack. */
@@ -238,7 +244,13 @@ export class Sched {
     }
   }
 
+  /** A signal: an lwp that is asleep with PCATCH wakes up, and its tsleep returns EINTR. */
+  interrupt(l: Lwp): void {
+    if (l.l_stat === LSSLEEP && (l.l_flag & L_SINTR) !== 0) this.#unsleep(l, EINTR);
+  }
+
   #unsleep(l: Lwp, error: number): void {
+    l.l_flag &= ~L_SINTR;
     this.callout.stop(l.l_slpcallout.address);
     l.l_wchan = 0;
     l.l_sleeperr = error;
@@ -258,6 +270,7 @@ export class Sched {
     const ticks = registers.get(RSI);
     l.l_wchan = registers.get(RDI);
     l.l_stat = LSSLEEP;
+    if (registers.get(RDX) === PCATCH) l.l_flag |= L_SINTR;
     if (ticks > 0) {
       this.callout.reset(l.l_slpcallout.address, ticks, this.cpu.sym('sleep_timeout'), l.address);
     }

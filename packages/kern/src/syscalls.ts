@@ -21,6 +21,7 @@ export const SYS_write = 4;
 export const SYS_open = 5;
 export const SYS_close = 6;
 export const SYS_getpid = 20;
+export const SYS_kill = 37;
 export const SYS_execve = 59;
 export const SYS_munmap = 73;
 export const SYS_fsync = 95;
@@ -54,6 +55,8 @@ export const proc = struct('proc', {
   p_lwp: i64,
   /** Who waits for it; 0: the kernel. */
   p_parent: i64,
+  /** The signal that ends it when it is about to run again; 0: none. */
+  p_signal: u32,
   /** Its address space; 0 once it has ended. */
   p_vmspace: i64,
   p_fd: array(file, NOFILE),
@@ -264,6 +267,22 @@ export class Syscalls {
     this.sched.wakeup(p.address);
     if (p.p_parent !== 0) this.sched.wakeup(this.childChannel(p.p_parent));
     else if (p.p_pid !== INIT_PID) this.freeProc(p);
+  }
+
+  /** The signal that ends the running process; 0: none, or it is a kernel lwp that runs. */
+  get signal(): number {
+    const { l_proc } = this.sched.curlwp;
+    return l_proc === 0 ? 0 : this.procAt(l_proc).p_signal;
+  }
+
+  /** The live process of a number. */
+  find(pid: number): Proc | undefined {
+    const { procs } = this.#d;
+    for (let i = 0; i < NPROC; i++) {
+      const p = procs.at(i);
+      if (p.p_pid === pid && pid !== 0 && p.p_exited === 0) return p;
+    }
+    return undefined;
   }
 
   /** What a process sleeps on while it waits for its children. */

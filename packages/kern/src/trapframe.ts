@@ -30,6 +30,7 @@ import {
   RSP,
 } from '@port-xen/vcpu';
 import type { Cpu } from './cpu.ts';
+import { push64 } from './stack.ts';
 import { raw, type Text } from './text.ts';
 
 export const trapframe = struct('trapframe', {
@@ -68,6 +69,8 @@ export const PSL_I = 0x200;
 /** The registers in the frame's own order. */
 const SAVED = [RDI, RSI, RDX, R8, R9, R10, RBX, RBP, R12, R13, R14, R15, RAX];
 const RPL = 3;
+/** 128 and above, a process's status says which signal ended it. */
+export const SIGNALED = 128;
 
 /**
  * Saves the context that Xen interrupted. rsp stands at Xen's bounce frame; afterwards it stands at the trapframe.
@@ -115,7 +118,22 @@ const restoreTrapframe = (cpu: Cpu): void => {
   registers.set(RIP, cpu.stub(__HYPERVISOR_iret));
 };
 
-export const trapframeText: Text<object> = {
-  /** Reached by `ret` with rsp at a trapframe. */
-  trap_return: raw((_, cpu) => restoreTrapframe(cpu)),
+/** What the way back to a program needs to know. */
+export interface ProgramEnd {
+  readonly syscalls: { readonly signal: number };
+}
+
+export const trapframeText: Text<ProgramEnd> = {
+  /** Reached by `ret` with rsp at a trapframe. A program that was sent a signal does not go on. */
+  trap_return: raw((m, cpu) => {
+    const frame = trapframe.at(cpu.memory, cpu.registers.get(RSP));
+    const signal = fromUser(frame) ? m.syscalls.signal : 0;
+    if (signal === 0) {
+      restoreTrapframe(cpu);
+      return;
+    }
+    cpu.registers.set(RDI, SIGNALED + signal);
+    push64(cpu, cpu.sym('lwp_exit'));
+    cpu.registers.set(RIP, cpu.sym('exit1'));
+  }),
 };

@@ -44,7 +44,7 @@ describe.each([
   });
 
   test('UVM-5: a domain saved among copies ends as it would have', () => {
-    for (let at_us = 0; at_us < 8000; at_us += amnesia ? 1700 : 900) {
+    for (let at_us = 0; at_us < 8000; at_us += amnesia ? 2900 : 1300) {
       const here = createHost({ mib: 32, slot: 0 });
       const domid = boot(here, 'init=cower');
       here.runUntilConsole(domid, 'xenbus0');

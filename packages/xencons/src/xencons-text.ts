@@ -4,8 +4,10 @@ import {
   copyout,
   done,
   EFAULT,
+  EINTR,
   goto,
   leaf,
+  PCATCH,
   routine,
   type Text,
 } from '@port-xen/kern';
@@ -50,10 +52,12 @@ export const xenconsText: Text<Xencons> = {
       l.length = length;
       return goto('take');
     },
-    take: (m, l) => {
+    take: (m, l, error) => {
+      if (error === EINTR) return done(-EINTR);
       const sc = m.softc;
       if (l.length === 0) return done(0);
-      if (sc.inq_head === sc.inq_tail) return call('take', m.cpu.sym('tsleep'), m.inqChannel, 0);
+      if (sc.inq_head === sc.inq_tail)
+        return call('take', m.cpu.sym('tsleep'), m.inqChannel, 0, PCATCH);
       const text = m.peek(l.length);
       if (!copyout(m.cpu, l.uaddr, text)) return done(-EFAULT);
       m.consume(text.length);

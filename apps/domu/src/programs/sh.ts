@@ -3,6 +3,7 @@
  *
  *     PROGRAM ARGUMENTS        starts a program and waits for it
  *     PROGRAM ARGUMENTS &      starts it and goes on; `jobs` shows what runs, `wait` waits for all of it
+ *     kill PID|%JOB            ends a program
  *     exit [STATUS]            ends; as init's end, the domain's
  *
  * $? in a word is the status of what ended last; after `wait`, of the last job that failed. What was typed is shown as it is read,
@@ -19,6 +20,7 @@ import {
   SYS___wait450,
   SYS_execve,
   SYS_fork,
+  SYS_kill,
   SYS_read,
   syscall,
   type UserContext,
@@ -44,6 +46,7 @@ const NJOB = 12;
 const JOB_TEXT = 80;
 const NARG = 16;
 const WNOHANG = 1;
+const SIGTERM = 15;
 /** Status of a command that there is not. */
 const NOT_FOUND = 127;
 const PROMPT = '$ ';
@@ -91,6 +94,12 @@ const jobsOf = (d: Data): Job[] => {
 
 const exitStatus = (wstatus: number): number =>
   (wstatus & 0x7f) !== 0 ? 128 + (wstatus & 0x7f) : wstatus >>> 8;
+
+/** The process that `kill` means; one that there is not, when it means none. */
+const pidOf = (d: Data, argument: string | undefined): number => {
+  if (argument?.startsWith('%') !== true) return numberOf(argument, 0);
+  return jobsOf(d).find((one) => `%${one.number}` === argument)?.pid ?? 0;
+};
 
 /** Forgets the job that ended. @returns what is to be said about it */
 const reap = (d: Data, pid: number): string => {
@@ -216,6 +225,7 @@ export const sh: Program = {
           const lines = jobsOf(d).map((one) => `[${one.number}] Running ${textOf(one.text)}\n`);
           return say(u, 'next', lines.join(''));
         }
+        if (name === 'kill') return syscall('killed', SYS_kill, pidOf(d, argument), SIGTERM);
         if (name === 'wait') {
           d.status = 0;
           return goto('wait');
@@ -225,6 +235,11 @@ export const sh: Program = {
           return say(u, 'next', `sh: expected at most ${NJOB} jobs\n`);
         }
         return syscall('forked', SYS_fork);
+      },
+      killed: (u: UserContext, _, result) => {
+        const d = dataOf(u);
+        d.status = result < 0 ? 1 : 0;
+        return say(u, 'next', result < 0 ? `sh: kill: error ${-result}\n` : '');
       },
       next: (u: UserContext) => {
         dataOf(u).commands++;
