@@ -33,7 +33,15 @@ export class NodeRequests {
 
   /** The node at `path` if the caller has all of `rights`; `sees` is noted. */
   node(path: string, rights: number, sees: number = SEES_SELF): StoreNode | ErrorName {
-    const names = namesOf(path);
+    return this.#find(path, namesOf(path), rights, sees);
+  }
+
+  #find(
+    path: string,
+    names: readonly string[],
+    rights: number,
+    sees: number,
+  ): StoreNode | ErrorName {
     if (!this.#view.note(path, sees)) return 'ENOSPC';
     const node = nodeAt(this.#view.root, names);
     if (node !== undefined) return this.#may(node, rights) === rights ? node : 'EACCES';
@@ -51,24 +59,26 @@ export class NodeRequests {
   }
 
   write(path: string, value: Uint8Array): ErrorName | undefined {
-    const node = this.node(path, MAY_WRITE);
-    if (node === 'ENOENT') return this.#create(path, value);
+    const names = namesOf(path);
+    const node = this.#find(path, names, MAY_WRITE, SEES_SELF);
+    if (node === 'ENOENT') return this.#create(path, names, value);
     if (typeof node === 'string') return node;
     if (this.#tooLarge(node.recordSize - node.value.length + value.length)) return 'ENOSPC';
-    this.#make({ kind: 'write', names: namesOf(path), value });
-    this.#tell(path);
+    this.#make({ kind: 'write', names, value });
+    this.#tell(path, names);
     return undefined;
   }
 
   mkdir(path: string): ErrorName | undefined {
-    const node = this.node(path, MAY_WRITE);
-    if (node === 'ENOENT') return this.#create(path, NOTHING);
+    const names = namesOf(path);
+    const node = this.#find(path, names, MAY_WRITE, SEES_SELF);
+    if (node === 'ENOENT') return this.#create(path, names, NOTHING);
     return typeof node === 'string' ? node : undefined;
   }
 
   remove(path: string): ErrorName | undefined {
     const names = namesOf(path);
-    const node = this.node(path, MAY_WRITE, SEES_SUBTREE);
+    const node = this.#find(path, names, MAY_WRITE, SEES_SUBTREE);
     if (node === 'ENOENT') {
       // What is not there is removed already, if its parent is there.
       return depthOf(this.#view.root, names) >= names.length - 1 ? undefined : 'ENOENT';
@@ -83,15 +93,16 @@ export class NodeRequests {
   }
 
   setPermissions(path: string, permissions: Permissions): ErrorName | undefined {
-    const node = this.node(path, MAY_WRITE | MAY_OWN);
+    const names = namesOf(path);
+    const node = this.#find(path, names, MAY_WRITE | MAY_OWN, SEES_SELF);
     if (typeof node === 'string') return node;
     const owner = permissions[0]?.domid;
     if (!this.#subject.privileged && owner !== node.owner) return 'EPERM';
     const before = this.#view.permissionsOf(node);
     const growth = 8 * (permissions.length - node.permissions.length);
     if (this.#tooLarge(node.recordSize + growth)) return 'ENOSPC';
-    this.#make({ kind: 'permit', names: namesOf(path), permissions });
-    this.#tell(path, before);
+    this.#make({ kind: 'permit', names, permissions });
+    this.#tell(path, names, before);
     return undefined;
   }
 
@@ -108,12 +119,11 @@ export class NodeRequests {
     this.#view.keep(change, this.#subject);
   }
 
-  #tell(path: string, before?: Permissions): void {
-    this.#view.changed(path, nodeAt(this.#view.root, namesOf(path)) as StoreNode, false, before);
+  #tell(path: string, names: readonly string[], before?: Permissions): void {
+    this.#view.changed(path, nodeAt(this.#view.root, names) as StoreNode, false, before);
   }
 
-  #create(path: string, value: Uint8Array): ErrorName | undefined {
-    const names = namesOf(path);
+  #create(path: string, names: readonly string[], value: Uint8Array): ErrorName | undefined {
     const { root } = this.#view;
     const depth = depthOf(root, names);
     if (!this.#subject.privileged) {
@@ -127,7 +137,7 @@ export class NodeRequests {
       if (this.#tooLarge(24 + 8 * permissions + value.length)) return 'ENOSPC';
     }
     this.#make({ kind: 'create', names, value });
-    this.#tell(path);
+    this.#tell(path, names);
     return undefined;
   }
 }
