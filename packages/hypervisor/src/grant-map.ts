@@ -87,7 +87,7 @@ export const mapGrantRef = (vcpu: GuestVcpu, op: View<typeof gnttab_map_grant_re
     if (onDevice) granter.grants.acquire(ref, domain.domid, writable, true);
   }
   if (writable) host.markDirty(mfn);
-  op.handle = domain.maptrack.add({ domid: dom, ref, mfn, flags });
+  op.handle = domain.maptrack.add({ granter, ref, mfn, flags });
   op.dev_bus_addr = mfn * PAGE_SIZE;
 };
 
@@ -133,17 +133,17 @@ const unmap = (
     const result = destroyGrantHostMapping(vcpu, place, mfn, other);
     if (result !== GNTST_okay) return result;
   }
-  const granter = xen.domains.get(mapping.domid);
+  const { granter } = mapping;
   if (offHost) {
     mapping.flags &= ~GNTMAP_host_map;
-    granter?.grants.release(mapping.ref, writable);
+    granter.grants.release(mapping.ref, writable);
   }
   if (offDevice) {
     mapping.flags &= ~GNTMAP_device_map;
-    granter?.grants.release(mapping.ref, writable);
+    granter.grants.release(mapping.ref, writable);
     releaseFrame(host, mfn, writable);
   }
   if ((mapping.flags & EITHER) === 0) maptrack.remove(handle);
-  if (granter?.dying === true) xen.reap();
+  if (granter.dying) xen.reap();
   return GNTST_okay;
 };

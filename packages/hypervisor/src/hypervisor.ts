@@ -214,12 +214,11 @@ export class Hypervisor {
 
   /** gnttab_release_mappings. The page-table entries of host mappings hold the frames, and go with the tables. */
   #releaseMappings(domain: Domain): void {
-    for (const [handle, { flags, mfn, ref, domid }] of domain.maptrack.entries()) {
+    for (const [handle, { flags, mfn, ref, granter }] of domain.maptrack.entries()) {
       const writable = (flags & GNTMAP_readonly) === 0;
-      const granter = this.domains.get(domid);
-      if ((flags & GNTMAP_host_map) !== 0) granter?.grants.release(ref, writable);
+      if ((flags & GNTMAP_host_map) !== 0) granter.grants.release(ref, writable);
       if ((flags & GNTMAP_device_map) !== 0) {
-        granter?.grants.release(ref, writable);
+        granter.grants.release(ref, writable);
         releaseFrame(this.host, mfn, writable);
       }
       domain.maptrack.remove(handle);

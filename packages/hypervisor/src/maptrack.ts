@@ -1,10 +1,11 @@
 /*
  * What a domain has mapped of others' grants: handle → mapping (maptrack). The handle that was given back last is given next.
  */
+import type { Domain } from './domain.ts';
 
 export interface Mapping {
-  /** Who granted. */
-  readonly domid: number;
+  /** Who granted: the domain itself, for its number may be another's by the time of the unmapping. */
+  readonly granter: Domain;
   readonly ref: number;
   readonly mfn: number;
   /** GNTMAP_*: host_map and device_map go as each is unmapped. */

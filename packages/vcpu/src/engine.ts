@@ -41,12 +41,12 @@ export interface Vcpu {
   /**
    * SYSCALL was executed; `rip` is already past it. From guest-kernel mode this is a hypercall: number in rax, arguments in
    * rdi, rsi, rdx, r10, r8, result in rax; on a continuation Xen has put `rip` back by two. From guest-user mode it
-   * enters the guest kernel at its syscall callback.
+   * enters the guest kernel at its syscall callback. Either way rcx and r11 are overwritten, as the instruction does.
    */
   syscall(): void;
   /**
    * An exception was raised by the instruction at `rip` (faults) or before `rip` (traps).
-   * @param vector 0 … 31, or the vector of an `int n`
+   * @param vector 0 … 31; from 32 on, the vector of an `int n` that `rip` is past
    * @param errorCode for the vectors that have one
    * @param cr2 for vector 14
    */

@@ -45,6 +45,7 @@ import {
   DOMID_SELF,
   type Guest,
   type GuestOptions,
+  idle,
   Machine,
   NOWHERE,
   va,
@@ -449,6 +450,21 @@ describe('the end of a domain', () => {
     expect(books(machine)).toEqual([]);
     expect(unmap(back, handle)).toBe(GNTST_okay);
     expect(machine.xen.domains.has(g.domid)).toBe(false);
+    expect(books(machine)).toEqual([]);
+  });
+
+  test('HV-GNT-42: a mapping outlives the granter’s number: another domain that has it since is left alone', () => {
+    const [g, back, machine] = pair();
+    grant(g, 8, back.domid, g.mfn(20));
+    map(back, g.domid, 8, GNTMAP_host_map);
+    // Overwritten: the frame is let go, the handle is not.
+    back.call(14, va(30), 0, 2);
+    machine.xen.domctl.destroyDomain(g.domid);
+    expect(machine.xen.domains.has(g.domid)).toBe(false);
+    const { domctl } = machine.xen;
+    domctl.createDomain({ handle: new Uint8Array(16), maxVcpus: 1, engine: idle, domid: g.domid });
+    domctl.destroyDomain(back.domid);
+    expect(machine.xen.domains.get(g.domid)?.grants.inUse).toBe(0);
     expect(books(machine)).toEqual([]);
   });
 });
