@@ -2,30 +2,20 @@
  * From Xen's entry to the first program: `start` (locore.S, init_x86_64) and main() (init_main.c, mainbus, hypervisor).
  */
 import {
-  __HYPERVISOR_sched_op,
   __HYPERVISOR_stack_switch,
   __HYPERVISOR_xen_version,
   FLAT_KERNEL_SS,
   MACH2PHYS_VIRT_START,
-  SCHEDOP_shutdown,
-  SHUTDOWN_poweroff,
-  SHUTDOWN_reboot,
-  sched_shutdown,
   start_info,
   XENVER_version,
 } from '@port-xen/abi';
 import {
   call,
-  copyout,
   done,
-  EFAULT,
   goto,
-  hypercall,
   KERNBASE,
   KERNTEXTOFF,
   L_IDLE,
-  leaf,
-  type Operand,
   PAGE_SIZE,
   Panic,
   PRI_IDLE,
@@ -33,87 +23,19 @@ import {
   push64,
   raw,
   routine,
-  SYS___sysctl,
-  SYS___wait450,
-  SYS_adjtime,
-  SYS_clock_getres,
-  SYS_clock_gettime,
-  SYS_clock_settime,
-  SYS_close,
-  SYS_execve,
-  SYS_exit,
-  SYS_fork,
-  SYS_fsync,
-  SYS_getpid,
-  SYS_gettimeofday,
-  SYS_kill,
-  SYS_lseek,
-  SYS_mmap,
-  SYS_munmap,
-  SYS_nanosleep,
-  SYS_open,
-  SYS_read,
-  SYS_settimeofday,
-  SYS_write,
   type Text,
 } from '@port-xen/kern';
-import { i64, ldI64, nest, struct, textOf, u32, u64 } from '@port-xen/layout';
+import { i64, ldI64, struct, textOf, u32 } from '@port-xen/layout';
 import { RIP, RSI, RSP } from '@port-xen/vcpu';
 import { execInit } from './exec.ts';
 import type { Machdep } from './machdep.ts';
+import { RB_POWERDOWN, rebootText } from './reboot.ts';
+import { rootDevicesText } from './root-devices.ts';
+import { SYSENT } from './sysent.ts';
 
 const GRANT_FRAMES = 64;
 /** Virtual time of start of day: most of it is zeroing and page tables. */
 const START_NS = 500_000;
-
-/** struct timespec and struct timeval, bytes. */
-const TIME_SIZE = 16;
-/** CTL_MAXNAME numbers. */
-const SYSCTL_NAME_SIZE = 48;
-/** No value that sysctl(3) gives here is longer. */
-const SYSCTL_VALUE_SIZE = 256;
-
-/** Which text serves which system call, and which of the program's memory it needs while it does. */
-const SYSENT: readonly (readonly [
-  number: number,
-  symbol: string,
-  ...operands: readonly Operand[],
-])[] = [
-  [SYS_exit, 'sys_exit'],
-  [SYS_fork, 'sys_fork'],
-  [SYS_read, 'sys_read', { pointer: 1, length: 2, write: true }],
-  [SYS_write, 'sys_write', { pointer: 1, length: 2 }],
-  [SYS_open, 'sys_open'],
-  [SYS_close, 'sys_close'],
-  [SYS_getpid, 'sys_getpid'],
-  [SYS_kill, 'sys_kill'],
-  [SYS_execve, 'sys_execve'],
-  [SYS_munmap, 'sys_munmap'],
-  [SYS_fsync, 'sys_fsync'],
-  [SYS_mmap, 'sys_mmap'],
-  [SYS_lseek, 'sys_lseek'],
-  [
-    SYS___sysctl,
-    'sysctl',
-    { pointer: 0, size: SYSCTL_NAME_SIZE },
-    { pointer: 2, size: SYSCTL_VALUE_SIZE, write: true },
-    { pointer: 3, size: 8, write: true },
-    { pointer: 4, size: SYSCTL_VALUE_SIZE },
-  ],
-  [SYS_gettimeofday, 'sys_gettimeofday', { pointer: 0, size: TIME_SIZE, write: true }],
-  [SYS_settimeofday, 'sys_settimeofday', { pointer: 0, size: TIME_SIZE }],
-  [
-    SYS_adjtime,
-    'sys_adjtime',
-    { pointer: 0, size: TIME_SIZE },
-    { pointer: 1, size: TIME_SIZE, write: true },
-  ],
-  [SYS_clock_gettime, 'sys_clock_gettime', { pointer: 1, size: TIME_SIZE, write: true }],
-  [SYS_clock_settime, 'sys_clock_settime', { pointer: 1, size: TIME_SIZE }],
-  [SYS_clock_getres, 'sys_clock_getres', { pointer: 1, size: TIME_SIZE, write: true }],
-  [SYS_nanosleep, 'sys_nanosleep', { pointer: 0, size: TIME_SIZE }],
-  [SYS___wait450, 'sys_wait4', { pointer: 1, size: 4, write: true }],
-];
 
 /** Memory, traps and the first lwps: everything before anything can wait. */
 const startOfDay = (m: Machdep): void => {
@@ -168,17 +90,6 @@ const booting = struct('main_locals', {
   status: u32,
   pad: u32,
 });
-const rebooting = struct('cpu_reboot_locals', {
-  shutdown: nest(sched_shutdown),
-  tries: u32,
-  howto: u64,
-});
-
-export const RB_AUTOBOOT = 0;
-export const RB_POWERDOWN = 1;
-/** Ticks that the console is given to show what is queued. */
-const DRAIN_TICKS = 100;
-
 /** The kernel's command line up to what the first program is given. */
 const kernelOptions = (m: Machdep): string =>
   textOf(m.startOfDay.startInfo.cmd_line).split('init=')[0] ?? '';
@@ -210,6 +121,9 @@ const initArguments = (m: Machdep): string[] => {
 };
 
 export const mainText: Text<Machdep> = {
+  ...rebootText,
+  ...rootDevicesText,
+
   start: raw((m) => startOfDay(m), START_NS),
 
   main: routine(booting, {
@@ -260,74 +174,5 @@ export const mainText: Text<Machdep> = {
       return call('ended', cpu.sym('cpu_reboot'), RB_POWERDOWN);
     },
     ended: () => done(),
-  }),
-
-  /** (howto): lets the console show what is queued, then leaves. */
-  cpu_reboot: routine(rebooting, {
-    start: (_, l, howto) => {
-      l.howto = howto;
-      return goto('drain');
-    },
-    drain: (m, l) => {
-      if (!m.console.drained && l.tries++ < DRAIN_TICKS) {
-        return call('drain', m.kern.cpu.sym('tsleep'), l.address, 1);
-      }
-      l.shutdown.reason = l.howto === RB_POWERDOWN ? SHUTDOWN_poweroff : SHUTDOWN_reboot;
-      return hypercall('drain', __HYPERVISOR_sched_op, SCHEDOP_shutdown, l.shutdown.address);
-    },
-  }),
-
-  /** What the toolstack asks for, one request after the other (sysmon_power.c and powerd's scripts). */
-  sysmon_thread: routine(booting, {
-    next: (m) => {
-      const { cpu } = m.kern;
-      switch (m.shutdown.take()) {
-        case 'poweroff':
-          return call('next', cpu.sym('cpu_reboot'), RB_POWERDOWN);
-        case 'reboot':
-          return call('next', cpu.sym('cpu_reboot'), RB_AUTOBOOT);
-        case 'suspend':
-          return call('next', cpu.sym('xen_suspend_domain'));
-        default:
-          return call('next', cpu.sym('tsleep'), m.shutdown.wchan, 0);
-      }
-    },
-  }),
-
-  /** (softc, offset, address, length): the message buffer, from the oldest byte that it has. */
-  klog_read: leaf((m, _softc, offset, address, length) => {
-    const text = m.kern.msgbuf.textFrom(0).subarray(offset, offset + length);
-    return copyout(m.kern.cpu, address, text) ? text.length : -EFAULT;
-  }),
-
-  /** hypervisor0: no handler runs and no page table names a frame of Xen's. */
-  hypervisor_suspend: leaf((m) => {
-    m.evtchn.suspend();
-    m.xengnt.suspend();
-    return 1;
-  }),
-
-  /** (_, cancelled). */
-  hypervisor_resume: leaf((m, _, cancelled) => {
-    const list = m.p2mFrameList.update();
-    m.xengnt.resume(cancelled !== 0);
-    m.evtchn.init();
-    m.kern.msgbuf.printf(
-      `hypervisor0: p2m frame list at mfn 0x${list.toString(16)}, grant table mapped\n`,
-    );
-    return 1;
-  }),
-
-  xencons_suspend: leaf((m) => {
-    m.console.suspend();
-    return 1;
-  }),
-
-  xencons_resume: leaf((m) => {
-    const si = m.startOfDay.startInfo;
-    const port = si.memory.ld32(si.address + start_info.offset.console + 8);
-    m.console.resume(port);
-    m.kern.msgbuf.printf(`xencons0: port ${port}\n`);
-    return 1;
   }),
 };

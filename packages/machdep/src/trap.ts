@@ -25,7 +25,7 @@ import { TRAP_VECTORS } from './start-of-day.ts';
 
 const TRAP_page_fault = 14;
 /** Vectors with an error code. */
-const HAS_ERROR: ReadonlySet<number> = new Set([8, 10, 11, 12, 13, 14, 17]);
+const HAS_ERROR: readonly number[] = [8, 10, 11, 12, 13, 14, 17];
 /** Exit status of a program that faulted: 128 + SIGSEGV. */
 const STATUS_SEGV = 139;
 
@@ -51,7 +51,7 @@ const trap =
   (vector: number) =>
   (m: Machdep): void => {
     const { cpu } = m.kern;
-    const tf = saveTrapframe(cpu, vector, HAS_ERROR.has(vector));
+    const tf = saveTrapframe(cpu, vector, HAS_ERROR.includes(vector));
     if (!fromUser(tf)) throw new Panic(describe(m, tf, faultAddress(m)));
     // What handles it returns to the program, if it returns.
     push64(cpu, cpu.sym('trap_return'));
