@@ -2,7 +2,7 @@
  * What the system calls work on: sockets behind descriptors, and what a program's request becomes for TCP and UDP
  * (uipc_syscalls.c, uipc_socket.c).
  */
-import { type Cpu, EBADF, EINVAL, type Syscalls } from '@port-xen/kern';
+import { type Cpu, EBADF, EINVAL, type Operand, type Syscalls } from '@port-xen/kern';
 import {
   EAFNOSUPPORT,
   EALREADY,
@@ -44,6 +44,57 @@ export const SYS_sendto = 133;
 export const SYS_shutdown = 134;
 export const SYS_socket = 394;
 
+/** A sockaddr_in, a socklen_t, the value of an option: bytes. */
+const SOCKADDR_SIZE = 16;
+const SOCKLEN_SIZE = 4;
+const OPTION_SIZE = 16;
+
+/** Number, symbol, and which of the program's memory each call works on. */
+const HANDLERS: readonly (readonly [
+  number: number,
+  symbol: string,
+  ...operands: readonly Operand[],
+])[] = [
+  [
+    SYS_recvfrom,
+    'sys_recvfrom',
+    { pointer: 1, length: 2, write: true },
+    { pointer: 4, size: SOCKADDR_SIZE, write: true },
+    { pointer: 5, size: SOCKLEN_SIZE, write: true },
+  ],
+  [
+    SYS_accept,
+    'sys_accept',
+    { pointer: 1, size: SOCKADDR_SIZE, write: true },
+    { pointer: 2, size: SOCKLEN_SIZE, write: true },
+  ],
+  [
+    SYS_getpeername,
+    'sys_getpeername',
+    { pointer: 1, size: SOCKADDR_SIZE, write: true },
+    { pointer: 2, size: SOCKLEN_SIZE, write: true },
+  ],
+  [
+    SYS_getsockname,
+    'sys_getsockname',
+    { pointer: 1, size: SOCKADDR_SIZE, write: true },
+    { pointer: 2, size: SOCKLEN_SIZE, write: true },
+  ],
+  [SYS_connect, 'sys_connect', { pointer: 1, size: SOCKADDR_SIZE }],
+  [SYS_bind, 'sys_bind', { pointer: 1, size: SOCKADDR_SIZE }],
+  [SYS_setsockopt, 'sys_setsockopt', { pointer: 3, size: OPTION_SIZE }],
+  [SYS_listen, 'sys_listen'],
+  [
+    SYS_getsockopt,
+    'sys_getsockopt',
+    { pointer: 3, size: OPTION_SIZE, write: true },
+    { pointer: 4, size: SOCKLEN_SIZE, write: true },
+  ],
+  [SYS_sendto, 'sys_sendto', { pointer: 1, length: 2 }, { pointer: 4, size: SOCKADDR_SIZE }],
+  [SYS_shutdown, 'sys_shutdown'],
+  [SYS_socket, 'sys_socket'],
+];
+
 export class SocketCalls {
   readonly cpu: Cpu;
   readonly syscalls: Syscalls;
@@ -61,21 +112,9 @@ export class SocketCalls {
 
   /** Puts the calls into the table; once, at boot. */
   init(): void {
-    const handlers: readonly (readonly [number, string])[] = [
-      [SYS_recvfrom, 'sys_recvfrom'],
-      [SYS_accept, 'sys_accept'],
-      [SYS_getpeername, 'sys_getpeername'],
-      [SYS_getsockname, 'sys_getsockname'],
-      [SYS_connect, 'sys_connect'],
-      [SYS_bind, 'sys_bind'],
-      [SYS_setsockopt, 'sys_setsockopt'],
-      [SYS_listen, 'sys_listen'],
-      [SYS_getsockopt, 'sys_getsockopt'],
-      [SYS_sendto, 'sys_sendto'],
-      [SYS_shutdown, 'sys_shutdown'],
-      [SYS_socket, 'sys_socket'],
-    ];
-    for (const [number, symbol] of handlers) this.syscalls.setHandler(number, symbol);
+    for (const [number, symbol, ...operands] of HANDLERS) {
+      this.syscalls.setHandler(number, symbol, ...operands);
+    }
   }
 
   /** The socket behind a descriptor of the running process. @returns a negative errno when there is none */
