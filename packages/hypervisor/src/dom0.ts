@@ -14,7 +14,7 @@ import {
   XEN_ESRCH,
 } from '@port-xen/abi';
 import type { Memory } from '@port-xen/layout';
-import { BytesMemory } from '@port-xen/layout';
+import { DirtyingMemory } from './dirtying-memory.ts';
 import type { Domain } from './domain.ts';
 import { EventChannels } from './event-channels.ts';
 import { NR_EVENT_CHANNELS } from './event-delivery.ts';
@@ -286,32 +286,5 @@ export class Dom0 {
         domain.grants.release(side.ref, writable);
       },
     };
-  }
-}
-
-/** A frame whose stores are told. */
-class DirtyingMemory extends BytesMemory {
-  readonly #dirty: () => void;
-
-  constructor(bytes: Uint8Array, dirty: () => void) {
-    super(bytes);
-    this.#dirty = dirty;
-  }
-
-  override st8(address: number, value: number): void {
-    super.st8(address, value);
-    this.#dirty();
-  }
-  override st16(address: number, value: number): void {
-    super.st16(address, value);
-    this.#dirty();
-  }
-  override st32(address: number, value: number): void {
-    super.st32(address, value);
-    this.#dirty();
-  }
-  override write(address: number, from: Uint8Array): void {
-    super.write(address, from);
-    this.#dirty();
   }
 }

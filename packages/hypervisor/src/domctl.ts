@@ -9,24 +9,23 @@ import {
   XEN_EINVAL,
   XEN_ENODATA,
   XEN_ENOMEM,
-  XEN_EOPNOTSUPP,
   XEN_ESRCH,
-  xen_domctl_ext_vcpucontext,
 } from '@port-xen/abi';
-import { BytesMemory, ldI64, ldU64, st64, stPair } from '@port-xen/layout';
 import type { Engine } from '@port-xen/vcpu';
 import { defaultLeaves, defaultMsrs } from './cpu-policy.ts';
 import { Domain } from './domain.ts';
 import { populate } from './domain-frames.ts';
 import type { TscSettings } from './domain-tsc.ts';
 import { NR_EVENT_CHANNELS } from './event-delivery.ts';
+import { applyExtContext, applyXsave, readExtContext, readXsave } from './extended-state.ts';
 import { holdFrame, releaseFrame } from './grant-mapping.ts';
 import { GuestVcpu } from './guest-vcpu.ts';
 import { fillHypercallPage } from './hypercall-page.ts';
 import type { Hypervisor } from './hypervisor.ts';
 import { cleanLogDirty, disableLogDirty, enableLogDirty, peekLogDirty } from './log-dirty.ts';
 import { pageFrameInfo } from './page-frame-info.ts';
-import { applyContext, readContext, resetContext } from './vcpu-context.ts';
+import { readContext } from './read-context.ts';
+import { applyContext, resetContext } from './vcpu-context.ts';
 import { XenError } from './xen-error.ts';
 
 /** XEN_DOMCTL_getdomaininfo. */
@@ -69,10 +68,6 @@ export interface CpuPolicy {
 
 const DOMID_MAX = 0x7fef;
 const MAX_VCPUS = 32;
-/** What an extended context has up to its machine-check state. */
-const EXT_CONTEXT_MIN = 32;
-const XSAVE_HEADER = 16;
-const XSAVE_AREA = 576;
 
 export class Domctl {
   readonly #xen: Hypervisor;
@@ -237,72 +232,20 @@ export class Domctl {
   }
 
   getExtVcpuContext(domid: number, id: number): Uint8Array {
-    const vcpu = this.#vcpu(domid, id);
-    const bytes = new Uint8Array(xen_domctl_ext_vcpucontext.size);
-    const memory = new BytesMemory(bytes);
-    const ext = xen_domctl_ext_vcpucontext.at(memory, 0);
-    ext.vcpu = id;
-    ext.size = xen_domctl_ext_vcpucontext.size;
-    st64(memory, xen_domctl_ext_vcpucontext.offset.syscall32_callback_eip, vcpu.syscall32Callback);
-    st64(memory, xen_domctl_ext_vcpucontext.offset.sysenter_callback_eip, vcpu.sysenterCallback);
-    ext.syscall32_disables_events = vcpu.syscall32Masks ? 1 : 0;
-    ext.sysenter_disables_events = vcpu.sysenterMasks ? 1 : 0;
-    return bytes;
+    return readExtContext(this.#vcpu(domid, id));
   }
 
   setExtVcpuContext(domid: number, id: number, context: Uint8Array): void {
-    const vcpu = this.#vcpu(domid, id);
-    if (context.length < EXT_CONTEXT_MIN)
-      throw new XenError(XEN_EINVAL, 'expected an extended context of 32 bytes or more');
-    const memory = new BytesMemory(context);
-    const { size } = xen_domctl_ext_vcpucontext.at(memory, 0);
-    if (size < EXT_CONTEXT_MIN) {
-      throw new XenError(
-        XEN_EINVAL,
-        `expected an extended context to say 32 bytes or more, found ${size}`,
-      );
-    }
-    const { offset } = xen_domctl_ext_vcpucontext;
-    vcpu.syscall32Callback = ldI64(memory, offset.syscall32_callback_eip);
-    vcpu.sysenterCallback = ldI64(memory, offset.sysenter_callback_eip);
-    vcpu.syscall32Masks = memory.ld8(offset.syscall32_disables_events) !== 0;
-    vcpu.sysenterMasks = memory.ld8(offset.sysenter_disables_events) !== 0;
+    applyExtContext(this.#vcpu(domid, id), context);
   }
 
   /** xcr0, xcr0_accum, then the uncompressed XSAVE area. */
   getVcpuExtState(domid: number, id: number): Uint8Array {
-    const vcpu = this.#vcpu(domid, id);
-    const bytes = new Uint8Array(XSAVE_HEADER + XSAVE_AREA);
-    const memory = new BytesMemory(bytes);
-    stPair(memory, 0, 3, 0);
-    stPair(memory, 8, vcpu.xcr0Accum, 0);
-    bytes.set(vcpu.xsave, XSAVE_HEADER);
-    stPair(memory, XSAVE_HEADER + 512, 3, 0);
-    return bytes;
+    return readXsave(this.#vcpu(domid, id));
   }
 
   setVcpuExtState(domid: number, id: number, state: Uint8Array): void {
-    const vcpu = this.#vcpu(domid, id);
-    if (state.length === XSAVE_HEADER) return;
-    if (state.length !== XSAVE_HEADER + XSAVE_AREA) {
-      throw new XenError(
-        XEN_EINVAL,
-        `expected ${XSAVE_HEADER + XSAVE_AREA} bytes of XSAVE state, found ${state.length}`,
-      );
-    }
-    const memory = new BytesMemory(state);
-    const accum = ldU64(memory, 8);
-    if (accum !== 1 && accum !== 3) {
-      throw new XenError(
-        XEN_EINVAL,
-        `xcr0_accum 0x${accum.toString(16)} has features that this host lacks`,
-      );
-    }
-    if ((memory.ld32(XSAVE_HEADER + 524) & 0x8000_0000) !== 0) {
-      throw new XenError(XEN_EOPNOTSUPP, 'expected uncompressed XSAVE state');
-    }
-    vcpu.xcr0Accum = accum;
-    vcpu.xsave.set(state.subarray(XSAVE_HEADER));
+    applyXsave(this.#vcpu(domid, id), state);
   }
 
   /** 16 bytes an MSR; none that is not zero exists. */
