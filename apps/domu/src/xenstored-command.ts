@@ -1,7 +1,7 @@
 /*
  * A xenstore alone: no host, no domains, a socket for Xen's own clients. Replaced in mid-flight by
- * `xenstore-control live-update -c "xenstored --socket PATH" DOMU`: the process that comes after this one finds, in what
- * it was started with, that it is to take over instead of listening.
+ * `xenstore-control live-update -c "xenstored --socket PATH" DOMU`: the process that comes after
+ * this one finds, in what it was started with, that it is to take over instead of listening.
  */
 import { accessSync, constants } from 'node:fs';
 import { Sim } from '@port-xen/sim';

@@ -3,8 +3,9 @@
  *
  *     node bench/differences.ts SOCKET [SEQUENCES [LENGTH [SEED]]]
  *
- * SOCKET is a running xenstored's; what is made there is below /port-xen-differences and gone at the end. Which differences
- * there are, and why, is in the SPEC of @port-xen/xenstore; with Xen's C daemon none comes up here. Exits with 1 when something differed.
+ * SOCKET is a running xenstored's; what is made there is below /port-xen-differences and gone at
+ * the end. Which differences there are, and why, is in the SPEC of @port-xen/xenstore; with Xen's C
+ * daemon none comes up here. Exits with 1 when something differed.
  */
 
 import { mkdtempSync, rmSync } from 'node:fs';

@@ -1,11 +1,13 @@
 /*
- * The same C client (measures.c) against our daemon and others, turn by turn in one run, so that what else the machine does
- * meets all of them; medians, and the median of the ratios of each round.
+ * The same C client (measures.c) against our daemon and others, turn by turn in one run, so that
+ * what else the machine does meets all of them; medians, and the median of the ratios of each
+ * round.
  *
  *     node bench/peers.ts [ROUNDS [SECONDS [NODES]]]
  *
- * Others are the sockets that XENSTORED_PEERS names, `name=path name=path`; without it the system's own daemon, when this
- * is a Xen host; without one, ours alone is measured. Others should be idle, and are left as they were found.
+ * Others are the sockets that XENSTORED_PEERS names, `name=path name=path`; without it the system's
+ * own daemon, when this is a Xen host; without one, ours alone is measured. Others should be idle,
+ * and are left as they were found.
  */
 import { execFile, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';

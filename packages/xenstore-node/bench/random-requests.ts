@@ -1,6 +1,7 @@
 /*
- * Random sequences of requests of two clients below one node, the same for the same seed. Transactions come one at a time
- * and only their own client changes anything then: how daemons differ in what transactions see of each other is known.
+ * Random sequences of requests of two clients below one node, the same for the same seed.
+ * Transactions come one at a time and only their own client changes anything then: how daemons
+ * differ in what transactions see of each other is known.
  */
 import {
   XS_DIRECTORY,

@@ -1,7 +1,8 @@
 /*
- * The engine compiles a function well only when it has run for a while, so the first requests of a kind to a daemon that
- * has just started would take ten times as long as later ones. A daemon that serves by itself has all kinds run first, on a
- * store that is thrown away: 800 nodes in a directory made, read, listed, changed in transactions, watched, removed.
+ * The engine compiles a function well only when it has run for a while, so the first requests of a
+ * kind to a daemon that has just started would take ten times as long as later ones. A daemon that
+ * serves by itself has all kinds run first, on a store that is thrown away: 800 nodes in a
+ * directory made, read, listed, changed in transactions, watched, removed.
  */
 import {
   XS_DIRECTORY,

@@ -83,7 +83,7 @@ const quota: Command = (daemon, [, word, name, limit]) => {
   return `Domain ${word}:\nnodes: ${nodes}\nwatches: ${watches}\ntransactions: ${transactions}\n`;
 };
 
-/** As Xen's xenstore-control sends it: `-f FILE`, `-c ARGUMENTS`, `-s` with -F and -t TIMEOUT to begin, `-a` to give up. */
+/** As Xen's xenstore-control sends it: -f FILE, -c ARGUMENTS, -s (-F, -t TIMEOUT) to begin, -a to give up. */
 const liveUpdate: Command = (daemon, [, option, word]) => {
   if (daemon.replace === undefined) return 'ENOSYS';
   const { program } = daemon.successor;

@@ -1,6 +1,6 @@
 /*
- * What one unprivileged domain may take. Dom0 and what is connected to a socket is limited only where a limit says so, but
- * every node is counted for its owner, whoever made it.
+ * What one unprivileged domain may take. Dom0 and what is connected to a socket is limited only
+ * where a limit says so, but every node is counted for its owner, whoever made it.
  */
 
 /** Limits per unprivileged domain. Defaults are those of C xenstored 4.17. */

@@ -4,7 +4,8 @@
  *
  * A transaction is written against the store of the moment. If it conflicts already, one record says so: that it
  * read "/" and found none. Otherwise its changes are made again on the store of the moment, and the differences are
- * what it wrote and removed.
+ * what it wrote and removed. In order: what it read; nodes that it made and removed again; what it changed, in the
+ * order of the tree.
  */
 import { apply } from './change.ts';
 import type { Connection } from './connection.ts';
@@ -150,8 +151,9 @@ interface Difference {
 }
 
 /**
- * The nodes in which two trees differ, parents first; of a subtree that went, the top. A node that went and came again, so
- * that others are listed before it now, is there twice: as gone, then as new.
+ * The nodes in which two trees differ, parents first; of a subtree that went, the top. A node that
+ * went and came again, so that others are listed before it now, is there twice: as gone, then as
+ * new.
  */
 const differences = (
   path: string,

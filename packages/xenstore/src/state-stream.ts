@@ -1,20 +1,22 @@
 /*
- * The state of a xenstored as bytes (docs/designs/xenstore-migration.md, tools/xenstored/xenstore_state.h): what one
- * daemon hands to the one that replaces it. A header in big-endian, then records, each padded to 8 bytes, the
- * padding counted, as C xenstored does:
+ * The state of a xenstored as bytes (docs/designs/xenstore-migration.md,
+ * tools/xenstored/xenstore_state.h): what one daemon hands to the one that replaces it. A header in
+ * big-endian, then records, each padded to 8 bytes, the padding counted, as C xenstored does:
  *
  *     "xenstore"  version u32  flags u32 (bit 0: the rest is big-endian)      | type u32  length u32  body ... |
  *
  *     1 GLOBAL   socket fd i32, event channel fd i32 (-1: none)
- *     2 CONN     id u32, type u16 (0 ring, 1 socket), pad u16, spec 8 B (domid u16, target u16 or DOMID_INVALID, port u32 | fd i32),
- *                in u16, part u16, out u32, then `in` bytes half read and `out` bytes not yet sent, of which `part`
- *                are the rest of a message that has begun to go out
+ *     2 CONN     id u32, type u16 (0 ring, 1 socket), pad u16,
+ *                spec 8 B (domid u16, target u16 or DOMID_INVALID, port u32 | fd i32),
+ *                in u16, part u16, out u32, then `in` bytes half read and `out` bytes not yet sent,
+ *                of which `part` are the rest of a message that has begun to go out
  *     3 WATCH    connection u32, path length u16, token length u16, path, token (lengths with the NUL)
  *     4 TA       connection u32, transaction u32
- *     5 NODE     connection u32, transaction u32 (0, 0: the store's), path length u16, value length u16, access u16
- *                (1 read, 2 written, 0 removed), entries u16, entries {letter, flags (1 stale), domid u16}, path, value.
- *                Of access, ours: 4 beside 1 when not its children, 8 when no event is due, 16 when only watches of
- *                the very path are
+ *     5 NODE     connection u32, transaction u32 (0, 0: the store's), path length u16, value length u16,
+ *                access u16 (1 read, 2 written, 0 removed), entries u16,
+ *                entries {letter, flags (1 stale), domid u16}, path, value. Bits of access that are ours:
+ *                4 beside 1 when not its children, 8 when no event is due, 16 when one is for the
+ *                very path only
  *     8 WATCH2   WATCH with depth u16 before the path (version 2)
  *     0 END
  *

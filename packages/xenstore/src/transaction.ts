@@ -60,7 +60,7 @@ export class Transaction implements View {
   readonly #store: TransactionStore;
   readonly #accesses = new Map<string, Access>();
   readonly #limit: number;
-  /** Where in `changes` a node got its value, if it was not removed since: a further value takes that one's place. */
+  /** Where in `changes` a node got its value, if it was not removed since: the next one takes its place. */
   readonly #values = new Map<string, number>();
 
   /** @param limit how many nodes it may touch */
@@ -146,7 +146,7 @@ export class Transaction implements View {
     });
   }
 
-  /** Events for all nodes that it changed, those that it made and removed again, too: one of them may come once more. */
+  /** Events for all nodes that it changed; of those made and removed again one may come once more. */
   fired(): readonly DueEvent[] {
     const fired: DueEvent[] = [];
     for (const [path, { fires, exact, before }] of this.#accesses) {
@@ -161,7 +161,7 @@ export class Transaction implements View {
   }
 
   /**
-   * Whether it gave permissions to a domain that is gone since: the next of that number is not meant.
+   * Whether it gave permissions to a domain that is gone since: the next of its number is not meant.
    * @param gone whether a domain went after the number `since` was drawn
    */
   names(gone: (domid: number, since: number) => boolean): boolean {

@@ -192,8 +192,8 @@ export class Xenstored {
   }
 
   /**
-   * Has `observer` told of every change of the store when it is made, in order: what a node holds now, or undefined when
-   * it is gone with all below it. Not a way to take part: it may look, but not ask the daemon for anything.
+   * Has `observer` told of every change of the store when it is made, in order: what a node holds
+   * now, or undefined when it is gone with all below it. It may look, but not ask for anything.
    */
   observe(observer: Observer): void {
     this.#handler.announcements.observe(observer);

@@ -1,16 +1,19 @@
 /*
- * Which nodes a store may hold, of what form, and whose they are: Xen's docs/misc/xenstore-paths (P) as data, and the
- * directories that it leaves to others, from io/blkif.h (B), io/netif.h (N), console.txt (C) and what libxl writes (L).
+ * Which nodes a store may hold, of what form, and whose they are: Xen's docs/misc/xenstore-paths
+ * (P) as data, and the directories that it leaves to others, from io/blkif.h (B), io/netif.h (N),
+ * console.txt (C) and what libxl writes (L).
  *
  * A line is a path, the form of its value, and who besides dom0 may use the node:
  *
- *     r   the domain whose home it is in (that $DOMID names, in a back end's directory) may read it, nobody else anything
+ *     r   the domain whose home it is in (in a back end's directory: that $DOMID names) may read it
+ *         and nobody else has access
  *     w   that domain may write it too
  *     -   no domain may read it
  *
- * In a path `~` is a domain's home, $DOMID, $DEVID, $INDEX and $UUID stand for a name of that form, `a,b` for either, and `*`,
- * at the end, for any names. A form is a name of FORMS, or alternatives with | between; "" is the empty value. A node that
- * only leads to others is empty and not written by a domain; where it has a line of its own, that line says.
+ * In a path `~` is a domain's home, $DOMID, $DEVID, $INDEX and $UUID stand for a name of that form,
+ * `a,b` for either, and `*`, at the end, for any names. A form is a name of FORMS, or alternatives
+ * with | between; "" is the empty value. A node that only leads to others is empty and not written
+ * by a domain; where it has a line of its own, that line says.
  */
 import type { FormName } from './value-forms.ts';
 

@@ -1,6 +1,7 @@
 /*
- * Looks over a daemon's shoulder: every node that is written is checked when it is, whoever writes it and whether or not
- * it is there at the end, and every state of a device against the handshake of its two ends.
+ * Looks over a daemon's shoulder: every node that is written is checked when it is, whoever writes
+ * it and whether or not it is there at the end, and every state of a device against the handshake
+ * of its two ends.
  */
 import { latin1 } from '../latin1.ts';
 import type { Xenstored } from '../xenstored.ts';

@@ -1,12 +1,14 @@
 /*
- * The handshake of two ends of a device, as io/xenbus.h and the drawing in io/blkif.h have it: which states an end may go
- * on to, and where the other end must be for a back end to say that it is connected.
+ * The handshake of two ends of a device, as io/xenbus.h and the drawing in io/blkif.h have it:
+ * which states an end may go on to, and where the other end must be for a back end to say that it
+ * is connected.
  *
  *   front    1 Initialising -> 2 InitWait -> 3 Initialised -> 4 Connected -> 5 Closing -> 6 Closed -> 1 again
  *   back     1 Initialising -> 2 InitWait -> 3 Initialised -> 4 Connected -> 5 Closing -> 6 Closed -> 2, or 1, again
  *
- * Steps may be left out on the way to 4, and 5 and 6 come at any time. A front end that is Connected goes on to 7
- * Reconfiguring and back; a back end from 7 to 8 Reconfigured and back. An end that a toolstack makes begins at 1.
+ * Steps may be left out on the way to 4, and 5 and 6 come at any time. A front end that is
+ * Connected goes on to 7 Reconfiguring and back; a back end from 7 to 8 Reconfigured and back. An
+ * end that a toolstack makes begins at 1.
  */
 import {
   XenbusStateClosed as Closed,
