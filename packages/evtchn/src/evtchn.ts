@@ -9,81 +9,15 @@
  * and {@link Evtchn.dispatchPending} runs it when the level falls. Unmasking looks for an event that came meanwhile,
  * because Xen does not deliver it again.
  */
-import {
-  __HYPERVISOR_event_channel_op,
-  DOMID_SELF,
-  EVTCHNOP_alloc_unbound,
-  EVTCHNOP_bind_virq,
-  EVTCHNOP_close,
-  EVTCHNOP_send,
-  evtchn_alloc_unbound,
-  evtchn_bind_virq,
-  evtchn_close,
-  evtchn_send,
-  NR_VIRQS,
-  shared_info,
-  VIRQ_DEBUG,
-} from '@port-xen/abi';
-import type { HypercallArgs, Msgbuf, Softint, Spl } from '@port-xen/kern';
-import { type Cpu, IPL_HIGH, kassert } from '@port-xen/kern';
-import {
-  array,
-  bytes,
-  cString,
-  i32,
-  i64,
-  struct,
-  textOf,
-  u8,
-  u32,
-  type View,
-} from '@port-xen/layout';
+import { NR_VIRQS, shared_info, VIRQ_DEBUG, vcpu_info } from '@port-xen/abi';
+import { IPL_HIGH, kassert } from '@port-xen/kern';
+import { cString, textOf, type View } from '@port-xen/layout';
+import { EventPorts } from './event-ports.ts';
+import { evtchn_data, type evtsource, NEVTSOURCE, NR_EVENT_CHANNELS } from './evtchn-data.ts';
 
-/** Ports of the two-level ABI. */
-export const NR_EVENT_CHANNELS = 4096;
-/** Ports that can have a handler at once. */
-export const NEVTSOURCE = 64;
+const PENDING_SEL = vcpu_info.offset.evtchn_pending_sel;
 
-const evtsource = struct('evtsource', {
-  ev_port: u32,
-  ev_maxlevel: u32,
-  ev_func: i64,
-  ev_arg: i64,
-  /** An event was taken off the shared page and waits for the level to fall. */
-  ev_pending: u32,
-  ev_evname: bytes(16),
-});
-
-export const evtchn_data = struct('evtchn_data', {
-  /** Slot of a port, plus one; 0: no handler. */
-  slot_of: array(u8, NR_EVENT_CHANNELS),
-  sources: array(evtsource, NEVTSOURCE),
-  virq_to_evtch: array(i32, NR_VIRQS),
-});
-
-/** What this package needs of the kernel. */
-export interface EvtchnKern {
-  readonly args: HypercallArgs;
-  readonly msgbuf: Msgbuf;
-  readonly spl: Spl;
-  readonly softint: Softint;
-}
-
-export class Evtchn {
-  readonly cpu: Cpu;
-  readonly data: number;
-  readonly kern: EvtchnKern;
-
-  constructor(cpu: Cpu, data: number, kern: EvtchnKern) {
-    this.cpu = cpu;
-    this.data = data;
-    this.kern = kern;
-  }
-
-  get #d(): View<typeof evtchn_data> {
-    return evtchn_data.at(this.cpu.memory, this.data);
-  }
-
+export class Evtchn extends EventPorts {
   get #sharedInfo(): number {
     return this.kern.spl.sharedInfo;
   }
@@ -100,7 +34,7 @@ export class Evtchn {
   reset(): void {
     const { memory } = this.cpu;
     memory.write(this.data, new Uint8Array(evtchn_data.size));
-    const d = this.#d;
+    const d = this.d;
     for (let virq = 0; virq < NR_VIRQS; virq++) d.virq_to_evtch.set(virq, -1);
     memory.write(this.#maskWord(0), new Uint8Array(NR_EVENT_CHANNELS / 8).fill(0xff));
     this.kern.spl.setDispatch(this.cpu.sym('evtchn_dispatch_pending'));
@@ -122,59 +56,9 @@ export class Evtchn {
     this.removeHandler(port);
   }
 
-  /** EVTCHNOP_bind_virq on this vCPU. @returns the port; binding twice gives the same one */
-  bindVirq(virq: number): number {
-    const d = this.#d;
-    const bound = d.virq_to_evtch.get(virq);
-    if (bound >= 0) return bound;
-    const op = this.kern.args.at(evtchn_bind_virq);
-    op.virq = virq;
-    op.vcpu = this.cpu.id;
-    this.#op(EVTCHNOP_bind_virq, op.address, `bind VIRQ ${virq}`);
-    d.virq_to_evtch.set(virq, op.port);
-    return op.port;
-  }
-
-  /** Closes a VIRQ's channel. @returns the port it had */
-  unbindVirq(virq: number): number {
-    const d = this.#d;
-    const port = d.virq_to_evtch.get(virq);
-    kassert(port >= 0, `expected VIRQ ${virq} to be bound`);
-    d.virq_to_evtch.set(virq, -1);
-    this.close(port);
-    return port;
-  }
-
-  /** EVTCHNOP_alloc_unbound: a channel that `remote` may bind. */
-  allocUnbound(remote: number): number {
-    const op = this.kern.args.at(evtchn_alloc_unbound);
-    op.dom = DOMID_SELF;
-    op.remote_dom = remote;
-    this.#op(EVTCHNOP_alloc_unbound, op.address, `allocate a channel for domain ${remote}`);
-    return op.port;
-  }
-
-  close(port: number): void {
-    const op = this.kern.args.at(evtchn_close);
-    op.port = port;
-    this.#op(EVTCHNOP_close, op.address, `close port ${port}`);
-  }
-
-  /** Sends to the other end. A channel that nobody has bound yet swallows it; a closed one too. */
-  notify(port: number): void {
-    const op = this.kern.args.at(evtchn_send);
-    op.port = port;
-    this.cpu.hypercall(__HYPERVISOR_event_channel_op, EVTCHNOP_send, op.address);
-  }
-
-  #op(command: number, argument: number, what: string): void {
-    const rc = this.cpu.hypercall(__HYPERVISOR_event_channel_op, command, argument);
-    kassert(rc === 0, `evtchn: could not ${what}: error ${-rc}`);
-  }
-
   /** event_set_handler: the leaf(arg) that runs at `level` when the port fires. The port stays masked. */
   setHandler(port: number, func: number, arg: number, level: number, name: string): void {
-    const d = this.#d;
+    const d = this.d;
     kassert(
       port > 0 && port < NR_EVENT_CHANNELS,
       `evtchn: expected a port within [1, ${NR_EVENT_CHANNELS}), found ${port}`,
@@ -200,11 +84,11 @@ export class Evtchn {
     const source = this.#sourceOf(port);
     kassert(source !== undefined, `evtchn: port ${port} has no handler`);
     source.ev_func = 0;
-    this.#d.slot_of.set(port, 0);
+    this.d.slot_of.set(port, 0);
   }
 
   #sourceOf(port: number): View<typeof evtsource> | undefined {
-    const d = this.#d;
+    const d = this.d;
     const slot = d.slot_of.get(port);
     return slot === 0 ? undefined : d.sources.at(slot - 1);
   }
@@ -230,7 +114,7 @@ export class Evtchn {
     memory.st32(word, memory.ld32(word) & ~bit);
     if ((memory.ld32(this.#pendingWord(port >>> 5)) & bit) === 0) return;
     const vi = this.kern.spl.vcpuInfo;
-    const selector = vi.address + 8 + 4 * (port >>> 11);
+    const selector = vi.address + PENDING_SEL + 4 * (port >>> 11);
     memory.st32(selector, memory.ld32(selector) | (1 << ((port >>> 6) & 31)));
     vi.evtchn_upcall_pending = 1;
     if (vi.evtchn_upcall_mask === 0) this.kern.spl.enableIntr();
@@ -243,7 +127,7 @@ export class Evtchn {
     while (vi.evtchn_upcall_pending !== 0) {
       vi.evtchn_upcall_pending = 0;
       for (let high = 0; high < 2; high++) {
-        const address = vi.address + 8 + 4 * high;
+        const address = vi.address + PENDING_SEL + 4 * high;
         let selected = memory.ld32(address);
         memory.st32(address, 0);
         while (selected !== 0) {
@@ -293,14 +177,14 @@ export class Evtchn {
     spl.setLevel(source.ev_maxlevel);
     this.cpu.call(source.ev_func, source.ev_arg);
     spl.setLevel(level);
-    if (this.#d.slot_of.get(port) !== 0) this.enable(port);
+    if (this.d.slot_of.get(port) !== 0) this.enable(port);
   }
 
   /** Runs what waits above `level`, the highest first: events that were held back, then soft interrupts. */
   dispatchPending(level: number): void {
     const { spl, softint } = this.kern;
     for (let waiting = spl.takePending(level); waiting >= 0; waiting = spl.takePending(level)) {
-      const d = this.#d;
+      const d = this.d;
       for (let slot = 0; slot < NEVTSOURCE; slot++) {
         const source = d.sources.at(slot);
         if (source.ev_pending === 0 || source.ev_maxlevel !== waiting) continue;

@@ -1,5 +1,6 @@
 export type { XbdBus, XbdUvm } from './connection.ts';
+export type { XbdKern } from './disk.ts';
 export type { XbdPmap } from './requests.ts';
-export { Xbd, type XbdKern } from './xbd.ts';
+export { Xbd } from './xbd.ts';
 export { NXBD, XBD_RING_SIZE, xbd_data, xbd_softc } from './xbd-data.ts';
 export { xbdText } from './xbd-text.ts';

@@ -16,15 +16,10 @@ import {
   blkif_response,
   VDISK_READONLY,
 } from '@port-xen/abi';
-import type { Evtchn } from '@port-xen/evtchn';
 import {
-  type Autoconf,
   B_FLUSH,
   B_READ,
   type Buf,
-  type BufPool,
-  type Cdevsw,
-  type Cpu,
   DEV_BSIZE,
   EINVAL,
   EIO,
@@ -32,82 +27,12 @@ import {
   ENXIO,
   EOPNOTSUPP,
   EROFS,
-  type Msgbuf,
-  type Sched,
 } from '@port-xen/kern';
-import { ldU64, textOf, type View } from '@port-xen/layout';
-import type { FrontRing } from '@port-xen/ring';
-import type { Xengnt } from '@port-xen/xengnt';
-import { Connection, type XbdBus, type XbdUvm } from './connection.ts';
-import { Requests, type XbdPmap } from './requests.ts';
-import {
-  XBD_CONNECTED,
-  XBD_GONE,
-  XBD_SUSPENDED,
-  type XbdReq,
-  type XbdSoftc,
-  xbd_softc,
-} from './xbd-data.ts';
+import { ldU64, type View } from '@port-xen/layout';
+import { Disk, REQUEST_NS } from './disk.ts';
+import { XBD_CONNECTED, XBD_GONE, XBD_SUSPENDED, type XbdReq, type XbdSoftc } from './xbd-data.ts';
 
-/** Virtual time of making or finishing a request, beyond the macro-instruction that does it. */
-const REQUEST_NS = 500;
-
-/** What the driver needs of the kernel. */
-export interface XbdKern {
-  readonly msgbuf: Msgbuf;
-  readonly sched: Sched;
-  readonly autoconf: Autoconf;
-  readonly cdevsw: Cdevsw;
-  readonly bufs: BufPool;
-}
-
-export class Xbd {
-  readonly cpu: Cpu;
-  readonly data: number;
-  readonly kern: XbdKern;
-  readonly evtchn: Evtchn;
-  readonly xenbus: XbdBus;
-  readonly connection: Connection;
-  readonly requests: Requests;
-
-  constructor(
-    cpu: Cpu,
-    data: number,
-    kern: XbdKern,
-    evtchn: Evtchn,
-    xengnt: Xengnt,
-    pmap: XbdPmap,
-    uvm: XbdUvm,
-    xenbus: XbdBus,
-  ) {
-    this.cpu = cpu;
-    this.data = data;
-    this.kern = kern;
-    this.evtchn = evtchn;
-    this.xenbus = xenbus;
-    this.connection = new Connection(cpu, data, evtchn, xengnt, pmap, uvm, xenbus);
-    this.requests = new Requests(cpu, pmap, xengnt);
-  }
-
-  at(address: number): XbdSoftc {
-    return xbd_softc.at(this.cpu.memory, address);
-  }
-
-  nameOf(sc: XbdSoftc): string {
-    return textOf(sc.sc_xname);
-  }
-
-  ring(sc: XbdSoftc): FrontRing {
-    return this.connection.ring(sc);
-  }
-
-  /** What whoever waits for the last answer sleeps on. */
-  idleChannel(sc: XbdSoftc): number {
-    return sc.address + xbd_softc.offset.sc_busy;
-  }
-
-  // A disk's life.
-
+export class Xbd extends Disk {
   /** The back end serves the ring: what was under way is issued again, then what waited. */
   connected(sc: XbdSoftc): void {
     sc.sc_backend_status = XBD_CONNECTED;
@@ -116,51 +41,13 @@ export class Xbd {
     this.start(sc);
   }
 
-  /** Another host: whatever was out has to be issued again. */
-  forgetHandles(sc: XbdSoftc): void {
-    this.connection.forget(sc);
-    this.requests.forgetGrants(sc);
-    sc.sc_reissue = sc.sc_busy;
-  }
-
-  /** The disk is going for good: what is not out fails, and so does whatever is asked for from now on. */
-  fail(sc: XbdSoftc, error: number): void {
-    sc.sc_backend_status = XBD_GONE;
-    sc.sc_reissue = 0;
-    for (const req of this.requests.out(sc)) {
-      if (req.req_issued === 0) this.#finish(sc, req, error);
-    }
-    for (let bp = this.#dequeue(sc); bp !== undefined; bp = this.#dequeue(sc)) {
-      this.#biodone(bp, error);
-    }
-    this.settled(sc);
-  }
-
-  /** The back end will not answer any more: what is out fails too. */
-  abandon(sc: XbdSoftc, error: number): void {
-    this.fail(sc, error);
-    let kept = 0;
-    for (const req of this.requests.out(sc)) {
-      kept += this.requests.revoke(req);
-      this.#finish(sc, req, error);
-    }
-    if (kept > 0) this.#tell(sc, `the back end keeps ${kept} pages, whose references are lost`);
-  }
-
-  /** Boot need not wait for this disk any more: it is there, or it will not come. */
-  settled(sc: XbdSoftc): void {
-    if (sc.sc_pending === 0) return;
-    sc.sc_pending = 0;
-    this.kern.autoconf.pendingDecr();
-  }
-
   // What is asked for.
 
   /** xbdstrategy: takes a buf; it is answered by biodone. */
   strategy(sc: XbdSoftc, bp: Buf): void {
     const error = this.#check(sc, bp);
     if (error !== 0) {
-      this.#biodone(bp, error);
+      this.biodone(bp, error);
       return;
     }
     bp.b_actq = 0;
@@ -179,19 +66,6 @@ export class Xbd {
     return aligned && within && bp.b_bcount > 0 ? 0 : EINVAL;
   }
 
-  #biodone(bp: Buf, error: number): void {
-    bp.b_error = error;
-    bp.b_resid = error === 0 ? 0 : bp.b_bcount;
-    this.kern.bufs.done(bp);
-  }
-
-  #dequeue(sc: XbdSoftc): Buf | undefined {
-    if (sc.sc_bufq_head === 0) return undefined;
-    const bp = this.kern.bufs.at(sc.sc_bufq_head);
-    sc.sc_bufq_head = bp.b_actq;
-    return bp;
-  }
-
   /** xbdstart: as many of the waiting bufs as there are requests, slots and grants for. */
   start(sc: XbdSoftc): void {
     if (sc.sc_backend_status !== XBD_CONNECTED) return;
@@ -206,13 +80,13 @@ export class Xbd {
       if (error === 0 && !this.#grant(sc, req)) {
         // Grants come back with the next answer; a disk that waits for none would wait for ever.
         if (sc.sc_busy > 0) break;
-        this.#dequeue(sc);
-        this.#biodone(bp, ENOMEM);
+        this.dequeue(sc);
+        this.biodone(bp, ENOMEM);
         continue;
       }
-      this.#dequeue(sc);
+      this.dequeue(sc);
       if (error !== 0) {
-        this.#biodone(bp, error);
+        this.biodone(bp, error);
         continue;
       }
       req.req_bp = bp.address;
@@ -235,7 +109,7 @@ export class Xbd {
       } else if (sc.sc_busy > sc.sc_reissue) {
         break;
       } else {
-        this.#finish(sc, req, ENOMEM);
+        this.finish(sc, req, ENOMEM);
       }
       sc.sc_reissue--;
     }
@@ -283,26 +157,13 @@ export class Xbd {
     if (req === undefined) return `an answer to request ${id}, which is not out`;
     const kept = this.requests.revoke(req);
     const refusal = status === BLKIF_RSP_EOPNOTSUPP ? EOPNOTSUPP : EIO;
-    this.#finish(sc, req, status === BLKIF_RSP_OKAY && kept === 0 ? 0 : refusal);
+    this.finish(sc, req, status === BLKIF_RSP_OKAY && kept === 0 ? 0 : refusal);
     return kept === 0 ? '' : `an answer while ${kept} pages of its request are in use`;
   }
 
   /** The back end broke the protocol. */
   #condemn(sc: XbdSoftc, what: string): void {
-    this.#tell(sc, `the back end sent ${what}: it is not talked to any more`);
+    this.tell(sc, `the back end sent ${what}: it is not talked to any more`);
     this.abandon(sc, EIO);
-  }
-
-  #finish(sc: XbdSoftc, req: XbdReq, error: number): void {
-    const bp = this.kern.bufs.at(req.req_bp);
-    req.req_bp = 0;
-    sc.sc_busy--;
-    this.cpu.spend(REQUEST_NS);
-    this.#biodone(bp, error);
-    if (sc.sc_busy === 0) this.kern.sched.wakeup(this.idleChannel(sc));
-  }
-
-  #tell(sc: XbdSoftc, text: string): void {
-    this.kern.msgbuf.printf(`${this.nameOf(sc)}: ${text}\n`);
   }
 }
