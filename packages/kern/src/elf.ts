@@ -2,149 +2,22 @@
  * The kernel as an ELF64 file: one segment for text (notes first), one for data (all bss), one for the notes; sections
  * and symbols for readelf and for people. p_paddr is the distance from KERNBASE (note PADDR_OFFSET 0).
  */
+import { BytesMemory, cString } from '@port-xen/layout';
+import { join, notes } from './elf-notes.ts';
 import {
-  XEN_ELFNOTE_ENTRY,
-  XEN_ELFNOTE_FEATURES,
-  XEN_ELFNOTE_GUEST_OS,
-  XEN_ELFNOTE_GUEST_VERSION,
-  XEN_ELFNOTE_HYPERCALL_PAGE,
-  XEN_ELFNOTE_LOADER,
-  XEN_ELFNOTE_PADDR_OFFSET,
-  XEN_ELFNOTE_PAE_MODE,
-  XEN_ELFNOTE_SUSPEND_CANCEL,
-  XEN_ELFNOTE_VIRT_BASE,
-  XEN_ELFNOTE_XEN_VERSION,
-} from '@port-xen/abi';
-import {
-  array,
-  BytesMemory,
-  bytes,
-  cString,
-  i64,
-  struct,
-  u8,
-  u16,
-  u32,
-  u64,
-} from '@port-xen/layout';
+  EM_X86_64,
+  ET_EXEC,
+  elf64_ehdr,
+  elf64_phdr,
+  elf64_shdr,
+  elf64_sym,
+  PT_LOAD,
+  PT_NOTE,
+  SHN_ABS,
+  SHT,
+  STB_GLOBAL_NOTYPE,
+} from './elf64.ts';
 import { HYPERCALL_PAGE, KERNBASE, KERNTEXTOFF, type KernelImage, PAGE_SIZE } from './image.ts';
-
-const elf64_ehdr = struct('elf64_ehdr', {
-  e_ident: bytes(16),
-  e_type: u16,
-  e_machine: u16,
-  e_version: u32,
-  e_entry: i64,
-  e_phoff: u64,
-  e_shoff: u64,
-  e_flags: u32,
-  e_ehsize: u16,
-  e_phentsize: u16,
-  e_phnum: u16,
-  e_shentsize: u16,
-  e_shnum: u16,
-  e_shstrndx: u16,
-});
-
-const elf64_phdr = struct('elf64_phdr', {
-  p_type: u32,
-  p_flags: u32,
-  p_offset: u64,
-  p_vaddr: i64,
-  p_paddr: u64,
-  p_filesz: u64,
-  p_memsz: u64,
-  p_align: u64,
-});
-
-const elf64_shdr = struct('elf64_shdr', {
-  sh_name: u32,
-  sh_type: u32,
-  sh_flags: u64,
-  sh_addr: i64,
-  sh_offset: u64,
-  sh_size: u64,
-  sh_link: u32,
-  sh_info: u32,
-  sh_addralign: u64,
-  sh_entsize: u64,
-});
-
-const elf64_sym = struct('elf64_sym', {
-  st_name: u32,
-  st_info: u8,
-  st_other: u8,
-  st_shndx: u16,
-  st_value: i64,
-  st_size: u64,
-});
-
-const elf_note = struct('elf_note', { n_namesz: u32, n_descsz: u32, n_type: u32 });
-const word = array(i64, 1);
-
-const ET_EXEC = 2;
-const EM_X86_64 = 62;
-const PT_LOAD = 1;
-const PT_NOTE = 4;
-const SHT = { progbits: 1, symtab: 2, strtab: 3, note: 7, nobits: 8 };
-const NT_GNU_BUILD_ID = 3;
-const STB_GLOBAL_NOTYPE = 0x10;
-const SHN_ABS = 0xfff1;
-
-const align4 = (n: number): number => Math.ceil(n / 4) * 4;
-
-const noteBytes = (owner: string, type: number, description: Uint8Array): Uint8Array => {
-  const name = cString(owner);
-  const head = elf_note.size;
-  const out = new Uint8Array(head + align4(name.length) + align4(description.length));
-  const note = elf_note.at(new BytesMemory(out), 0);
-  note.n_namesz = name.length;
-  note.n_descsz = description.length;
-  note.n_type = type;
-  out.set(name, head);
-  out.set(description, head + align4(name.length));
-  return out;
-};
-
-const wordBytes = (value: number): Uint8Array => {
-  const out = new Uint8Array(word.size);
-  struct('word', { value: i64 }).at(new BytesMemory(out), 0).value = value;
-  return out;
-};
-
-const join = (parts: readonly Uint8Array[]): Uint8Array => {
-  const out = new Uint8Array(parts.reduce((n, part) => n + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
-  }
-  return out;
-};
-
-/** The notes: the build id, then what Xen's domain builder asks for (xen/include/public/elfnote.h). */
-const notes = (image: KernelImage): Uint8Array => {
-  const xen = (type: number, description: Uint8Array): Uint8Array =>
-    noteBytes('Xen', type, description);
-  return join([
-    noteBytes('GNU', NT_GNU_BUILD_ID, image.buildId),
-    xen(XEN_ELFNOTE_XEN_VERSION, cString('xen-3.0')),
-    xen(XEN_ELFNOTE_GUEST_OS, cString(image.spec.name)),
-    xen(XEN_ELFNOTE_GUEST_VERSION, cString(image.spec.version)),
-    xen(XEN_ELFNOTE_LOADER, cString('generic')),
-    xen(XEN_ELFNOTE_VIRT_BASE, wordBytes(KERNBASE)),
-    xen(XEN_ELFNOTE_PADDR_OFFSET, wordBytes(0)),
-    xen(XEN_ELFNOTE_ENTRY, wordBytes(image.sym(image.spec.entry))),
-    xen(XEN_ELFNOTE_HYPERCALL_PAGE, wordBytes(HYPERCALL_PAGE)),
-    xen(XEN_ELFNOTE_PAE_MODE, cString('yes')),
-    xen(XEN_ELFNOTE_FEATURES, cString('')),
-    xen(XEN_ELFNOTE_SUSPEND_CANCEL, new Uint8Array([1, 0, 0, 0])),
-  ]);
-};
-
-/** Where the build id stands within the notes page: after its header and its owner's name "GNU\0". */
-export const BUILD_ID_OFFSET: number = elf_note.size + 4;
-export const BUILD_ID_SIZE = 20;
 
 /** The ELF file of a kernel. */
 export const elfFile = (image: KernelImage): Uint8Array => {
