@@ -3,6 +3,7 @@
  * channels and grants, and has no vCPU: its handlers are events of the world, a few microseconds after the event channel fired.
  */
 import {
+  EVTCHNSTAT_interdomain,
   GNTST_bad_copy_arg,
   GNTST_bad_domain,
   GNTST_bad_page,
@@ -187,6 +188,11 @@ export class Dom0 {
     return port;
   }
 
+  /** Whether a port of dom0's has another end. */
+  isBound(port: number): boolean {
+    return this.evtchn.status(port)?.status === EVTCHNSTAT_interdomain;
+  }
+
   notify(port: number): void {
     this.evtchn.send(port);
   }
@@ -194,6 +200,18 @@ export class Dom0 {
   close(port: number): void {
     this.#handlers.delete(port);
     this.evtchn.close(port);
+  }
+
+  /** EVTCHNOP_reset on a domain's behalf: every port of it is closed. It has to be paused, so that it uses none meanwhile. */
+  resetEventChannels(domid: number): void {
+    const domain = this.#domain(domid);
+    if (!domain.pausedByController) {
+      throw new XenError(
+        XEN_EINVAL,
+        `the ports of domain ${domid} can be reset while it is paused`,
+      );
+    }
+    domain.evtchn.closeAll();
   }
 
   /** Writes an entry of a domain's grant table: what the toolstack does for console (0) and xenstore (1). */

@@ -272,6 +272,21 @@ describe('reset', () => {
     expect(status(other, port)[0]).toBe(EVTCHNSTAT_unbound);
     expect(bindVirq(g, VIRQ_TIMER)).toBe(1);
   });
+
+  test('HV-EVT-41: dom0 does it for a domain that is paused, and for no other; its own end is unbound then', () => {
+    const machine = new Machine();
+    const g = machine.guest();
+    const { dom0, domctl } = machine.xen;
+    const port = dom0.allocUnbound(g.domid, 0);
+    const local = dom0.bindInterdomain(g.domid, port, () => {});
+    domctl.unpauseDomain(g.domid);
+    expect(() => dom0.resetEventChannels(g.domid)).toThrow('can be reset while it is paused');
+    expect(dom0.isBound(local)).toBe(true);
+    domctl.pauseDomain(g.domid);
+    dom0.resetEventChannels(g.domid);
+    expect([g.domain.evtchn.count, dom0.isBound(local)]).toEqual([0, false]);
+    expect(dom0.allocUnbound(g.domid, 0)).toBe(port);
+  });
 });
 
 describe('any sequence', () => {
