@@ -16,7 +16,10 @@ const INPUT_LATENCY_NS = 4_000;
 const RETRY_NS = 1_000_000;
 
 /** What Xen does for a console daemon. */
-export type ConsoleXen = Pick<Dom0, 'mapForeign' | 'bindInterdomain' | 'notify' | 'close'>;
+export type ConsoleXen = Pick<
+  Dom0,
+  'mapForeign' | 'bindInterdomain' | 'notify' | 'close' | 'isBound'
+>;
 
 /** What a guest's console is made of. */
 export interface GuestConsoleParts {
@@ -54,6 +57,11 @@ export class GuestConsole {
       this.#mapping.unmap();
       throw error;
     }
+  }
+
+  /** Whether the guest's end of the channel is gone: somebody reset the domain's ports. */
+  get wasReset(): boolean {
+    return !this.#stopped && !this.#parts.dom0.isBound(this.#port);
   }
 
   /** Takes what the guest has written, without waiting for its event. */

@@ -4,8 +4,8 @@
  *
  *     ring-ref   the MFN of the console page       port   the guest's event channel
  *
- * after the introduction, and again with other numbers when the domain is restored into. When both are there the
- * page is mapped, the port bound, and whatever already waits in the ring taken up.
+ * after the introduction, and again when its ports were reset. When both are there the page is mapped, the port
+ * bound, and whatever already waits in the ring taken up.
  */
 import { type Domctl, type Hypervisor, XenError } from '@port-xen/hypervisor';
 import type { Sim } from '@port-xen/sim';
@@ -97,7 +97,8 @@ export class Xenconsoled {
     const port = numberOf(this.#store.tryRead(`${directoryOf(domid)}/port`));
     if (mfn === undefined || port === undefined) return;
     const pair = `${mfn} ${port}`;
-    if (watched.tried === pair) return;
+    // Ports that were reset and made anew have the numbers that they had.
+    if (watched.tried === pair && !watched.console?.wasReset) return;
     watched.tried = pair;
     watched.console?.stop();
     watched.console = undefined;

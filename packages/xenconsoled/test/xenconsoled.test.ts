@@ -57,6 +57,7 @@ const world = () => {
         },
         notify: (port) => notified.push(port),
         close: (port) => handlers.delete(port),
+        isBound: (port) => handlers.has(port),
       },
     },
   });
@@ -289,4 +290,20 @@ test('XENCONSOLED-4: whatever one guest and its nodes say, in any order, nothing
       expect([w.held.mapped, w.handlers.size]).toEqual([0, 0]);
     }),
   );
+});
+
+test('XENCONSOLED-5: ports that were reset and made anew have their old numbers, and are bound again', () => {
+  const w = world();
+  const guest = w.add(5, 100);
+  w.handlers.clear();
+  guest.print('told nobody');
+  guest.kick();
+  expect(w.out.get(5)).toBeUndefined();
+  w.add(5, 100, guest.page);
+  expect(w.out.get(5)).toBe('told nobody');
+  guest.print(', then everybody');
+  guest.kick();
+  expect(w.out.get(5)).toBe('told nobody, then everybody');
+  expect(w.held.mapped).toBe(1);
+  expect(w.handlers.size).toBe(1);
 });
