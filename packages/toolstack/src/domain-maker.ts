@@ -22,6 +22,7 @@ import {
   makeSkeleton,
   releaseStore,
   removeNodes,
+  tellStore,
 } from './store-skeleton.ts';
 import { tellExtents } from './tell-extents.ts';
 import { ToolstackError } from './toolstack-error.ts';
@@ -112,6 +113,29 @@ export class DomainMaker {
     for (const disk of config.disks) addDisk(this.#store, domid, disk);
     addConsole(this.#store, domid, handles);
     for (const nic of config.nics) addNic(this.#store, domid, nic);
+  }
+
+  /**
+   * Connects a domain of which every port was closed: its store and its console again, its devices anew.
+   * @returns its ports
+   */
+  reconnect(
+    domid: number,
+    mfns: Pick<HostHandles, 'sharedInfoMfn' | 'storeMfn' | 'consoleMfn'>,
+  ): Pick<HostHandles, 'storePort' | 'consolePort'> {
+    const { dom0 } = this.#hv;
+    const made = this.#made.get(domid) as MadeDomain;
+    const { disks, nics } = made.config;
+    const storePort = dom0.allocUnbound(domid, DOM0);
+    const consolePort = dom0.allocUnbound(domid, DOM0);
+    const handles = { ...mfns, storePort, consolePort };
+    this.#made.set(domid, { ...made, storePort, consolePort });
+    tellStore(this.#store, domid, handles);
+    this.#store.introduce(domid, handles.storeMfn, storePort);
+    for (const disk of disks) addDisk(this.#store, domid, disk);
+    addConsole(this.#store, domid, handles);
+    for (const nic of nics) addNic(this.#store, domid, nic);
+    return handles;
   }
 
   /** Gives a running domain a disk. @throws ToolstackError when it has one of that name */

@@ -98,6 +98,13 @@ export const fillSkeleton = (
     });
   });
 
+/** Writes where the domain's store page and port are, which are others than before. */
+export const tellStore = (store: StoreClient, domid: number, handles: HostHandles): void =>
+  new StoreNodes(store, 0, domid).values(domainPath(domid), {
+    'store/port': handles.storePort,
+    'store/ring-ref': handles.storeMfn,
+  });
+
 /** Makes the primary console, which the console daemon finds by itself. */
 export const addConsole = (store: StoreClient, domid: number, handles: HostHandles): void =>
   store.transaction((tx) => {

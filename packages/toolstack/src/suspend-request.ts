@@ -27,6 +27,7 @@ export class SuspendRequest {
   #state: 'ack' | 'suspend' | 'over' = 'ack';
   #timer = 0;
   #port: number | undefined;
+  #acknowledged = false;
 
   /**
    * Makes the request.
@@ -56,20 +57,26 @@ export class SuspendRequest {
     this.#timer = hv.sim.after(PATIENCE_NS, () => this.#ackTimedOut());
   }
 
+  /** The guest took the request up, so it may suspend however late it is. */
+  get acknowledged(): boolean {
+    return this.#acknowledged;
+  }
+
   /** Something happened to control/shutdown. */
   nodeChanged(): void {
-    if (this.#state === 'ack' && this.#store.tryRead(this.#node) !== REQUEST) this.#acknowledged();
+    if (this.#state === 'ack' && this.#store.tryRead(this.#node) !== REQUEST) this.#ackCame();
   }
 
   /** The domain shut down, for whatever reason. */
   domainShutDown(reason: number): void {
     if (this.#state === 'over') return;
+    // Nobody is to find the request when this domain, or another one of its number, runs on.
+    this.#withdraw();
     if (reason === SHUTDOWN_suspend) {
       this.#tell('guest has suspended');
       this.#finish(null);
       return;
     }
-    this.#withdraw();
     this.#finish(
       new ToolstackError(
         `guest we were suspending has shut down with unexpected reason code ${reason}`,
@@ -100,7 +107,7 @@ export class SuspendRequest {
     return true;
   }
 
-  #acknowledged(): void {
+  #ackCame(): void {
     this.#tell('guest acknowledged suspend request');
     this.#hv.sim.cancel(this.#timer);
     this.#store.unwatch(this.#node, this.#token);
@@ -110,6 +117,7 @@ export class SuspendRequest {
   #awaitSuspend(): void {
     this.#tell('wait for the guest to suspend');
     this.#state = 'suspend';
+    this.#acknowledged = true;
     this.#timer = this.#hv.sim.after(PATIENCE_NS, () =>
       this.#finish(new ToolstackError('guest did not suspend, timed out')),
     );
@@ -118,7 +126,7 @@ export class SuspendRequest {
   #ackTimedOut(): void {
     if (this.#withdraw()) {
       this.#finish(new ToolstackError("guest didn't acknowledge suspend, cancelling request"));
-    } else this.#acknowledged();
+    } else this.#ackCame();
   }
 
   /** Takes the request back, if the guest has not taken it up. @returns whether it was there to be taken back */

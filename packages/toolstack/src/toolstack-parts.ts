@@ -22,6 +22,11 @@ export interface ToolstackParts {
 export interface SaveOptions {
   /** `-c`: the domain goes on where it is, after the file has been written. */
   readonly checkpoint?: boolean;
+  /**
+   * How the domain goes on if it does: where it was, by a suspend hypercall that returns 1, or as if it had been restored, by
+   * one that returns 0. If it is not given, the kernel's SUSPEND_CANCEL note says.
+   */
+  readonly resume?: 'cooperative' | 'reset';
 }
 
 export interface RestoreOptions {

@@ -3,24 +3,20 @@
  * they shut down. Everything that takes time takes virtual time; what it needs of the guest it asks for through xenstore
  * and sees in Xen, as any toolstack must.
  */
-import { ModelBug } from '@port-xen/hypervisor';
-import { type Sink, type Source, WriterBug } from '@port-xen/migration-stream';
+import type { Sink, Source } from '@port-xen/migration-stream';
 import type { StoreClient } from '@port-xen/xenstore';
 import { planBuild } from './build-plan.ts';
-import { toJson } from './config-json.ts';
 import { configOf, NO_CONFIG } from './config-of-image.ts';
 import { DeviceRemoval } from './device-removal.ts';
 import type { DiskConfig, DomainConfig, ShutdownAction } from './domain-config.ts';
 import { type DomainRow, domainRows } from './domain-list.ts';
 import { DomainMaker, type MadeDomain } from './domain-maker.ts';
+import { DomainSave, isUsersError } from './domain-save.ts';
 import { hex } from './hex.ts';
 import { actionFor, outcomeOf, reasonText } from './life-cycle.ts';
 import { type RestoreHooks, restoreImage } from './restore-image.ts';
-import { resumeDomain } from './resume-domain.ts';
-import { saveImage } from './save-image.ts';
 import { domainPath } from './store-paths.ts';
 import { makeDomain0 } from './store-skeleton.ts';
-import { SuspendRequest } from './suspend-request.ts';
 import { ToolstackError } from './toolstack-error.ts';
 import type {
   ExitListener,
@@ -30,27 +26,23 @@ import type {
   ToolstackParts,
 } from './toolstack-parts.ts';
 import { vdevNumber } from './vdev.ts';
+import { WatchTokens } from './watch-tokens.ts';
 
 /** A daemon that waits for a domain's end takes so long to see to it. */
 const REACTION_NS = 1_000_000;
-
-/** Whether it is something that can be told and lived with, as opposed to a bug of the machine's or of ours. */
-const isUsersError = (error: unknown): error is Error =>
-  error instanceof Error && !(error instanceof ModelBug) && !(error instanceof WriterBug);
 
 /** Methods throw ToolstackError for what the user got wrong, XenError for what Xen refuses; then nothing has changed. */
 export class Toolstack {
   readonly #parts: ToolstackParts;
   readonly #store: StoreClient;
   readonly #maker: DomainMaker;
-  readonly #suspending = new Map<number, SuspendRequest>();
+  readonly #saves = new Map<number, DomainSave>();
   readonly #listeners: ExitListener[] = [];
-  #tokens = 0;
-  readonly #watches = new Map<string, () => void>();
+  readonly #tokens = new WatchTokens();
 
   constructor(parts: ToolstackParts) {
     this.#parts = parts;
-    this.#store = parts.xenstored.connect(0, (_, token) => this.#watches.get(token)?.());
+    this.#store = parts.xenstored.connect(0, (_, token) => this.#tokens.fired(token));
     makeDomain0(this.#store);
     this.#maker = new DomainMaker(parts.sim, parts.hv, this.#store);
     parts.hv.onDomainShutdown((domid, reason) => this.#shutDown(domid, reason));
@@ -73,25 +65,27 @@ export class Toolstack {
 
   /**
    * Suspends a domain and writes its save file (`xl save`); then destroys it, or has it go on (`-c`). If anything fails
-   * after it suspended, it goes on.
+   * after it suspended, it goes on. If the guest does not suspend in time, it goes on too, and should it do so later, it is
+   * resumed.
    *
    * @param done called once, later; never from within this call
    */
   save(domid: number, sink: Sink, options: SaveOptions, done: (error: Error | null) => void): void {
     const made = this.#known(domid);
-    if (this.#suspending.has(domid))
+    if (this.#saves.get(domid)?.underWay) {
       throw new ToolstackError(`domain ${domid} is being saved already`);
+    }
     if (this.#parts.hv.domctl.getDomainInfo(domid).shutdown) {
       throw new ToolstackError(`expected domain ${domid} to run, found it shut down`);
     }
-    const token = `suspend ${this.#tokens++}`;
-    const request = new SuspendRequest(this.#parts.hv, this.#store, domid, token, (error) => {
-      this.#suspending.delete(domid);
-      this.#watches.delete(token);
-      done(error ?? this.#write(made, sink, options.checkpoint ?? false));
-    });
-    this.#watches.set(token, () => request.nodeChanged());
-    this.#suspending.set(domid, request);
+    const parts = {
+      host: this.#parts,
+      store: this.#store,
+      maker: this.#maker,
+      tokens: this.#tokens,
+      destroy: () => this.destroy(domid),
+    };
+    this.#saves.set(domid, new DomainSave(parts, made, sink, options, done));
   }
 
   /**
@@ -135,7 +129,8 @@ export class Toolstack {
   /** Ends a domain at once, and removes all that was made for it (`xl destroy`). */
   destroy(domid: number): void {
     this.#known(domid);
-    this.#suspending.get(domid)?.domainGone();
+    this.#saves.get(domid)?.domainGone();
+    this.#saves.delete(domid);
     this.#maker.destroy(domid);
     this.#tell(`domain ${domid}: destroyed`);
   }
@@ -158,14 +153,13 @@ export class Toolstack {
     if (!config.disks.some((disk) => vdevNumber(disk.vdev) === devid)) {
       throw new ToolstackError(`domain ${domid} has no device ${vdev}`);
     }
-    const token = `remove ${this.#tokens++}`;
+    const token = this.#tokens.add('remove', () => removal.stateChanged());
     const device = { domid, kind: 'vbd', devid } as const;
     const removal = new DeviceRemoval(this.#parts.sim, this.#store, device, token, (error) => {
-      this.#watches.delete(token);
+      this.#tokens.remove(token);
       if (error === null) this.#maker.forgetDisk(domid, devid);
       done(error);
     });
-    this.#watches.set(token, () => removal.stateChanged());
   }
 
   pause(domid: number): void {
@@ -203,30 +197,9 @@ export class Toolstack {
     throw new ToolstackError(`domain ${domid} is an invalid domain identifier: no such domain`);
   }
 
-  /** The domain has suspended: writes the file. @returns what went wrong */
-  #write({ domid, config }: MadeDomain, sink: Sink, checkpoint: boolean): Error | null {
-    const { hv } = this.#parts;
-    try {
-      const report = saveImage(hv, domid, toJson(config), sink);
-      this.#tell(
-        `domain ${domid}: saved: ${report.bytes} bytes, ${report.data_pages} ordinary pages, ${report.table_pages} page tables, ${report.absent_pages} without a page`,
-      );
-    } catch (error) {
-      if (!isUsersError(error)) throw error;
-      this.#tell(`domain ${domid}: Failed to save domain, resuming domain: ${error.message}`);
-      resumeDomain(hv, this.#store, domid);
-      return error;
-    }
-    if (checkpoint) resumeDomain(hv, this.#store, domid);
-    else this.destroy(domid);
-    return null;
-  }
-
   #shutDown(domid: number, reason: number): void {
-    const request = this.#suspending.get(domid);
-    request?.domainShutDown(reason);
     const made = this.#maker.get(domid);
-    if (made === undefined || (request !== undefined && reasonText(reason) === 'suspend')) return;
+    if (this.#saves.get(domid)?.domainShutDown(reason) || made === undefined) return;
     const action = actionFor(made.config, reason);
     this.#tell(
       `domain ${domid}: shut down, ${reasonText(reason)} (code ${hex(reason)}): ${action}`,

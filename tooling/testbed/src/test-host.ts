@@ -9,7 +9,7 @@
 import { Bridge } from '@port-xen/bridge';
 import { Hypervisor } from '@port-xen/hypervisor';
 import { Random, type Sim } from '@port-xen/sim';
-import { type DomainConfig, Toolstack } from '@port-xen/toolstack';
+import { type DomainConfig, type SaveOptions, Toolstack } from '@port-xen/toolstack';
 import type { Engine } from '@port-xen/vcpu';
 import { Xbdback } from '@port-xen/xbdback';
 import { Xenconsoled } from '@port-xen/xenconsoled';
@@ -191,9 +191,10 @@ export class TestHost {
   runUntilConsole(domid: number, text: string, limit_ns = PATIENCE_NS): string {
     const end_ns = this.sim.now_ns + limit_ns;
     const found = () => this.#console.has(domid, text);
-    this.sim.runUntil(() => found() || this.#shutdown.has(domid) || this.sim.now_ns > end_ns);
+    const ended = () => this.#endOf(domid) !== undefined;
+    this.sim.runUntil(() => found() || ended() || this.sim.now_ns > end_ns);
     if (found()) return this.#console.take(domid, text);
-    const reason = this.#shutdown.get(domid);
+    const reason = this.#endOf(domid);
     const why =
       reason === undefined ? `${limit_ns / 1e9} s passed` : `it shut down, reason ${reason}`;
     throw new Error(
@@ -201,11 +202,17 @@ export class TestHost {
     );
   }
 
+  /** Why the domain stands still, or is no more; undefined while it runs. */
+  #endOf(domid: number): number | undefined {
+    const domain = this.hv.domains.get(domid);
+    return domain === undefined || domain.isShutDown ? this.#shutdown.get(domid) : undefined;
+  }
+
   /**
    * Suspends the domain and gives its save file; the domain is destroyed, or goes on with `checkpoint`.
    * @throws what the toolstack says when the save fails; the domain goes on then
    */
-  saveToBytes(domid: number, options: { checkpoint?: boolean } = {}): Uint8Array {
+  saveToBytes(domid: number, options: SaveOptions = {}): Uint8Array {
     const chunks: Uint8Array[] = [];
     let result: Error | null | undefined;
     const sink = {
@@ -216,7 +223,6 @@ export class TestHost {
     });
     this.runUntil(`the save of domain ${domid} to end`, () => result !== undefined, 200e9);
     if (result instanceof Error) throw result;
-    if (options.checkpoint) this.#shutdown.delete(domid);
     return concatenate(chunks);
   }
 
