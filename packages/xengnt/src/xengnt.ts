@@ -8,8 +8,9 @@
  * A reference is the guest's to choose, so a stale one could happen to work; therefore the search goes on after the last
  * reference used, over restores too, and a reference comes up again only after all others have.
  *
- * Xen's frames are not the guest's: no page table may name them while the domain is saved. In the restored domain the
- * table is empty and every reference that a driver remembers is void.
+ * Xen's frames are not the guest's: no page table may name them while the domain is saved. In the restored domain every
+ * reference that a driver remembers is void. The table is empty then; or it is not, when the domain was resumed where it
+ * was by a toolstack that made it believe that it was restored. So it is emptied.
  */
 import {
   __HYPERVISOR_grant_table_op,
@@ -206,6 +207,24 @@ export class Xengnt {
     }
     // A host may allow fewer frames than the last one; nothing is granted yet, so fewer will do.
     kassert(this.#setup(Math.min(frames, d.max_frames)), 'xengnt: Xen gives no grant table');
+    if (!cancelled) this.#empty();
     if (d.cursor >= d.nr_frames * PER_FRAME) d.cursor = FIRST_REF;
+  }
+
+  /** Nobody is granted anything. What another domain still has mapped cannot be taken back: such a reference is never used. */
+  #empty(): void {
+    const limit = this.#d.nr_frames * PER_FRAME;
+    let kept = 0;
+    for (let ref = FIRST_REF; ref < limit; ref++) {
+      const entry = this.#entry(ref);
+      if (entry.flags === 0) continue;
+      if (this.inUse(ref)) {
+        this.#setUsed(ref, true);
+        kept++;
+      } else entry.flags = 0;
+    }
+    if (kept > 0) {
+      this.kern.msgbuf.printf(`xengnt: ${kept} references of a former life are still in use\n`);
+    }
   }
 }

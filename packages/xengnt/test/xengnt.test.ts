@@ -107,6 +107,31 @@ describe.each(MODES)('%s', (_, options) => {
     guest.call('probe_revoke', ref);
   });
 
+  test('GNT-6: resumed as if restored, it finds its old table and empties it', () => {
+    const guest = boot(options);
+    const { dom0 } = guest.host.hv;
+    const refs = [0, 1, 2].map((page) => guest.call('probe_grant', page, 0));
+    guest.checkpoint('reset');
+    expect(guest.call('probe_used')).toBe(0);
+    expect(refs.map((ref) => guest.call('probe_entry', ref))).toEqual([0, 0, 0]);
+    // The console's and the store's are the toolstack's.
+    expect([0, 1].map((ref) => guest.call('probe_entry', ref))).not.toContain(0);
+    expect(() => dom0.grantMap(guest.domid, refs[0] as number, true)).toThrow('cannot be mapped');
+    expect(guest.host.consoleText(guest.domid)).not.toContain('former life');
+  });
+
+  test('GNT-6: what another domain still has mapped then is never given out again', () => {
+    const guest = boot({ ...options, config: { maxGrantFrames: 1 } });
+    const ref = guest.call('probe_grant', 0, 0);
+    const mapping = guest.host.hv.dom0.grantMap(guest.domid, ref, false);
+    guest.checkpoint('reset');
+    expect(guest.call('probe_used')).toBe(1);
+    expect(guest.call('probe_in_use', ref)).toBe(1);
+    expect(guest.call('probe_take', PER_FRAME)).toBe(PER_FRAME - RESERVED - 1);
+    mapping.unmap();
+    expect(guest.call('probe_in_use', ref)).toBe(0);
+  });
+
   test('GNT-6: the table may be smaller on the next host', () => {
     const guest = boot({ ...options, config: { maxGrantFrames: 4 } });
     expect(guest.call('probe_take', 3 * PER_FRAME)).toBe(3 * PER_FRAME);

@@ -160,10 +160,13 @@ export class TestGuest {
     return this.host.saveToBytes(this.domid);
   }
 
-  /** Saves, and goes on: the suspend is cancelled. */
-  checkpoint(): Uint8Array {
+  /**
+   * Saves, and goes on: the suspend is cancelled.
+   * @param resume 'reset' makes the guest believe that it was restored
+   */
+  checkpoint(resume: 'cooperative' | 'reset' = 'cooperative'): Uint8Array {
     this.#announceSuspend();
-    const image = this.host.saveToBytes(this.domid, { checkpoint: true });
+    const image = this.host.saveToBytes(this.domid, { checkpoint: true, resume });
     this.#awaitWhere();
     return image;
   }
