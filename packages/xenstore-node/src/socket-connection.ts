@@ -4,7 +4,8 @@
  *
  * A client that does not read is not read from: while more than READ_AHEAD_bytes wait for it, its further requests
  * stay where they are, and in the end in its own socket. Events are others' doing: one who lets more than
- * EVENTS_bytes of them gather is disconnected, because a client that missed an event would not know.
+ * EVENTS_bytes of them gather is disconnected, because a client that missed an event would not know. A client that sends
+ * without end has TURN requests handled, then others have their turn.
  */
 import type { Socket } from 'node:net';
 import {
@@ -18,6 +19,8 @@ import {
 
 const READ_AHEAD_bytes = 262_144;
 const EVENTS_bytes = 4_194_304;
+/** Requests of one client that are handled before others have their turn. */
+const TURN = 256;
 
 /** A client's end at the server. */
 export class SocketConnection {
@@ -26,7 +29,7 @@ export class SocketConnection {
   readonly #decoder = new MessageDecoder();
   readonly #served: ServedConnection;
   readonly #handled: () => void;
-  /** What came and is not handled yet, because the client does not read. */
+  /** What came and is not handled yet, because the client does not read, or it is others' turn. */
   #held: Uint8Array = new Uint8Array(0);
   #flushing = false;
   #taking = false;
@@ -126,11 +129,15 @@ export class SocketConnection {
 
   #handle(bytes: Uint8Array): void {
     let at = 0;
-    while (at < bytes.length) {
+    for (let handled = 0; at < bytes.length; handled++) {
       const waiting = this.#queue.length + this.#socket.writableLength;
       if (waiting > READ_AHEAD_bytes && !this.#leaving) {
-        this.#held = bytes.slice(at);
-        this.#socket.pause();
+        this.#hold(bytes.subarray(at));
+        return;
+      }
+      if (handled === TURN && !this.#leaving) {
+        this.#hold(bytes.subarray(at));
+        setImmediate(() => this.#goOn());
         return;
       }
       let message = this.#decoder.idle ? decodeMessage(bytes, at) : undefined;
@@ -146,6 +153,11 @@ export class SocketConnection {
       }
       if (message !== undefined) this.#served.request(message);
     }
+  }
+
+  #hold(rest: Uint8Array): void {
+    this.#held = rest.slice();
+    this.#socket.pause();
   }
 
   #flushSoon(): void {
