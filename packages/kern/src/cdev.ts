@@ -1,7 +1,7 @@
 /*
  * Character devices (cdevsw): a table in memory of names and of the text that opens, reads and writes them.
  */
-import { array, bytes, cString, i64, struct, textOf, type View } from '@port-xen/layout';
+import { array, bytes, cString, i64, struct, textOf, u32, type View } from '@port-xen/layout';
 import type { Cpu } from './cpu.ts';
 import { kassert } from './panic.ts';
 
@@ -19,6 +19,8 @@ export const cdev = struct('cdev', {
   d_sync: i64,
   /** Leaf(softc): a descriptor is given up, by close(2) or by the end of its process; 0: nothing has to be done. */
   d_close: i64,
+  /** The kernel itself uses the device: its entry is not used for another. */
+  d_held: u32,
 });
 
 export const cdev_data = struct('cdev_data', { table: array(cdev, NCDEV) });
@@ -60,7 +62,7 @@ export class Cdevsw {
     const { table } = this.#d;
     for (let i = 0; i < NCDEV; i++) {
       const dev = table.at(i);
-      if (textOf(dev.d_name) === '') return dev;
+      if (textOf(dev.d_name) === '' && dev.d_held === 0) return dev;
     }
     kassert(false, `expected at most ${NCDEV} character devices`);
   }

@@ -28,7 +28,7 @@ import type { Cpu } from './cpu.ts';
 import { EINTR } from './errno.ts';
 import { kassert } from './panic.ts';
 
-export const NLWP = 36;
+export const NLWP = 40;
 /** Bytes of kernel stack of an lwp. */
 export const UAREA_SIZE = 8192;
 

@@ -28,7 +28,7 @@ import {
   routine,
   type Text,
 } from '@port-xen/kern';
-import { bytes, cString, i64, ldI64, st64, struct, textOf, u32, type View } from '@port-xen/layout';
+import { bytes, cString, ldI64, st64, struct, textOf, u32, type View } from '@port-xen/layout';
 import type { Pmap } from '@port-xen/pmap';
 import type { Uvm } from '@port-xen/uvm';
 
@@ -57,7 +57,11 @@ export const balloon_data = struct('balloon_data', {
 });
 
 const reading = struct('balloon_locals', { node: bytes(VALUE_MAX), value: bytes(VALUE_MAX) });
-const working = struct('balloon_thread_locals', { told: u32, pad: u32, next: i64 });
+const working = struct('balloon_thread_locals', {
+  /** Pages that were told last, and the target that was told to be out of reach. */
+  told: u32,
+  stuck: u32,
+});
 
 /** Where the balloon learns what is wanted. */
 export interface BalloonStore {
@@ -216,9 +220,17 @@ export const balloonText: Text<Balloon> = {
       return goto('stuck');
     },
     /** No page is free here, or none is left on the host: the page daemon may help the one, time the other. */
-    stuck: (m) => {
-      if (m.current > m.d.target) m.uvm.pages.want(BALLOON_DELTA);
-      return call('look', m.kern.cpu.sym('tsleep'), m.data, RETRY_TICKS);
+    stuck: (m, l) => {
+      const { current, d, kern } = m;
+      if (l.stuck !== d.target) {
+        const target = d.target * KIB_PER_PAGE;
+        kern.msgbuf.printf(
+          `balloon0: ${current * KIB_PER_PAGE} KiB, ${target} KiB cannot be had yet\n`,
+        );
+        l.stuck = d.target;
+      }
+      if (current > d.target) m.uvm.pages.want(BALLOON_DELTA);
+      return call('look', kern.cpu.sym('tsleep'), m.data, RETRY_TICKS);
     },
   }),
 };

@@ -1,7 +1,7 @@
 import { array, i32, i64, struct, u32, type View } from '@port-xen/layout';
 
 /** User address spaces at once. */
-export const NPMAP = 32;
+export const NPMAP = 48;
 /** L4 slots that a user address space may use: text and data low, the stack high. */
 export const NTOP = 4;
 

@@ -9,6 +9,7 @@
  * The pages are uvm's; only the tables are the pmap's own.
  */
 import {
+  _PAGE_ACCESSED,
   _PAGE_PRESENT,
   _PAGE_RW,
   MMUEXT_NEW_USER_BASEPTR,
@@ -98,6 +99,17 @@ export class UserPmaps {
       this.ops.updateAll(table, changes);
     }
     this.ops.flush();
+  }
+
+  /** pmap_clear_reference of one page. @returns whether it was used since the last time */
+  clearReference(address: number, va: number): boolean {
+    const table = this.#tableOf(this.#at(address), va);
+    if (table < 0) return false;
+    const { slot, low, high } = this.ops.read(table, slotOf(va, 1));
+    if ((low & _PAGE_PRESENT) === 0 || (low & _PAGE_ACCESSED) === 0) return false;
+    this.ops.updateAll(table, [{ slot, low: low & ~_PAGE_ACCESSED, high }]);
+    this.ops.invalidate(va);
+    return true;
   }
 
   /** pmap_extract. @returns the frame that is mapped at an address and whether it may be stored to; undefined for none */

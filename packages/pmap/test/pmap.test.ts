@@ -212,6 +212,22 @@ describe.each([
       expect(() => p.cpu.memory.ld32(TEXT)).toThrow(PageFault);
     }));
 
+  test('PMAP-8: a page says whether it was used since it was asked last', () =>
+    run((p) => {
+      const pm = p.pmap.users.create();
+      p.pmap.users.activate(pm);
+      p.pmap.users.enter(pm, TEXT, p.page() * PAGE, true);
+      expect(p.pmap.users.clearReference(pm, TEXT)).toBe(true);
+      expect(p.pmap.users.clearReference(pm, TEXT)).toBe(false);
+      p.cpu.memory.ld32(TEXT);
+      expect(p.pmap.users.clearReference(pm, TEXT)).toBe(true);
+      expect(p.pmap.users.clearReference(pm, TEXT)).toBe(false);
+      p.cpu.memory.st32(TEXT, 5);
+      expect(p.pmap.users.clearReference(pm, TEXT)).toBe(true);
+      expect(p.cpu.memory.ld32(TEXT)).toBe(5);
+      expect(p.pmap.users.clearReference(pm, TEXT + PAGE)).toBe(false);
+    }));
+
   test('PMAP-6: the toolstack finds the P2M through the frame list, restore after restore', () => {
     const check = (p: Probe): void => {
       const { memory } = p.cpu;

@@ -1,25 +1,26 @@
 /*
  * What uvm keeps, all of it in guest memory.
  *
- *     VM_MIN_KERNEL_ADDRESS   kernel map: 4 GiB of addresses
+ *     VM_MIN_KERNEL_ADDRESS   kernel map: 64 GiB of addresses
  *     FREE_STACK              pfns of free pages, u32 each; the stack's own pages come from what is freed
  *     ANON_TABLE              vm_anon, 32 bytes each; grows a page at a time
  */
+import { NPROC } from '@port-xen/kern';
 import { array, i64, nest, struct, u32, type View } from '@port-xen/layout';
 
 export const PAGE_SIZE = 4096;
 /** L4 slot 320. */
 export const VM_MIN_KERNEL_ADDRESS = -0x6000_0000_0000;
-/** Kernel memory that the map may hold, bytes. */
-const KERNEL_MAP_SIZE = 2 ** 32;
+/** Kernel memory that the map may hold, bytes: more than a domain has. */
+const KERNEL_MAP_SIZE = 2 ** 36;
 /** Where the stack of free pages lies: above the map. */
 export const FREE_STACK: number = VM_MIN_KERNEL_ADDRESS + KERNEL_MAP_SIZE;
 /** Where the anons lie: above the stack, which has four bytes for each of up to 2^26 pages. */
 export const ANON_TABLE: number = FREE_STACK + 2 ** 28;
 
 export const NEXTENT = 64;
-/** Address spaces at once: one for each process, and what exec builds. */
-export const NVMSPACE = 28;
+/** Address spaces at once: one for each process, and one more for each that is in the middle of an execve. */
+export const NVMSPACE: number = 2 * NPROC;
 /** Ranges of addresses in one address space. */
 export const NMAPENTRY = 16;
 

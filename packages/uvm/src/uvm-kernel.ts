@@ -6,6 +6,7 @@ export interface UvmUserPmaps {
   enter(pmap: number, va: number, pa: number, writable: boolean): void;
   remove(pmap: number, va: number): void;
   protect(pmap: number, start: number, end: number): void;
+  clearReference(pmap: number, va: number): boolean;
   lookup(pmap: number, va: number): { readonly writable: boolean } | undefined;
   destroy(pmap: number): void;
 }

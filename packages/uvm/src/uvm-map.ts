@@ -195,14 +195,31 @@ export class Maps {
     return true;
   }
 
+  /** The page tables of the spaces that have an anon: it is at the same address in all of them. */
+  #pmapsOf(index: number): number[] {
+    const { an_va } = this.anons.at(index);
+    return this.spaces()
+      .filter((vm) => {
+        const e = this.lookup(vm, an_va);
+        return e !== undefined && e.me_object < 0 && this.anonAt(e, an_va) === index;
+      })
+      .map((vm) => vm.vm_pmap);
+  }
+
   /** Takes every mapping of an anon away, wherever it is. */
   unmapAnon(index: number): void {
     const { an_va } = this.anons.at(index);
-    for (const vm of this.spaces()) {
-      const e = this.lookup(vm, an_va);
-      if (e === undefined || e.me_object >= 0 || this.anonAt(e, an_va) !== index) continue;
-      this.pmap.users.remove(vm.vm_pmap, an_va);
+    for (const pmap of this.#pmapsOf(index)) this.pmap.users.remove(pmap, an_va);
+  }
+
+  /** pmap_clear_reference, wherever an anon is. @returns whether anybody has used it since the last time */
+  clearReference(index: number): boolean {
+    const { an_va } = this.anons.at(index);
+    let used = false;
+    for (const pmap of this.#pmapsOf(index)) {
+      used = this.pmap.users.clearReference(pmap, an_va) || used;
     }
+    return used;
   }
 
   /** Splits an entry in two at an address within it. @returns false when there is no room or memory for the second */

@@ -1,7 +1,7 @@
 /*
  * The page daemon (uvm_pdaemon.c): writes pages of programs to the swap device while memory is short.
  *
- *     hand ─► anons in turn: in a page, not wired, not on its way ─► a cluster of up to eleven, as many as one request moves
+ *     hand ─► anons in turn: in a page, not wired, not on its way, not used since ─► a cluster of eleven, what one request moves
  *     cluster: unmapped everywhere, busy, slots in a row ─► written ─► pages free
  *
  * Whoever touches a page on its way waits until it has arrived. A domain may be saved meanwhile: the write is the driver's to
@@ -15,6 +15,8 @@ import { PAGER_CLUSTER } from './uvm-fault.ts';
 
 /** Ticks that the daemon rests when there is nothing that it could write. */
 const REST_TICKS = 5;
+/** Twice around, what was used lately goes too. */
+const SWEEPS = 2;
 
 const daemon = struct('uvm_pageout_locals', {
   count: u32,
@@ -27,16 +29,18 @@ type Locals = View<typeof daemon>;
 const isCandidate = (anon: Anon): boolean =>
   anon.an_ref > 0 && anon.an_page !== 0 && anon.an_wire === 0 && (anon.an_flags & AN_BUSY) === 0;
 
-/** Takes the next anons that can go. */
+/** Takes the next anons that can go and that nobody has used since the hand was here last. */
 const gather = (m: Uvm, l: Locals): void => {
   const { d } = m.anons;
   l.count = 0;
   const { slot, count } = m.swap.alloc(PAGER_CLUSTER);
-  for (let looked = 0; looked < d.nanon && l.count < count; looked++) {
+  for (let looked = 0; looked < SWEEPS * d.nanon && l.count < count; looked++) {
     const index = d.hand % d.nanon;
     d.hand = index + 1;
-    if (!isCandidate(m.anons.at(index))) continue;
+    if (!isCandidate(m.anons.at(index)) || m.maps.clearReference(index)) continue;
     l.cluster.set(l.count++, index);
+    // Taken at once: the hand may come by again.
+    m.anons.at(index).an_flags |= AN_BUSY;
   }
   for (let i = l.count; i < count; i++) m.swap.free(slot + i);
   l.slot = slot;
@@ -49,7 +53,6 @@ const send = (m: Uvm, l: Locals): void => {
     const index = l.cluster.get(i);
     const anon = m.anons.at(index);
     m.maps.unmapAnon(index);
-    anon.an_flags |= AN_BUSY;
     anon.an_swslot = l.slot + i + 1;
     m.pmap.kenterPa(d.pager_map + i * PAGE_SIZE, (anon.an_page - 1) * PAGE_SIZE, false);
   }
@@ -82,6 +85,7 @@ export const pdaemonText: Text<Uvm> = {
     const { d } = m.swap;
     d.pager_map = m.pages.kmAllocVa(PAGER_CLUSTER + NLWP + 1);
     const slots = m.swap.on(cdev, size);
+    m.kern.cdevsw.at(cdev).d_held = 1;
     m.kern.sched.create('pagedaemon', m.cpu.sym('uvm_pageout'), 0);
     return slots;
   }),

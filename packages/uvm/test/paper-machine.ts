@@ -122,6 +122,7 @@ export class PaperMachine {
             if (va >= start && va < end) tableOf(pmap).set(va, { pa, writable: false });
           }
         },
+        clearReference: () => false,
         lookup: (pmap, va) => tableOf(pmap).get(va),
         destroy: (pmap) => void this.users.delete(pmap),
       },
