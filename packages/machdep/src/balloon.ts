@@ -216,8 +216,9 @@ export const balloonText: Text<Balloon> = {
       }
       const moved =
         current > d.target ? m.inflate(current - d.target) : m.deflate(d.target - current);
-      if (moved > 0) return call('look', kern.cpu.sym('yield'));
-      return goto('stuck');
+      if (moved === 0) return goto('stuck');
+      l.told = 0;
+      return call('look', kern.cpu.sym('yield'));
     },
     /** No page is free here, or none is left on the host: the page daemon may help the one, time the other. */
     stuck: (m, l) => {
