@@ -82,7 +82,7 @@ export class Xengnt {
     d.table = table;
     d.cursor = FIRST_REF;
     d.max_frames = this.#querySize();
-    this.#setup(1);
+    kassert(this.#setup(1), 'xengnt: Xen gives no grant table');
   }
 
   #querySize(): number {
