@@ -1,28 +1,22 @@
 /*
- * Start of day, and what keeps a test kernel going: ticks, commands from the host.
+ * Start of day, the console, and what the host asks for.
  */
 import {
   __HYPERVISOR_callback_op,
-  __HYPERVISOR_set_timer_op,
   __HYPERVISOR_set_trap_table,
   __HYPERVISOR_stack_switch,
-  __HYPERVISOR_vcpu_op,
   CALLBACKOP_register,
   CALLBACKTYPE_event,
   callback_register,
   FLAT_KERNEL_CS,
   FLAT_KERNEL_SS,
   start_info,
-  VCPUOP_stop_periodic_timer,
-  VIRQ_TIMER,
-  vcpu_time_info,
   xencons_interface,
 } from '@port-xen/abi';
 import {
   call,
   done,
   goto,
-  IPL_SCHED,
   IPL_SOFTSERIAL,
   KERNBASE,
   kassert,
@@ -40,6 +34,7 @@ import {
 import { i64, ldI64, struct, textOf, u64 } from '@port-xen/layout';
 import { RIP, RSI, RSP } from '@port-xen/vcpu';
 import type { TestMachine } from './test-machine.ts';
+import { startTicks } from './ticks.ts';
 
 /** Vectors with an entry, and whether Xen pushes an error code for it. */
 const TRAPS: readonly (readonly [vector: number, error: boolean])[] = [
@@ -48,7 +43,6 @@ const TRAPS: readonly (readonly [vector: number, error: boolean])[] = [
   [14, true],
 ];
 const OUT_SIZE = 2048;
-const TICK_NS = 10_000_000;
 
 const note = ({ base }: TestMachine): void => {
   const { d, cpu, startInfo: si } = base;
@@ -96,41 +90,6 @@ export const sayWhere = ({ base }: TestMachine): void => {
   kern.msgbuf.printf(
     `test: life ${d.lives} command ${d.command_port} mfn ${pmap.mfnOf(base.pages - KERNBASE)} suspend ${d.suspend_port}\n`,
   );
-};
-
-/** Nanoseconds since Xen started, exact enough for ticks. */
-const systemTime_ns = ({ base }: TestMachine): number => {
-  const { time } = base.kern.spl.vcpuInfo;
-  const stamp = time.address + vcpu_time_info.offset.tsc_timestamp;
-  const { memory } = base.cpu;
-  const delta = base.cpu.tscSince(memory.ld32(stamp), memory.ld32(stamp + 4));
-  const elapsed = delta * 2 ** time.tsc_shift;
-  return time.system_time + Math.floor((elapsed * time.tsc_to_system_mul) / 2 ** 32);
-};
-
-const armTick = (m: TestMachine): void => {
-  m.base.cpu.hypercall(__HYPERVISOR_set_timer_op, systemTime_ns(m) + TICK_NS);
-};
-
-export const startTicks = (m: TestMachine): void => {
-  const { base, parts } = m;
-  if (parts.clock !== undefined) return;
-  const port = parts.evtchn.bindVirq(VIRQ_TIMER);
-  parts.evtchn.setHandler(port, base.cpu.sym('test_tick'), 0, IPL_SCHED, 'clock');
-  parts.evtchn.enable(port);
-  base.d.timer_port = port;
-  base.cpu.hypercall(__HYPERVISOR_vcpu_op, VCPUOP_stop_periodic_timer, base.cpu.id, 0);
-  armTick(m);
-};
-
-export const stopTicks = ({ parts }: TestMachine): void => {
-  if (parts.clock !== undefined) {
-    parts.clock.suspendclocks();
-    return;
-  }
-  const port = parts.evtchn.unbindVirq(VIRQ_TIMER);
-  parts.evtchn.mask(port);
-  parts.evtchn.removeHandler(port);
 };
 
 const booting = struct('test_boot_locals', { hypervisor: i64, pad: u64 });
@@ -190,11 +149,6 @@ export const startText: Text<TestMachine> = {
       sayWhere(m);
       return done();
     },
-  }),
-
-  test_tick: leaf((m) => {
-    m.base.kern.callout.hardclock();
-    armTick(m);
   }),
 
   /** What was printed, into the console ring; what it has no room for stays in the message buffer. */

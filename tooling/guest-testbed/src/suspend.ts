@@ -20,8 +20,9 @@ import {
   type Text,
 } from '@port-xen/kern';
 import { ldI64, nest, st64, struct, u32 } from '@port-xen/layout';
-import { sayWhere, startTicks, stopTicks, takePorts } from './start.ts';
+import { sayWhere, takePorts } from './start.ts';
 import type { TestMachine } from './test-machine.ts';
+import { startTicks, stopTicks } from './ticks.ts';
 
 const suspending = struct('test_suspend_locals', {
   shutdown: nest(sched_shutdown),

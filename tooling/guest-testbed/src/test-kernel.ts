@@ -17,6 +17,7 @@ import { suspendText } from './suspend.ts';
 import { TestBase } from './test-base.ts';
 import { test_data, test_pages } from './test-data.ts';
 import type { TestMachine, TestParts } from './test-machine.ts';
+import { ticksText } from './ticks.ts';
 
 /** The packages under test, and the test's own text. */
 export interface TestKernel {
@@ -51,7 +52,7 @@ export const testKernel = (kernel: TestKernel): KernelImage => {
       programs: [],
       modules: {
         ...kernModules,
-        testbed: { data: test_data, text: { ...startText, ...suspendText } },
+        testbed: { data: test_data, text: { ...startText, ...ticksText, ...suspendText } },
         testbed_pages: { data: test_pages, align: PAGE_SIZE },
         ...kernel.modules,
       },
