@@ -16,6 +16,8 @@ const NEEDED = [8, 9, 12, 13];
 export const GAMES = { first: 16, count: 16 };
 const WINDOW = { first: 32, count: 16 };
 const DATA = { first: 48, count: 32 };
+/** Its highest port. */
+export const MAX_PORT = 70;
 const CALLS = 14;
 
 /** A mapping that it believes it has. */
@@ -41,7 +43,7 @@ export class Attacker extends Guest {
       pages: PAGES,
       maxGrantFrames: 3,
       maxMaptrackFrames: 1,
-      maxEvtchnPort: 70,
+      maxEvtchnPort: MAX_PORT,
     });
     this.random = random;
     this.#handlers();

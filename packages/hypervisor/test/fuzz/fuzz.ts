@@ -122,6 +122,10 @@ export class Fuzz {
       if (++this.moves % BOOKS_EVERY === 0) this.#books();
       if (guest.domain.isShutDown) break;
     }
+    const { domain } = guest;
+    if (domain.isShutDown && domain.crashReason === '' && this.#random.below(4) > 0) {
+      this.machine.xen.domctl.resumeDomain(domain.domid);
+    }
     const able = guest.revive();
     const wrong = this.#watch.end(guest);
     if (wrong.length > 0) this.#fail(wrong.slice(0, 5).join('; '));

@@ -155,7 +155,7 @@ export const CPU_MOVES: readonly Move[] = [
     g.put(ARGS, g.oneIn(20) ? g.anyVa() : va(13), g.below(4), g.oneIn(4) ? g.wild() : 0);
     return g.at();
   }),
-  { ...schedOp('SCHEDOP_shutdown', 0.02, (g) => g.put(ARGS, g.below(6))), ends: true },
+  { ...schedOp('SCHEDOP_shutdown', 0.1, (g) => g.put(ARGS, g.below(6))), ends: true },
   schedOp('SCHEDOP_shutdown_code', 1, (g) => g.put(ARGS, g.below(9))),
   schedOp('SCHEDOP_remote_shutdown', 1, (g) => g.putWords(ARGS, g.someDomid(), 0)),
   schedOp('SCHEDOP_watchdog', 2, (g) => {

@@ -3,10 +3,12 @@
  */
 import * as abi from '@port-xen/abi';
 import { ARGS, va } from '../cpu/machine.ts';
-import { type Attacker, GAMES } from './attacker.ts';
+import { type Attacker, GAMES, MAX_PORT } from './attacker.ts';
 import { type Move, numberOf } from './move.ts';
 
 const REFS = 64;
+/** Of one maptrack frame. */
+const HANDLES = 256;
 
 const port = (g: Attacker): number => (g.oneIn(20) ? g.wild() : 1 + g.below(30));
 
@@ -220,6 +222,45 @@ export const HANDLE_MOVES: readonly Move[] = [
   grantOp('GNTTABOP_get_status_frames', 1, 6, (g) => {
     g.putWords(ARGS, g.oneIn(2) ? 0 : 1, g.oneIn(6) ? g.someDomid() : 0x7ff0, 0, 0);
   }),
+  {
+    name: 'take every port',
+    weight: 0.05,
+    run: (g) => {
+      for (let i = 0; i < 100; i++) {
+        g.putWords(ARGS, 0x7ff0 | (0x7ff0 << 16), 0);
+        const rc = g.call(abi.__HYPERVISOR_event_channel_op, abi.EVTCHNOP_alloc_unbound, ARGS);
+        // As many as the domain may have, and no more.
+        if (rc === -abi.XEN_ENOSPC) return g.domain.evtchn.count === MAX_PORT ? 0 : -1;
+        if (rc !== 0) return rc;
+      }
+      return -1;
+    },
+  },
+  {
+    name: 'take every handle',
+    weight: 0.02,
+    grant: true,
+    run: (g) => {
+      const ref = granted(g);
+      for (let i = 0; i < 300; i++) {
+        g.put(ARGS, 0, 0, 0, 0);
+        g.putWords(
+          ARGS + 8,
+          abi.GNTMAP_device_map | abi.GNTMAP_readonly,
+          ref,
+          g.peer?.domid ?? 0,
+          0,
+        );
+        const rc = g.call(abi.__HYPERVISOR_grant_table_op, abi.GNTTABOP_map_grant_ref, ARGS, 1);
+        const status = statusOf(g, rc, 18);
+        if (status === abi.GNTST_no_device_space)
+          return g.domain.maptrack.count === HANDLES ? 0 : -1;
+        if (status !== 0) return status;
+        afterMap(g);
+      }
+      return -1;
+    },
+  },
   {
     name: 'map the grant table',
     weight: 1,
