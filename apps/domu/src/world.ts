@@ -95,6 +95,7 @@ export class World {
         });
         return { ring: page.memory, notify: () => hv.dom0.notify(local) };
       },
+      domainExists: (domid) => domid === 0 || hv.domains.has(domid),
       onRelease: (domid) => {
         connections.get(domid)?.();
         connections.delete(domid);

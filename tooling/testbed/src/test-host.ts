@@ -85,6 +85,7 @@ export class TestHost {
     this.xenstored = new Xenstored({
       sim,
       onIntroduce: (domid, mfn, port) => rings.introduce(domid, mfn, port),
+      domainExists: (domid) => domid === 0 || this.hv.domains.has(domid),
       onRelease: (domid) => rings.release(domid),
     });
     this.storeAudit = new StoreAudit(this.xenstored);
