@@ -111,15 +111,8 @@ export const load = (m: Machdep, argv: readonly string[]): Loaded | string => {
   if (layOut(m, vmspace, image, stack)) {
     return { vmspace, image, argc: argv.length, argv: vector };
   }
-  discard(m, vmspace);
+  m.uvm.discard(vmspace);
   return 'out of memory';
-};
-
-/** Gives an address space back in one go: a new one, of a few pages. */
-const discard = (m: Machdep, vmspace: number): void => {
-  const vm = m.uvm.maps.at(vmspace);
-  m.uvm.maps.retire(vm);
-  while (m.uvm.maps.freeNext(vm));
 };
 
 /** The registers with which a program starts. */

@@ -9,6 +9,7 @@
 import { type Cpu, kassert, type Sched } from '@port-xen/kern';
 import type { View } from '@port-xen/layout';
 import { AN_BUSY, ANON_TABLE, type Anon, PAGE_SIZE, uvm_data, vm_anon } from './uvm-data.ts';
+import type { KernelMap } from './uvm-km.ts';
 import type { Pages } from './uvm-page.ts';
 import type { Swap } from './uvm-swap.ts';
 
@@ -18,13 +19,15 @@ export class Anons {
   readonly cpu: Cpu;
   readonly data: number;
   readonly pages: Pages;
+  readonly km: KernelMap;
   readonly swap: Swap;
   readonly sched: Sched;
 
-  constructor(cpu: Cpu, data: number, pages: Pages, swap: Swap, sched: Sched) {
+  constructor(cpu: Cpu, data: number, pages: Pages, km: KernelMap, swap: Swap, sched: Sched) {
     this.cpu = cpu;
     this.data = data;
     this.pages = pages;
+    this.km = km;
     this.swap = swap;
     this.sched = sched;
   }
@@ -42,7 +45,7 @@ export class Anons {
     const { d } = this;
     if (d.free_head === 0 && d.nanon === d.anon_room) {
       if (!this.pages.canSpare(1)) return -1;
-      this.pages.kmEnter(ANON_TABLE + d.anon_room * vm_anon.size);
+      this.km.kmEnter(ANON_TABLE + d.anon_room * vm_anon.size);
       d.anon_room += PER_PAGE;
     }
     const index = d.free_head === 0 ? d.nanon++ : d.free_head - 1;

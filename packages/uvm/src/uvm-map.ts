@@ -5,7 +5,7 @@
  *     vmspace ─ entries ─┬─ [start, end) object  → kernel pages
  *                        └─ [start, end) amap    → | anon | 0 | anon | … |
  */
-import { type Cpu, kassert, VM_MAXUSER_ADDRESS } from '@port-xen/kern';
+import { type Cpu, VM_MAXUSER_ADDRESS } from '@port-xen/kern';
 import type { Anons } from './uvm-anon.ts';
 import {
   type MapEntry,
@@ -19,12 +19,11 @@ import {
   vmspace,
 } from './uvm-data.ts';
 import type { UvmPmap } from './uvm-kernel.ts';
+import type { KernelMap } from './uvm-km.ts';
 import type { Pages } from './uvm-page.ts';
 
 /** Where mmap looks for room. */
 const MMAP_BASE = 2 ** 32;
-/** Virtual time for each page that is looked at when a space is copied or given back. */
-const PAGE_NS = 10;
 /** Page tables that an amap may need beyond its own pages. */
 const AMAP_SPARE = 4;
 /** Pages that a new address space has to have at hand: page tables, a stack, amaps. */
@@ -38,13 +37,15 @@ export class Maps {
   readonly data: number;
   readonly pmap: UvmPmap;
   readonly pages: Pages;
+  readonly km: KernelMap;
   readonly anons: Anons;
 
-  constructor(cpu: Cpu, data: number, pmap: UvmPmap, pages: Pages, anons: Anons) {
+  constructor(cpu: Cpu, data: number, pmap: UvmPmap, pages: Pages, km: KernelMap, anons: Anons) {
     this.cpu = cpu;
     this.data = data;
     this.pmap = pmap;
     this.pages = pages;
+    this.km = km;
     this.anons = anons;
   }
 
@@ -94,7 +95,8 @@ export class Maps {
     return this.entries(vm).find((e) => va >= e.me_start && va < e.me_end);
   }
 
-  #newEntry(vm: Vmspace, start: number, end: number, flags: number): MapEntry | undefined {
+  /** An entry of anonymous memory without an amap. @returns undefined when there is no room for one */
+  newEntry(vm: Vmspace, start: number, end: number, flags: number): MapEntry | undefined {
     for (let i = 0; i < NMAPENTRY; i++) {
       const e = vm.vm_entries.at(i);
       if (e.me_flags !== 0) continue;
@@ -115,10 +117,10 @@ export class Maps {
   }
 
   /** Gives an entry an empty amap. @returns false when there is no memory for it */
-  #addAmap(e: MapEntry): boolean {
+  addAmap(e: MapEntry): boolean {
     const pages = amapPages((e.me_end - e.me_start) / PAGE_SIZE);
     if (!this.pages.canSpare(pages + AMAP_SPARE)) return false;
-    e.me_amap = this.pages.kmAlloc(pages);
+    e.me_amap = this.km.kmAlloc(pages);
     e.me_amap_pages = pages;
     return true;
   }
@@ -127,16 +129,16 @@ export class Maps {
   mapAnon(vm: Vmspace, start: number, pages: number): boolean {
     const end = start + pages * PAGE_SIZE;
     if (!this.#isFree(vm, start, end)) return false;
-    const e = this.#newEntry(vm, start, end, ME_WRITE);
+    const e = this.newEntry(vm, start, end, ME_WRITE);
     if (e === undefined) return false;
-    if (this.#addAmap(e)) return true;
+    if (this.addAmap(e)) return true;
     e.me_flags = 0;
     return false;
   }
 
   /** uvm_map of kernel pages from physical address `pa` on, read-only. */
   mapObject(vm: Vmspace, start: number, pages: number, pa: number): boolean {
-    const e = this.#newEntry(vm, start, start + pages * PAGE_SIZE, 0);
+    const e = this.newEntry(vm, start, start + pages * PAGE_SIZE, 0);
     if (e === undefined) return false;
     e.me_object = pa;
     return true;
@@ -160,129 +162,16 @@ export class Maps {
 
   /** The index of the anon behind a page of an entry, -1 for none. */
   anonAt(e: MapEntry, va: number): number {
-    return this.cpu.memory.ld32(this.#slot(e, va)) - 1;
+    return this.cpu.memory.ld32(this.slotOf(e, va)) - 1;
   }
 
   setAnon(e: MapEntry, va: number, index: number): void {
-    this.cpu.memory.st32(this.#slot(e, va), index + 1);
+    this.cpu.memory.st32(this.slotOf(e, va), index + 1);
   }
 
-  #slot(e: MapEntry, va: number): number {
+  /** Where the amap says which anon is behind an address. */
+  slotOf(e: MapEntry, va: number): number {
     return e.me_amap + 4 * ((trunc(va) - e.me_start) / PAGE_SIZE);
-  }
-
-  /**
-   * Shares an entry with a new address space (uvmspace_fork): every page copy-on-write from now on, in both.
-   * @returns false when there is no memory for it
-   */
-  share(from: Vmspace, e: MapEntry, to: Vmspace): boolean {
-    const copy = this.#newEntry(to, e.me_start, e.me_end, e.me_flags & ME_WRITE);
-    if (copy === undefined) return false;
-    copy.me_object = e.me_object;
-    if (e.me_object >= 0) return true;
-    if (!this.#addAmap(copy)) {
-      copy.me_flags = 0;
-      return false;
-    }
-    this.pmap.users.protect(from.vm_pmap, e.me_start, e.me_end);
-    for (let va = e.me_start; va < e.me_end; va += PAGE_SIZE) {
-      const index = this.anonAt(e, va);
-      if (index < 0) continue;
-      this.anons.at(index).an_ref++;
-      this.setAnon(copy, va, index);
-    }
-    this.cpu.spend(((e.me_end - e.me_start) / PAGE_SIZE) * PAGE_NS);
-    return true;
-  }
-
-  /** The page tables of the spaces that have an anon: it is at the same address in all of them. */
-  #pmapsOf(index: number): number[] {
-    const { an_va } = this.anons.at(index);
-    return this.spaces()
-      .filter((vm) => {
-        const e = this.lookup(vm, an_va);
-        return e !== undefined && e.me_object < 0 && this.anonAt(e, an_va) === index;
-      })
-      .map((vm) => vm.vm_pmap);
-  }
-
-  /** Takes every mapping of an anon away, wherever it is. */
-  unmapAnon(index: number): void {
-    const { an_va } = this.anons.at(index);
-    for (const pmap of this.#pmapsOf(index)) this.pmap.users.remove(pmap, an_va);
-  }
-
-  /** pmap_clear_reference, wherever an anon is. @returns whether anybody has used it since the last time */
-  clearReference(index: number): boolean {
-    const { an_va } = this.anons.at(index);
-    let used = false;
-    for (const pmap of this.#pmapsOf(index)) {
-      used = this.pmap.users.clearReference(pmap, an_va) || used;
-    }
-    return used;
-  }
-
-  /** Splits an entry in two at an address within it. @returns false when there is no room or memory for the second */
-  #clip(vm: Vmspace, e: MapEntry, at: number): boolean {
-    const second = this.#newEntry(vm, at, e.me_end, e.me_flags & ME_WRITE);
-    if (second === undefined) return false;
-    if (e.me_object >= 0) second.me_object = e.me_object + (at - e.me_start);
-    else if (this.#addAmap(second)) {
-      const anons = new Uint8Array((4 * (e.me_end - at)) / PAGE_SIZE);
-      this.cpu.memory.read(this.#slot(e, at), anons);
-      this.cpu.memory.write(second.me_amap, anons);
-      this.cpu.memory.write(this.#slot(e, at), new Uint8Array(anons.length));
-    } else {
-      second.me_flags = 0;
-      return false;
-    }
-    e.me_end = at;
-    return true;
-  }
-
-  /** uvm_unmap. @returns false when there is no memory to split an entry with */
-  unmap(vm: Vmspace, start: number, end: number): boolean {
-    for (const e of this.entries(vm)) {
-      if (e.me_end <= start || e.me_start >= end) continue;
-      if (e.me_end > end && !this.#clip(vm, e, end)) return false;
-      if (e.me_start >= start) this.#dropEntry(vm, e, true);
-      else {
-        if (!this.#clip(vm, e, start)) return false;
-        const rest = this.lookup(vm, start);
-        if (rest !== undefined) this.#dropEntry(vm, rest, true);
-      }
-    }
-    return true;
-  }
-
-  #dropEntry(vm: Vmspace, e: MapEntry, mapped: boolean): void {
-    const { users } = this.pmap;
-    for (let va = e.me_start; va < e.me_end; va += PAGE_SIZE) {
-      const index = e.me_object >= 0 ? -1 : this.anonAt(e, va);
-      if (mapped && (index >= 0 || e.me_object >= 0)) users.remove(vm.vm_pmap, va);
-      if (index >= 0) this.anons.release(index);
-    }
-    this.cpu.spend(((e.me_end - e.me_start) / PAGE_SIZE) * PAGE_NS);
-    if (e.me_amap !== 0) this.pages.kmFree(e.me_amap, e.me_amap_pages);
-    e.me_flags = 0;
-  }
-
-  /** Takes the page tables from an address space that nobody runs in any more; its memory follows by {@link freeNext}. */
-  retire(vm: Vmspace): void {
-    kassert(vm.vm_pmap !== 0, 'uvm: an address space is retired twice');
-    this.pmap.users.destroy(vm.vm_pmap);
-    vm.vm_pmap = 0;
-  }
-
-  /** uvmspace_free, a range at a time. @returns false when nothing is left and the space can be used again */
-  freeNext(vm: Vmspace): boolean {
-    const e = this.entries(vm)[0];
-    if (e !== undefined) {
-      this.#dropEntry(vm, e, false);
-      return true;
-    }
-    vm.vm_used = 0;
-    return false;
   }
 
   /** The entry behind an address of a program that it may touch. */

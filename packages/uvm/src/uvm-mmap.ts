@@ -15,6 +15,8 @@ import {
 import { i64, struct, u32 } from '@port-xen/layout';
 import type { Uvm } from './uvm.ts';
 import { PAGE_SIZE } from './uvm-data.ts';
+import { share } from './uvm-share.ts';
+import { freeNext, retire, unmap } from './uvm-unmap.ts';
 
 const MAP_FIXED = 0x10;
 const MAP_ANON = 0x1000;
@@ -54,7 +56,7 @@ export const mmapText: Text<Uvm> = {
     if (address < 0 || address % PAGE_SIZE !== 0 || length <= 0) return -EINVAL;
     const vm = m.maps.at(m.kern.syscalls.curproc.p_vmspace);
     const end = address + Math.ceil(length / PAGE_SIZE) * PAGE_SIZE;
-    return m.maps.unmap(vm, address, end) ? 0 : -ENOMEM;
+    return unmap(m.maps, vm, address, end) ? 0 : -ENOMEM;
   }),
 
   /** (vmspace): a copy of an address space, copy-on-write. @returns its address, 0 when there is no room or memory */
@@ -71,7 +73,7 @@ export const mmapText: Text<Uvm> = {
       const from = m.maps.at(l.from);
       const e = m.maps.entries(from)[l.entry];
       if (e === undefined) return done(l.to);
-      if (!m.maps.share(from, e, m.maps.at(l.to))) return goto('short');
+      if (!share(m.maps, from, e, m.maps.at(l.to))) return goto('short');
       l.entry++;
       return goto('share');
     },
@@ -90,9 +92,9 @@ export const mmapText: Text<Uvm> = {
   uvmspace_free: routine(sharing, {
     start: (m, l, vm) => {
       l.from = vm;
-      m.maps.retire(m.maps.at(vm));
+      retire(m.maps, m.maps.at(vm));
       return goto('next');
     },
-    next: (m, l) => (m.maps.freeNext(m.maps.at(l.from)) ? goto('next') : done()),
+    next: (m, l) => (freeNext(m.maps, m.maps.at(l.from)) ? goto('next') : done()),
   }),
 };

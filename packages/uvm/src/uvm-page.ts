@@ -1,5 +1,5 @@
 /*
- * Physical pages and kernel memory (uvm_page.c, uvm_km.c). Only pseudo-physical frames are known here, so a restore changes
+ * Physical pages (uvm_page.c). Only pseudo-physical frames are known here, so a restore changes
  * nothing.
  *
  *     pfn 0 … low_end            free at boot (below the kernel)
@@ -13,14 +13,7 @@
  */
 import { type Cpu, KERNBASE, kassert, type Sched } from '@port-xen/kern';
 import type { View } from '@port-xen/layout';
-import {
-  ANON_TABLE,
-  FREE_STACK,
-  NEXTENT,
-  PAGE_SIZE,
-  uvm_data,
-  VM_MIN_KERNEL_ADDRESS,
-} from './uvm-data.ts';
+import { ANON_TABLE, FREE_STACK, PAGE_SIZE, uvm_data, VM_MIN_KERNEL_ADDRESS } from './uvm-data.ts';
 import type { UvmPmap } from './uvm-kernel.ts';
 
 /** Pages that only the kernel is given. */
@@ -149,79 +142,5 @@ export class Pages {
     d.nfree++;
     d.used--;
     if (d.waiters > 0) this.sched.wakeup(this.freeChannel);
-  }
-
-  /** uvm_km_alloc(UVM_KMF_WIRED | UVM_KMF_ZERO). @returns the address of `pages` zeroed pages in a row */
-  kmAlloc(pages: number): number {
-    const va = this.kmAllocVa(pages);
-    for (let i = 0; i < pages; i++) this.kmEnter(va + i * PAGE_SIZE);
-    return va;
-  }
-
-  /** Puts a zeroed page at a kernel address. */
-  kmEnter(va: number): void {
-    const pfn = this.pageAlloc();
-    kassert(pfn >= 0, 'uvm: out of memory for kernel pages');
-    this.pmap.clearPage(pfn * PAGE_SIZE);
-    this.pmap.kenterPa(va, pfn * PAGE_SIZE, true);
-  }
-
-  /** uvm_km_free. */
-  kmFree(va: number, pages: number): void {
-    for (let i = 0; i < pages; i++) {
-      const pa = this.pmap.extract(0, va + i * PAGE_SIZE);
-      kassert(pa >= 0, 'uvm: expected a mapped kernel page');
-      this.pmap.kremove(va + i * PAGE_SIZE);
-      this.pageFree(pa / PAGE_SIZE);
-    }
-    this.#freeVa(va, pages);
-  }
-
-  /** uvm_km_alloc(UVM_KMF_VAONLY): addresses without pages, from the first extent that is long enough. */
-  kmAllocVa(pages: number): number {
-    const { d } = this;
-    for (let i = 0; i < d.nextent; i++) {
-      const e = d.extents.at(i);
-      if (e.pages < pages) continue;
-      const { va } = e;
-      e.va = va + pages * PAGE_SIZE;
-      e.pages -= pages;
-      if (e.pages === 0) this.#dropExtent(i);
-      return va;
-    }
-    const va = d.kernel_next;
-    d.kernel_next = va + pages * PAGE_SIZE;
-    kassert(d.kernel_next <= FREE_STACK, 'uvm: the kernel map is full');
-    return va;
-  }
-
-  /** Joins what is freed with the extents next to it. When the table is full, the addresses are lost. */
-  #freeVa(start: number, count: number): void {
-    const { d } = this;
-    let va = start;
-    let pages = count;
-    for (let i = d.nextent - 1; i >= 0; i--) {
-      const e = d.extents.at(i);
-      if (e.va + e.pages * PAGE_SIZE !== va && va + pages * PAGE_SIZE !== e.va) continue;
-      va = Math.min(va, e.va);
-      pages += e.pages;
-      this.#dropExtent(i);
-    }
-    if (va + pages * PAGE_SIZE === d.kernel_next) {
-      d.kernel_next = va;
-      return;
-    }
-    if (d.nextent === NEXTENT) return;
-    const e = d.extents.at(d.nextent++);
-    e.va = va;
-    e.pages = pages;
-  }
-
-  #dropExtent(i: number): void {
-    const { d } = this;
-    const last = d.extents.at(--d.nextent);
-    const e = d.extents.at(i);
-    e.va = last.va;
-    e.pages = last.pages;
   }
 }

@@ -12,6 +12,7 @@ import { array, struct, u32, type View } from '@port-xen/layout';
 import type { Uvm } from './uvm.ts';
 import { AN_BUSY, type Anon, PAGE_SIZE } from './uvm-data.ts';
 import { PAGER_CLUSTER } from './uvm-fault.ts';
+import { clearReference, unmapAnon } from './uvm-share.ts';
 
 /** Ticks that the daemon rests when there is nothing that it could write. */
 const REST_TICKS = 5;
@@ -37,7 +38,7 @@ const gather = (m: Uvm, l: Locals): void => {
   for (let looked = 0; looked < SWEEPS * d.nanon && l.count < count; looked++) {
     const index = d.hand % d.nanon;
     d.hand = index + 1;
-    if (!isCandidate(m.anons.at(index)) || m.maps.clearReference(index)) continue;
+    if (!isCandidate(m.anons.at(index)) || clearReference(m.maps, index)) continue;
     l.cluster.set(l.count++, index);
     // Taken at once: the hand may come by again.
     m.anons.at(index).an_flags |= AN_BUSY;
@@ -52,7 +53,7 @@ const send = (m: Uvm, l: Locals): void => {
   for (let i = 0; i < l.count; i++) {
     const index = l.cluster.get(i);
     const anon = m.anons.at(index);
-    m.maps.unmapAnon(index);
+    unmapAnon(m.maps, index);
     anon.an_swslot = l.slot + i + 1;
     m.pmap.kenterPa(d.pager_map + i * PAGE_SIZE, (anon.an_page - 1) * PAGE_SIZE, false);
   }
@@ -83,7 +84,7 @@ export const pdaemonText: Text<Uvm> = {
   /** (cdev, size): pages go to this device from now on. @returns how many it has room for */
   uvm_swap_on: leaf((m, cdev, size) => {
     const { d } = m.swap;
-    d.pager_map = m.pages.kmAllocVa(PAGER_CLUSTER + NLWP + 1);
+    d.pager_map = m.kmAllocVa(PAGER_CLUSTER + NLWP + 1);
     const slots = m.swap.on(cdev, size);
     m.kern.cdevsw.at(cdev).d_held = 1;
     m.kern.sched.create('pagedaemon', m.cpu.sym('uvm_pageout'), 0);

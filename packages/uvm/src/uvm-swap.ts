@@ -5,19 +5,19 @@
 import { type Cpu, kassert } from '@port-xen/kern';
 import type { View } from '@port-xen/layout';
 import { PAGE_SIZE, uvm_data } from './uvm-data.ts';
-import type { Pages } from './uvm-page.ts';
+import type { KernelMap } from './uvm-km.ts';
 
 const SLOTS_PER_PAGE = PAGE_SIZE * 8;
 
 export class Swap {
   readonly cpu: Cpu;
   readonly data: number;
-  readonly pages: Pages;
+  readonly km: KernelMap;
 
-  constructor(cpu: Cpu, data: number, pages: Pages) {
+  constructor(cpu: Cpu, data: number, km: KernelMap) {
     this.cpu = cpu;
     this.data = data;
-    this.pages = pages;
+    this.km = km;
   }
 
   get d(): View<typeof uvm_data>['swap'] {
@@ -29,7 +29,7 @@ export class Swap {
     const { d } = this;
     kassert(d.sw_cdev === 0, 'uvm: there is a swap device already');
     const slots = Math.floor(size / PAGE_SIZE);
-    d.sw_map = this.pages.kmAlloc(Math.ceil(slots / SLOTS_PER_PAGE));
+    d.sw_map = this.km.kmAlloc(Math.ceil(slots / SLOTS_PER_PAGE));
     d.sw_slots = slots;
     d.sw_cdev = cdev;
     return slots;

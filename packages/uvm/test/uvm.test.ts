@@ -1,5 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { share, unmapAnon } from '../src/uvm-share.ts';
+import { unmap } from '../src/uvm-unmap.ts';
 import { PaperMachine } from './paper-machine.ts';
 
 const PAGE = 4096;
@@ -17,7 +19,7 @@ test('UVM-1, UVM-2: whatever is taken and given back, pages are conserved, have 
   fc.assert(
     fc.property(fc.array(action, { maxLength: 120 }), (actions) => {
       const m = new PaperMachine(NR_PAGES);
-      const { pages, anons } = m.uvm;
+      const { pages, km, anons } = m.uvm;
       const all = total(m);
       const held: number[] = [];
       const kernel: [number, number][] = [];
@@ -31,9 +33,9 @@ test('UVM-1, UVM-2: whatever is taken and given back, pages are conserved, have 
         if (what === 'free' && held.length > 0) {
           pages.pageFree(held.splice(n % held.length, 1)[0] as number);
         }
-        if (what === 'km') kernel.push([pages.kmAlloc(1 + (n % 5)), 1 + (n % 5)]);
+        if (what === 'km') kernel.push([km.kmAlloc(1 + (n % 5)), 1 + (n % 5)]);
         if (what === 'kmfree' && kernel.length > 0) {
-          pages.kmFree(...(kernel.splice(n % kernel.length, 1)[0] as [number, number]));
+          km.kmFree(...(kernel.splice(n % kernel.length, 1)[0] as [number, number]));
         }
         if (what === 'anon') {
           const pfn = pages.pageAllocUser();
@@ -59,9 +61,9 @@ test('UVM-1, UVM-2: whatever is taken and given back, pages are conserved, have 
 
 test('UVM-3: kernel memory is zeroed, in a row, and its own', () => {
   const m = new PaperMachine(NR_PAGES);
-  const { pages } = m.uvm;
-  const first = pages.kmAlloc(3);
-  const second = pages.kmAlloc(2);
+  const { km } = m.uvm;
+  const first = km.kmAlloc(3);
+  const second = km.kmAlloc(2);
   for (let i = 0; i < 3; i++) {
     expect(m.page(m.pfnAt(first + i * PAGE)).every((byte) => byte === 0)).toBe(true);
   }
@@ -72,20 +74,20 @@ test('UVM-3: addresses that are given back are used again, joined with their nei
   fc.assert(
     fc.property(fc.array(fc.tuple(fc.boolean(), fc.nat(30)), { maxLength: 80 }), (actions) => {
       const m = new PaperMachine(NR_PAGES);
-      const { pages } = m.uvm;
+      const { pages, km } = m.uvm;
       const start = pages.d.kernel_next;
       const held: [number, number][] = [];
       for (const [take, n] of actions) {
         if (take || held.length === 0) {
           const count = 1 + (n % 7);
-          const va = pages.kmAlloc(count);
+          const va = km.kmAlloc(count);
           for (const [other, length] of held) {
             expect(va + count * PAGE <= other || va >= other + length * PAGE).toBe(true);
           }
           held.push([va, count]);
-        } else pages.kmFree(...(held.splice(n % held.length, 1)[0] as [number, number]));
+        } else km.kmFree(...(held.splice(n % held.length, 1)[0] as [number, number]));
       }
-      for (const [va, count] of held) pages.kmFree(va, count);
+      for (const [va, count] of held) km.kmFree(va, count);
       expect(pages.d.kernel_next).toBe(start);
       expect(pages.d.nextent).toBe(0);
     }),
@@ -157,7 +159,7 @@ test('UVM-8: ranges are mapped and unmapped as a set of pages would be, and all 
           // A table of entries that is full refuses too.
           if (!free) expect(done).toBe(false);
           if (done) for (const page of wanted) model.add(page);
-        } else if (maps.unmap(vm, start, start + count * PAGE)) {
+        } else if (unmap(maps, vm, start, start + count * PAGE)) {
           for (const page of wanted) model.delete(page);
         }
         for (let page = 0; page < 85; page++) {
@@ -166,8 +168,7 @@ test('UVM-8: ranges are mapped and unmapped as a set of pages would be, and all 
         const room = maps.findSpace(vm, 3);
         for (let i = 0; i < 3; i++) expect(model.has((room - BASE) / PAGE + i)).toBe(false);
       }
-      maps.retire(vm);
-      while (maps.freeNext(vm));
+      m.uvm.discard(vm.address);
       expect(pages.d.used).toBe(used);
       expect(m.users.size).toBe(0);
     }),
@@ -186,15 +187,14 @@ test('UVM-5: a shared range keeps its pages until the last space has let go of i
   maps.setAnon(e, BASE + PAGE, index);
   m.uvm.pmap.users.enter(parent.vm_pmap, BASE + PAGE, (anons.at(index).an_page - 1) * PAGE, true);
   const child = maps.at(maps.create());
-  expect(maps.share(parent, e, child)).toBe(true);
+  expect(share(maps, parent, e, child)).toBe(true);
   expect(anons.at(index).an_ref).toBe(2);
   expect(m.uvm.pmap.users.lookup(parent.vm_pmap, BASE + PAGE)?.writable).toBe(false);
   expect(maps.anonAt(maps.lookup(child, BASE) ?? e, BASE + PAGE)).toBe(index);
-  maps.unmapAnon(index);
+  unmapAnon(maps, index);
   expect(m.uvm.pmap.users.lookup(parent.vm_pmap, BASE + PAGE)).toBe(undefined);
-  maps.unmap(parent, BASE, BASE + 4 * PAGE);
+  unmap(maps, parent, BASE, BASE + 4 * PAGE);
   expect(anons.at(index).an_ref).toBe(1);
-  maps.retire(child);
-  while (maps.freeNext(child));
+  m.uvm.discard(child.address);
   expect(anons.d.inuse).toBe(0);
 });
