@@ -14,7 +14,7 @@ import {
 import type { Engine } from '@port-xen/vcpu';
 import { defaultLeaves, defaultMsrs } from './cpu-policy.ts';
 import { Domain } from './domain.ts';
-import { populate } from './domain-frames.ts';
+import { freeXenFrame, populate } from './domain-frames.ts';
 import type { TscSettings } from './domain-tsc.ts';
 import { NR_EVENT_CHANNELS } from './event-delivery.ts';
 import { applyExtContext, applyXsave, readExtContext, readXsave } from './extended-state.ts';
@@ -112,6 +112,7 @@ export class Domctl {
     });
     if (domain.sharedInfoMfn < 0 || !domain.grants.grow(1)) {
       domain.grants.free();
+      if (domain.sharedInfoMfn >= 0) freeXenFrame(this.#xen.host, domain.sharedInfoMfn);
       throw new XenError(XEN_ENOMEM, 'the host has no frame left for a domain');
     }
     this.#xen.add(domain);
