@@ -157,12 +157,21 @@ describe.each(MODES)('%s', (_, options) => {
 
   test('CLK-7: what an event sets while the guest is idle counts from the event, not from when idleness began', () => {
     const guest = new ProbeGuest(options, 'tickless');
+    const { dom0 } = guest.host.hv;
+    const port = dom0.bindInterdomain(guest.domid, guest.call('probe_open', 10), () => {});
     guest.host.runFor(50 * S);
-    guest.call('probe_callout', 1, 10);
+    dom0.notify(port);
     guest.host.runFor(50 * MS);
     expect(guest.ran).toEqual([]);
     guest.host.runFor(100 * MS);
     expect(guest.ran).toHaveLength(1);
+  });
+
+  test('CLK-7: with a one-shot for every tick an idle guest ticks on', () => {
+    const guest = new ProbeGuest(options, 'oneshot');
+    const count = upcalls(guest, () => guest.host.runFor(5 * S));
+    expect(count).toBeGreaterThanOrEqual(499);
+    expect(count).toBeLessThan(510);
   });
 
   test('CLK-7: a guest that idles for days is not taken for one with a mistaken timer', () => {

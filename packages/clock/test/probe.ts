@@ -8,6 +8,7 @@ import {
   callout,
   done,
   goto,
+  IPL_VM,
   type KernelImage,
   leaf,
   routine,
@@ -96,6 +97,16 @@ const text: Text<Probe> = {
   probe_callout: leaf((m, i, ticks) => {
     const at = d(m).callouts.address(i);
     m.base.kern.callout.reset(at, ticks, m.base.cpu.sym('probe_ran'), i);
+  }),
+  /** (ticks) → a port whose handler sets callout 0. */
+  probe_open: leaf((m, ticks) => {
+    const port = m.clock.evtchn.allocUnbound(0);
+    m.clock.evtchn.setHandler(port, m.base.cpu.sym('probe_event'), ticks, IPL_VM, 'probe');
+    m.clock.evtchn.enable(port);
+    return port;
+  }),
+  probe_event: leaf((m, ticks) => {
+    m.base.cpu.call(m.base.cpu.sym('probe_callout'), 0, ticks);
   }),
   probe_ran: leaf((m, i) => {
     const data = d(m);
