@@ -51,7 +51,7 @@ describe.each([
       cmdline: 'init=sh -c balloon 7; vmstress 1 1 300; sleep 1; balloon 12; sysctl vm.uvmexp2',
       disks: {},
     };
-    for (const lives of [[20e6], [30e6, 20e6], [500e6, 100e6, 300e6]]) {
+    for (const lives of [[20e6], [30e6, 500e6]]) {
       const { text } = runWorkload(work, lives);
       expect(text).toContain('balloon: 7168 KiB of 7168 KiB\n');
       expect(text).toContain('balloon: 12288 KiB of 12288 KiB\n');
@@ -62,7 +62,7 @@ describe.each([
 
   test('a save at any moment of the balloon’s work', () => {
     const cmdline = 'init=sh -c balloon 6; balloon 16; balloon 8; sleep 1';
-    for (let at_ns = 1e6; at_ns < 8e6; at_ns += amnesiac === kernel ? 2.1e6 : 0.7e6) {
+    for (let at_ns = 1e6; at_ns < 8e6; at_ns += amnesiac === kernel ? 2.1e6 : 1.1e6) {
       const { text } = runWorkload({ guest: kernel, cmdline, disks: {} }, [at_ns, 0.7e6]);
       for (const mib of [6, 16, 8]) {
         expect(text).toContain(`balloon: ${mib * 1024} KiB of ${mib * 1024} KiB\n`);
