@@ -1,12 +1,27 @@
-import { closeSync, openSync, readSync, renameSync, unlinkSync, writevSync } from 'node:fs';
+import {
+  closeSync,
+  openSync,
+  readSync,
+  renameSync,
+  statSync,
+  unlinkSync,
+  writevSync,
+} from 'node:fs';
 import type { Sink, Source } from '@port-xen/migration-stream';
 import { UserError } from './user-error.ts';
 
 /** The most buffers that writev takes at once. */
 const IOV_MAX = 1024;
 
+/** Whether a path names something that is written into and never replaced: a device, a pipe. */
+const isSpecial = (path: string): boolean => {
+  const found = statSync(path, { throwIfNoEntry: false });
+  return found !== undefined && !found.isFile();
+};
+
 /**
- * A save file in the making. It has its name only when it is whole: until then the bytes are in FILE.partial beside it.
+ * A save file in the making. It has its name only when it is whole: until then the bytes are in FILE.partial beside it. A
+ * device or a pipe takes them as they come.
  */
 export class FileSink implements Sink {
   readonly #path: string;
@@ -17,7 +32,7 @@ export class FileSink implements Sink {
   /** @throws UserError when no file can be made there */
   constructor(path: string) {
     this.#path = path;
-    this.#partial = `${path}.partial`;
+    this.#partial = isSpecial(path) ? path : `${path}.partial`;
     try {
       this.#fd = openSync(this.#partial, 'w', 0o600);
     } catch (error) {
@@ -37,14 +52,14 @@ export class FileSink implements Sink {
   /** The file is whole. */
   commit(): void {
     this.#close();
-    renameSync(this.#partial, this.#path);
+    if (this.#partial !== this.#path) renameSync(this.#partial, this.#path);
   }
 
   /** Nothing is left of it. */
   discard(): void {
     if (!this.#open) return;
     this.#close();
-    unlinkSync(this.#partial);
+    if (this.#partial !== this.#path) unlinkSync(this.#partial);
   }
 
   #close(): void {

@@ -109,13 +109,19 @@ export class Session {
     this.#onSave(this.#domid);
     const done = (error: Error | null): void => {
       if (error === null) this.#saved = true;
-      else this.#failure = error;
+      else this.#notSaved(error);
     };
     try {
       this.#write(this.#domid, plan.path, plan.checkpoint, done);
     } catch (error) {
-      this.#failure = error as Error;
+      this.#notSaved(error as Error);
     }
+  }
+
+  /** There is no file: the guest goes on, to its end, and that it was not saved is the run's result then. */
+  #notSaved(error: Error): void {
+    this.#failure = error;
+    process.stderr.write(`${error.message}\n`);
   }
 
   /** @throws UserError, ToolstackError when it cannot be begun */
@@ -165,7 +171,7 @@ export class Session {
 
   /**
    * Runs the world, as fast as it goes or at a pace.
-   * @throws UserError when the domain could not be saved
+   * @throws UserError when the domain was to be saved and was not, after its end
    */
   async run(pace?: Pace): Promise<Outcome> {
     if (pace !== undefined) {
@@ -201,9 +207,9 @@ export class Session {
     const plan = this.#plan;
     if (this.#gone !== undefined) return this.#gone;
     if (plan?.when.kind === 'event' && sim.events >= plan.when.count) this.#save();
-    if (this.#failure !== undefined) throw new UserError(this.#failure.message);
     if (this.#saved && !plan?.checkpoint) return { kind: 'saved' };
     if (this.#ended !== undefined && !this.#follow()) {
+      if (this.#failure !== undefined) throw new UserError(this.#failure.message);
       if (plan !== undefined && !this.#saved) {
         throw new UserError(
           `the guest ended (${shutdownName(this.#ended)}) before ${describeWhen(plan.when)}: nothing was saved`,

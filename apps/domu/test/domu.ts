@@ -26,6 +26,18 @@ export const domu = (...all: readonly (string | Readonly<Record<string, string>>
   return { status, stdout, stderr };
 };
 
+/** The same, in a process whose files may have so many KiB. */
+export const domuWithin = (kib: number, ...args: readonly string[]): Ran => {
+  const limited = `trap '' XFSZ; ulimit -f ${kib * 2}; exec "$0" "$@"`;
+  const { status, stdout, stderr } = spawnSync('sh', ['-c', limited, DOMU, ...args], {
+    encoding: 'latin1',
+    cwd: tmpdir(),
+    env: { ...process.env, NO_COLOR: '1', NODE_DISABLE_COMPILE_CACHE: '1' },
+    timeout: 120_000,
+  });
+  return { status, stdout, stderr };
+};
+
 /** A folder that is gone when the file's tests have ended. @returns paths in it */
 export const scratch = (): ((name: string) => string) => {
   const folder = mkdtempSync(join(tmpdir(), 'domu-test-'));

@@ -1,0 +1,46 @@
+import { createHash } from 'node:crypto';
+import { readdirSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { randomBytes } from '../cycle.ts';
+import { configure, domu, domuWithin, lastLine, scratch } from '../domu.ts';
+
+const path = scratch();
+const contents = randomBytes(2 ** 20, 1);
+const digest = createHash('sha256').update(contents).digest('hex');
+const disk = path('disk.img');
+writeFileSync(disk, contents);
+const config = configure(path('guest.cfg'), {
+  memory: 8,
+  disk: [`${disk},raw,xvda,r`],
+  extra: 'init=sha256 /dev/xbd0',
+});
+
+describe('a save for which there is no room', () => {
+  test('on a full device: the guest goes on to its end, and the exit status is 1', () => {
+    const run = domu('create', config, '--save', '/dev/full', '--at', 'io:10');
+    expect(lastLine(run.stdout)).toBe(digest);
+    expect(run.stdout).toContain('resume: cancelled, the same domain goes on');
+    expect(run.stderr).toContain('Failed to save domain, resuming domain\n');
+    expect(lastLine(run.stderr)).toMatch(/^domu: .*ENOSPC: no space left on device/);
+    expect(run.status).toBe(1);
+    expect(statSync('/dev/full').isCharacterDevice()).toBe(true);
+  });
+
+  test.each([0, 1, 2000, 8000])('with %d KiB left: nothing is left of the file', (kib) => {
+    const image = path('no-room.save');
+    const run = domuWithin(kib, 'create', config, '--save', image, '--at', 'io:10');
+    expect(lastLine(run.stdout)).toBe(digest);
+    expect(lastLine(run.stderr)).toMatch(/^domu: .*EFBIG: file too large/);
+    expect(run.status).toBe(1);
+    expect(readdirSync(join(image, '..')).filter((name) => name.includes('no-room'))).toEqual([]);
+  });
+
+  test('where no file can be made: the guest is not asked to suspend', () => {
+    const run = domu('create', config, '--save', '/nowhere/x.save', '--at', 'io:10');
+    expect(lastLine(run.stdout)).toBe(digest);
+    expect(run.stdout).not.toContain('asked to suspend');
+    expect(lastLine(run.stderr)).toMatch(/^domu: Failed to open temp file \/nowhere\/x.save/);
+    expect(run.status).toBe(1);
+  });
+});
