@@ -248,6 +248,11 @@ export class TestHost {
     return domid;
   }
 
+  /** What is held on this host at this moment. */
+  counts(): Conservation {
+    return countHost(this);
+  }
+
   /** What is held on this host: compare two with `toEqual`. Lets what is under way end first: 10 ms. */
   conservation(): Conservation {
     this.runFor(10e6);
