@@ -6,7 +6,8 @@
  *     kill     there are no handlers: whatever the signal, the process ends
  */
 import { i32, i64, struct, u32 } from '@port-xen/layout';
-import { ECHILD, EINTR, EINVAL, EPERM, ESRCH } from './errno.ts';
+import { copyout } from './copy.ts';
+import { ECHILD, EFAULT, EINTR, EINVAL, EPERM, ESRCH } from './errno.ts';
 import { PCATCH } from './sched.ts';
 import type { Proc, Syscalls } from './syscalls.ts';
 import { call, done, goto, leaf, routine, type Text } from './text.ts';
@@ -78,7 +79,8 @@ export const exitText: Text<Syscalls> = {
         return call('look', m.cpu.sym('tsleep'), m.childChannel(self), 0, PCATCH);
       }
       const pid = ended.p_pid;
-      if (l.status !== 0) m.cpu.memory.st32(l.status, statusWord(ended));
+      const status = new Uint8Array(Int32Array.of(statusWord(ended)).buffer);
+      if (l.status !== 0 && !copyout(m.cpu, l.status, status)) return done(-EFAULT);
       m.freeProc(ended);
       return done(pid);
     },
