@@ -244,6 +244,19 @@ describe('runstate', () => {
     expect(vcpuOp(g, VCPUOP_get_runstate_info, 0, NOWHERE)).toBe(-XEN_EFAULT);
   });
 
+  test('HV-VCPU-23: what comes from before the end of a slice takes no time back', () => {
+    const machine = new Machine();
+    const { runstate } = machine.guest().vcpu;
+    machine.sim.now_ns = 5e6;
+    runstate.change(RUNSTATE_blocked);
+    machine.sim.now_ns = 3e6;
+    runstate.change(RUNSTATE_runnable);
+    machine.sim.now_ns = 9e6;
+    runstate.change(RUNSTATE_running);
+    const times = [1, 2, 3].map((state) => runstate.time_ns(state));
+    expect(times).toEqual([9e6, 0, 0]);
+  });
+
   test('HV-VCPU-22: the guest’s copy is kept, also while user mode runs; a page that is gone is passed over', () => {
     const machine = new Machine();
     const g = machine.guest();
