@@ -1,6 +1,7 @@
 /*
  * A guest of any size that counts, on a host of its own, for measuring what saving and restoring it take.
  */
+import { XEN_DOMCTL_PFINFO_NOTAB } from '@port-xen/abi';
 import type { DomainConfig } from '@port-xen/toolstack';
 import { FileSink } from '../src/file-stream.ts';
 import type { Guest } from '../src/guest.ts';
@@ -8,6 +9,9 @@ import { completeHost } from '../src/host-options.ts';
 import { World } from '../src/world.ts';
 
 const COUNTING = /counter 1 /;
+/** Where in a page that holds nothing a byte is put. */
+const FILLED = 4000;
+const NOTHING = Buffer.alloc(4096);
 
 /** The domain's configuration, and the host it is on. */
 export class LargeGuest {
@@ -57,13 +61,13 @@ export class LargeGuest {
     return domid;
   }
 
-  /** Has the machine below give memory for every frame of the domain, without changing any. */
-  touch(domid: number): void {
-    const { memory, firstMfn, frames, host } = this.world.hv;
+  /** Fills every page of the domain that holds nothing: a guest that has used all it has. */
+  fill(domid: number): void {
+    const { memory, firstMfn, frames, domctl } = this.world.hv;
     for (let mfn = firstMfn; mfn < firstMfn + frames; mfn++) {
-      if (host.table.ownerOf(mfn) !== domid) continue;
-      const { buffer, byteOffset } = memory.frameBytes(mfn);
-      Atomics.or(new Int32Array(buffer, byteOffset, 1), 0, 0);
+      const [type] = domctl.pageFrameInfo(domid, Int32Array.of(mfn));
+      const page = memory.frameBytes(mfn);
+      if (type === XEN_DOMCTL_PFINFO_NOTAB && NOTHING.equals(page)) page[FILLED] = 1;
     }
   }
 

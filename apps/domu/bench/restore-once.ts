@@ -8,6 +8,7 @@ import { closeSync, openSync, readSync, statSync } from 'node:fs';
 import { FileSource } from '../src/file-stream.ts';
 import { makeGuest } from '../src/guest.ts';
 import { LargeGuest } from './large-guest.ts';
+import { residentMax_mib } from './resident.ts';
 
 /** What one process measured. */
 export interface RestoreFigures {
@@ -25,7 +26,7 @@ const start = performance.now();
 world.xl.restore(source);
 const restore_ms = performance.now() - start;
 source.close();
-const resident_mib = process.resourceUsage().maxRSS / 1024;
+const resident_mib = residentMax_mib();
 
 const file = openSync(path, 'r');
 const bytes = new Uint8Array(statSync(path).size);

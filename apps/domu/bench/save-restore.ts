@@ -12,6 +12,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { makeGuest } from '../src/guest.ts';
 import { LargeGuest } from './large-guest.ts';
+import { residentMax_mib } from './resident.ts';
 import type { RestoreFigures } from './restore-once.ts';
 
 const SMALL_MIB = 1024;
@@ -63,10 +64,16 @@ const measureSaves = (guest: LargeGuest, domid: number): void => {
     for (const path of [small, copy]) rmSync(path, { force: true });
     return { save_ms: guest.save(domid, small), cp_ms: copied() };
   });
-  const resident_mib = process.resourceUsage().maxRSS / 1024;
+  const resident_mib = residentMax_mib();
   rmSync(copy);
   console.log(
-    `save of ${SMALL_MIB} MiB: ${rate(SMALL_MIB, ratio(rows, (r) => r.save_ms))}; cp: ${rate(SMALL_MIB, ratio(rows, (r) => r.cp_ms))}`,
+    `save of ${SMALL_MIB} MiB: ${rate(
+      SMALL_MIB,
+      ratio(rows, (r) => r.save_ms),
+    )}; cp: ${rate(
+      SMALL_MIB,
+      ratio(rows, (r) => r.cp_ms),
+    )}`,
   );
   expectAtMost(
     'a save, times of a cp',
@@ -102,7 +109,13 @@ const measureRestores = (): void => {
   }));
   const one = rows.map((row) => row.one);
   console.log(
-    `restore of ${SMALL_MIB} MiB: ${rate(SMALL_MIB, ratio(one, (r) => r.restore_ms))}; reading it: ${rate(SMALL_MIB, ratio(one, (r) => r.read_ms))}`,
+    `restore of ${SMALL_MIB} MiB: ${rate(
+      SMALL_MIB,
+      ratio(one, (r) => r.restore_ms),
+    )}; reading it: ${rate(
+      SMALL_MIB,
+      ratio(one, (r) => r.read_ms),
+    )}`,
   );
   expectAtMost(
     'a restore, times of a read into fresh memory',
@@ -125,11 +138,11 @@ try {
   const guest = makeGuest(false);
   const one = new LargeGuest(guest, SMALL_MIB, 3);
   const domid = one.boot();
-  one.touch(domid);
+  one.fill(domid);
   measureSaves(one, domid);
   const four = new LargeGuest(guest, LARGE_MIB, 4);
   const fourId = four.boot();
-  four.touch(fourId);
+  four.fill(fourId);
   measureSizes(
     (path) => one.save(domid, path),
     () => four.save(fourId, large),

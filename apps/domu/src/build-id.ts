@@ -1,21 +1,20 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { BUILD_ID_SIZE } from '@port-xen/kern';
+import { sourceUrl } from './source-url.ts';
 
 /** `from '…'` of imports and re-exports, types included: what a type says of a layout is part of the kernel too. */
 const FROM = /^\s*(?:import|export|\})[^'\n]*from '([^']+)'|^import '([^']+)'/gm;
 
-/** Every source file that `path` reaches through relative imports and the packages of this repository. */
-const reach = (path: string, into: Map<string, string>): void => {
-  if (into.has(path)) return;
-  const text = readFileSync(path, 'utf8');
-  into.set(path, text);
-  const require = createRequire(path);
+/** Every source file that the one at `url` reaches through relative imports and the packages of this repository. */
+const reach = (url: string, into: Map<string, string>): void => {
+  if (into.has(url)) return;
+  const text = readFileSync(fileURLToPath(url), 'utf8');
+  into.set(url, text);
   for (const match of text.matchAll(FROM)) {
-    const specifier = match[1] ?? match[2] ?? '';
-    if (/^\.|^@port-xen\//.test(specifier)) reach(require.resolve(specifier), into);
+    const imported = sourceUrl(match[1] ?? match[2] ?? '', url);
+    if (imported !== undefined) reach(imported, into);
   }
 };
 
@@ -25,7 +24,7 @@ const reach = (path: string, into: Map<string, string>): void => {
  */
 export const buildId = (): Uint8Array => {
   const sources = new Map<string, string>();
-  reach(fileURLToPath(new URL('kernel.ts', import.meta.url)), sources);
+  reach(new URL('kernel.ts', import.meta.url).href, sources);
   const hash = createHash('sha256');
   // The contents alone: where a clone lies on the disk makes no difference.
   for (const text of [...sources.values()].sort()) hash.update(text).update('\0');

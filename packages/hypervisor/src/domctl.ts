@@ -212,7 +212,12 @@ export class Domctl {
 
   pageFrameInfo(domid: number, mfns: Int32Array): Uint32Array {
     this.#domain(domid);
-    return Uint32Array.from(mfns, (mfn) => pageFrameInfo(this.#xen.host, domid, mfn));
+    const { host } = this.#xen;
+    const types = new Uint32Array(mfns.length);
+    for (let i = 0; i < mfns.length; i++) {
+      types[i] = pageFrameInfo(host, domid, mfns[i] as number);
+    }
+    return types;
   }
 
   getVcpuContext(domid: number, id: number): Uint8Array {

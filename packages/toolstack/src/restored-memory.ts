@@ -20,6 +20,7 @@ import {
   tableLevel,
 } from '@port-xen/migration-stream';
 import { frameRun } from './frame-run.ts';
+import { FreshPages } from './fresh-pages.ts';
 import { hex } from './hex.ts';
 import { PfnTable } from './pfn-table.ts';
 import { populate } from './populate.ts';
@@ -48,6 +49,7 @@ export class RestoredMemory implements RestoredFrames {
   readonly #domid: number;
   readonly #options: RestoredMemoryOptions;
   readonly #table = new PfnTable();
+  readonly #fresh = new FreshPages();
 
   constructor(hv: Hypervisor, domid: number, options: RestoredMemoryOptions) {
     this.#hv = hv;
@@ -91,12 +93,13 @@ export class RestoredMemory implements RestoredFrames {
   }
 
   /**
-   * Takes a batch: frames for the pages that have none, and the data straight into them.
+   * Takes a batch: frames for the pages that have none, and the data into them.
    * @throws StreamError when there are not enough frames, or a page table names a page outside the domain
    */
   take(data: PageData, readPage: BodyReader, skipPages: PageSkipper): void {
     const { pfns, types, verify } = data;
-    this.#populateBatch(data);
+    const fresh = this.#populateBatch(data);
+    const read: BodyReader = fresh ? (into) => this.#fresh.read(into, readPage) : readPage;
     let offset = data.dataOffset;
     for (let i = 0; i < pfns.length; ) {
       const pfn = pfns[i] as number;
@@ -105,7 +108,7 @@ export class RestoredMemory implements RestoredFrames {
       if (!carriesData(type)) this.#table.types[pfn] = type;
       else {
         if (verify) this.#compare(pfn, type, readPage);
-        else run = this.#takeRun(data, i, offset, readPage, skipPages);
+        else run = this.#takeRun(data, i, offset, read, skipPages);
         offset += run * PAGE;
       }
       i += run;
@@ -198,13 +201,27 @@ export class RestoredMemory implements RestoredFrames {
     });
   }
 
-  #populateBatch({ pfns, types, offset }: PageData): void {
+  /** @returns whether the batch brings no page twice, and none that has a frame already: its frames are zero */
+  #populateBatch({ pfns, types, offset }: PageData): boolean {
     const { mfnOf } = this.#table;
-    const wanted = pfns.filter((pfn, i) => isPopulated(types[i] as number) && mfnOf[pfn] === NONE);
-    wanted.sort();
+    const wanted = new Int32Array(pfns.length);
     let count = 0;
-    for (const pfn of wanted) if (count === 0 || wanted[count - 1] !== pfn) wanted[count++] = pfn;
-    this.#populate(wanted.subarray(0, count), { offset, record: 'PAGE_DATA' });
+    let ascending = true;
+    let fresh = true;
+    for (let i = 0; i < pfns.length; i++) {
+      const pfn = pfns[i] as number;
+      if (!isPopulated(types[i] as number)) continue;
+      if (mfnOf[pfn] !== NONE) {
+        fresh = false;
+        continue;
+      }
+      if (count > 0 && pfn <= (wanted[count - 1] as number)) ascending = false;
+      wanted[count++] = pfn;
+    }
+    const found = wanted.subarray(0, count);
+    const distinct = ascending ? found : Int32Array.from(new Set(found)).sort();
+    this.#populate(distinct, { offset, record: 'PAGE_DATA' });
+    return fresh && distinct.length === count;
   }
 
   #populate(pfns: Int32Array, place: ImagePlace): void {

@@ -77,10 +77,10 @@ const expected = (batches: readonly (readonly Sent[])[]): Map<number, number> =>
 const sent = fc.record({
   pfn: fc.integer({ min: FIRST, max: FIRST + PFNS - 1 }),
   type: fc.oneof(fc.constant(0), fc.constantFrom(...NO_DATA)),
-  byte: fc.nat(255),
+  byte: fc.oneof(fc.constant(0), fc.nat(255)),
 });
 
-test('RST-1: each pfn holds what was sent last, and is populated once', () => {
+test('RST-1, RST-6: each pfn holds what was sent last, zeroes too, and is populated once', () => {
   const batches = fc.array(fc.array(sent, { minLength: 1, maxLength: 5 }), { maxLength: 5 });
   fc.assert(
     fc.property(batches, fc.constantFrom(2 as const, 3 as const), (some, version) => {

@@ -1,0 +1,91 @@
+/*
+ * What a small guest takes: from the start of the process to the first line that its first program prints, beside a Node.js
+ * that does nothing; and to be saved and restored on another host within a process.
+ *
+ *     node bench/start.ts [PAIRS]
+ */
+import assert from 'node:assert/strict';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { FileSource } from '../src/file-stream.ts';
+import { makeGuest } from '../src/guest.ts';
+import { LargeGuest } from './large-guest.ts';
+
+const MIB = 64;
+const START_MAX_MS = 150;
+const CYCLE_MAX_MS = 50;
+/** Cycles that V8 may learn from. */
+const CYCLES_BEFORE = 3;
+const DOMU = join(import.meta.dirname, '../bin/domu');
+
+const pairs = Number(process.argv[2] ?? 7);
+const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'domu-bench-'));
+const median = (values: readonly number[]): number =>
+  values.toSorted((a, b) => a - b)[values.length >> 1] as number;
+
+/** @returns ms until the guest's first program has printed a line */
+const booted = async (config: string): Promise<number> => {
+  const start = performance.now();
+  const domu = spawn(DOMU, ['create', config], { stdio: ['ignore', 'pipe', 'ignore'] });
+  let printed = '';
+  for await (const bytes of domu.stdout) {
+    printed += bytes;
+    if (printed.includes('counter 1 ')) break;
+  }
+  const took_ms = performance.now() - start;
+  assert(printed.includes('counter 1 '), `expected a guest that counts, found ${printed}`);
+  if (domu.exitCode === null) {
+    domu.kill();
+    await once(domu, 'exit');
+  }
+  return took_ms;
+};
+
+const nothing = (): number => {
+  const start = performance.now();
+  execFileSync(process.execPath, ['-e', '']);
+  return performance.now() - start;
+};
+
+/** @returns ms to save the guest and restore it in a world that is there */
+const cycled = (guest: LargeGuest, domid: number, to: LargeGuest): number => {
+  const path = join(folder, 'guest');
+  const saved_ms = guest.save(domid, path);
+  const start = performance.now();
+  const source = new FileSource(path);
+  to.world.xl.restore(source);
+  source.close();
+  return saved_ms + performance.now() - start;
+};
+
+try {
+  const config = join(folder, 'guest.cfg');
+  writeFileSync(config, `name = "small"\nmemory = ${MIB}\nextra = "init=counter"\n`);
+  const starts: { start_ms: number; nothing_ms: number }[] = [];
+  await booted(config);
+  while (starts.length < pairs) {
+    starts.push({ start_ms: await booted(config), nothing_ms: nothing() });
+  }
+  const start_ms = median(starts.map((row) => row.start_ms));
+  const nothing_ms = median(starts.map((row) => row.nothing_ms));
+  console.log(
+    `start of the process to the first program of a guest of ${MIB} MiB: ${start_ms.toFixed(0)} ms, at most ${START_MAX_MS}; Node.js alone: ${nothing_ms.toFixed(0)} ms`,
+  );
+
+  const kernel = makeGuest(false);
+  const guest = new LargeGuest(kernel, MIB, 3);
+  const domid = guest.boot();
+  const cycles = Array.from({ length: CYCLES_BEFORE + pairs }, () =>
+    cycled(guest, domid, new LargeGuest(kernel, MIB, 5)),
+  );
+  const cycle_ms = median(cycles.slice(CYCLES_BEFORE));
+  console.log(
+    `save and restore of a guest of ${MIB} MiB within a process: ${cycle_ms.toFixed(1)} ms, at most ${CYCLE_MAX_MS}; the first time: ${(cycles[0] as number).toFixed(1)} ms`,
+  );
+  assert(start_ms <= START_MAX_MS && cycle_ms <= CYCLE_MAX_MS, 'expected less');
+} finally {
+  rmSync(folder, { recursive: true });
+}
