@@ -17,7 +17,7 @@ export const cdev = struct('cdev', {
   d_size: i64,
   /** Text(softc) → 0 or -errno: everything written is on the medium. 0: nothing is ever cached. */
   d_sync: i64,
-  /** Leaf(softc): a descriptor is given up, by close(2) or by the end of its process; 0: nothing has to be done. */
+  /** Leaf(softc): the last descriptor is given up, by close(2) or by the end of its process; 0: nothing has to be done. */
   d_close: i64,
   /** The kernel itself uses the device: its entry is not used for another. */
   d_held: u32,

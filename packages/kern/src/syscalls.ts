@@ -196,8 +196,20 @@ export class Syscalls {
     if (f === undefined) return false;
     const dev = this.cdevsw.at(f.f_cdev);
     f.f_cdev = 0;
-    if (dev.d_close !== 0) this.cpu.call(dev.d_close, dev.d_softc);
+    // fork(2) has given descriptors to others too.
+    if (dev.d_close !== 0 && !this.#isOpen(dev.address)) this.cpu.call(dev.d_close, dev.d_softc);
     return true;
+  }
+
+  /** Whether a descriptor of any process is for the device. */
+  #isOpen(cdevAddress: number): boolean {
+    const { procs } = this.#d;
+    for (let i = 0; i < NPROC; i++) {
+      const p = procs.at(i);
+      if (p.p_pid === 0) continue;
+      for (let fd = 0; fd < NOFILE; fd++) if (p.p_fd.at(fd).f_cdev === cdevAddress) return true;
+    }
+    return false;
   }
 
   /** From Xen: rsp at the bounce frame, user registers as the program left them. */

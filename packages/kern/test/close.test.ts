@@ -22,7 +22,7 @@ import {
 } from '../src/index.ts';
 import { FlatMachine } from './flat-machine.ts';
 
-const device_data = struct('device_data', { closed: u64, softc: i64 });
+const device_data = struct('device_data', { closed: u64, softc: i64, others: u64 });
 const locals = struct('close_locals', { pad: u64 });
 
 /** A device that counts how often it is closed. */
@@ -45,6 +45,7 @@ const text: Text<Device> = {
     cdevsw.at(cdevsw.lookup('console')).d_close = cpu.sym('device_close');
     const proc = syscalls.newProc();
     main.l_proc = proc?.address ?? 0;
+    if (device_data.at(cpu.memory, m.data).others > 0) syscalls.newProc();
     main.l_flag |= L_USER;
     cpu.registers.set(RSP, main.l_stack);
     push64(cpu, cpu.sym('lwp_exit'));
@@ -75,13 +76,24 @@ const spec: KernelSpec = {
   },
 };
 
-test('KERN-16: a device learns once of each descriptor that is given up, by close or by the end of the process', () => {
+const run = (others: number): { closed: number; softc: number; data: number } => {
   const image = new KernelImage(spec, new Uint8Array(20));
   const machine = new FlatMachine(image);
+  const data = image.data.device as number;
+  const d = device_data.at(machine.memory, data);
+  d.others = others;
   machine.registers.set(RIP, image.sym('boot'));
   for (let i = 0; i < 200 && !machine.stop; i++) new TextEngine(image).run(machine, 1);
-  const { closed, softc } = device_data.at(machine.memory, image.data.device as number);
+  return { closed: d.closed, softc: d.softc, data };
+};
+
+test('KERN-16: a device learns that its last descriptor is given up, once', () => {
   // Descriptors 0 to 2 are the console: one is closed (the second close of it fails), two end with the process.
-  expect(closed).toBe(3);
-  expect(softc).toBe(image.data.device);
+  const { closed, softc, data } = run(0);
+  expect(closed).toBe(1);
+  expect(softc).toBe(data);
+});
+
+test('KERN-16: a device that another process has open is not closed', () => {
+  expect(run(1).closed).toBe(0);
 });
