@@ -132,7 +132,7 @@ export class XennetTx {
       slot.gref = req.tx_gntref;
       slot.offset = offsetInPage(piece.m_data);
       slot.flags =
-        (i === 0 && m_csum === M_CSUM_BLANK ? NETTXF_csum_blank | NETTXF_data_validated : 0) |
+        (i === 0 && (m_csum & M_CSUM_BLANK) !== 0 ? NETTXF_csum_blank | NETTXF_data_validated : 0) |
         (i < pieces.length - 1 ? NETTXF_more_data : 0);
       slot.id = id;
       slot.size = i === 0 ? m_pktlen : piece.m_len;

@@ -1,7 +1,7 @@
 /*
  * The driver with the real stack above it: what the two must agree on.
  */
-import { Bridge, type Frame, joinBridges } from '@port-xen/bridge';
+import { Bridge, completed, type Frame, joinBridges } from '@port-xen/bridge';
 import { MODES, TestGuest } from '@tooling/guest-testbed';
 import { createHost, type TestHost } from '@tooling/testbed';
 import { expect, test } from 'vitest';
@@ -49,8 +49,8 @@ const ping = (length: number, sequence: number): Uint8Array => {
 const listen = (host: TestHost) => {
   const heard: Frame[] = [];
   const port = host.xenbr0.attach('peer', { receive: (frame) => heard.push(frame) });
-  const say = (bytes: Uint8Array): void => {
-    port.send({ bytes, checksum: 'none' });
+  const say = (bytes: Uint8Array, checksum: Frame['checksum'] = 'none'): void => {
+    port.send({ bytes, checksum });
   };
   return { heard, say };
 };
@@ -89,6 +89,32 @@ test.each(MODES)(
     }
   },
 );
+
+test('XENNET-4: a segment of the stack’s leaves with its checksum blank, and says so', () => {
+  const host = createHost({ mib: 64 });
+  const peer = listen(host);
+  const config = { nics: [{ devid: 0, mac: MAC, bridge: 'xenbr0' }] };
+  const guest = new TestGuest(inetKernel(), { host, memoryMib: 16, config });
+  host.runFor(50e6);
+  guest.call('test_ifconfig', ADDRESS, NETMASK);
+  peer.say(arpRequest);
+  host.runFor(1e6);
+  peer.heard.length = 0;
+  // A SYN to a port where nobody listens.
+  const ip = Uint8Array.from([
+    ...[0x45, 0, 0, 40, 0, 1, 0, 0, 64, 6, 0, 0],
+    ...[10, 0, 0, 2, 10, 0, 0, 1],
+  ]);
+  ip.set(checksum(ip), 10);
+  const syn = [...[4, 0, 0, 9], ...[0, 0, 0, 1], ...[0, 0, 0, 0], 0x50, 2, 16, 0, 0, 0, 0, 0];
+  peer.say(Uint8Array.from([...GUEST, ...PEER, 8, 0, ...ip, ...syn]), 'validated');
+  host.runFor(1e6);
+  const [reset] = peer.heard;
+  expect(reset?.checksum).toBe('blank');
+  const segment = completed(reset as Frame).bytes.subarray(34);
+  const pseudo = [10, 0, 0, 1, 10, 0, 0, 2, 0, 6, 0, segment.length];
+  expect(checksum(Uint8Array.from([...pseudo, ...segment]))).toEqual([0, 0]);
+});
 
 test('XENNET-9: of a neighbour that pings each millisecond nothing is lost but what fell into the pause, and the next is answered', () => {
   const here = createHost({ mib: 64 });
