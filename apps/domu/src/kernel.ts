@@ -54,12 +54,16 @@ import { cp } from './programs/cp.ts';
 import { date } from './programs/date.ts';
 import { dd } from './programs/dd.ts';
 import { echo } from './programs/echo.ts';
+import { echod } from './programs/echod.ts';
+import { httpd } from './programs/httpd.ts';
+import { httpget } from './programs/httpget.ts';
 import { pattern } from './programs/pattern.ts';
 import { ping } from './programs/ping.ts';
 import { sh } from './programs/sh.ts';
 import { sha256 } from './programs/sha256.ts';
 import { sleep } from './programs/sleep.ts';
 import { sysctl } from './programs/sysctl.ts';
+import { ttcp } from './programs/ttcp.ts';
 import { vmstress } from './programs/vmstress.ts';
 
 const window_page = struct('window_page', { page: bytes(PAGE_SIZE) });
@@ -156,6 +160,10 @@ const specOf = (variant: KernelVariant): KernelSpec => ({
     vmstress,
     sysctl,
     ping,
+    httpget,
+    httpd,
+    echod,
+    ttcp,
     balloonProgram,
   ],
   modules: {
