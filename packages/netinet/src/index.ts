@@ -43,6 +43,7 @@ export {
   SYS_shutdown,
   SYS_socket,
 } from './socket-calls.ts';
+export { SHUT_WR } from './socket-calls-text.ts';
 export { MSG_DONTWAIT, MSG_NOSIGNAL } from './socket-io-text.ts';
 export {
   AF_INET,

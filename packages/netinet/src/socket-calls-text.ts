@@ -33,7 +33,7 @@ import { tcpShutdown } from './tcp-usrreq.ts';
 /** The longest option value. */
 const OPTION_MAX = 64;
 const SHUT_RD = 0;
-const SHUT_WR = 1;
+export const SHUT_WR = 1;
 const SHUT_RDWR = 2;
 
 const naming = struct('socket_call_locals', { so: i64, name: i64, namelen: i64 });
