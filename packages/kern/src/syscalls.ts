@@ -159,11 +159,18 @@ export class Syscalls {
     return undefined;
   }
 
-  /** A process's open files, to be another's too. */
-  filesOf(p: Proc): Uint8Array {
-    const files = new Uint8Array(NOFILE * file.size);
-    this.cpu.memory.read(p.p_fd.address(0), files);
-    return files;
+  /**
+   * fd_copy: a child has its parent's files, at the offsets at which they stand. What counts its descriptors (`d_close`: a socket)
+   * stays the parent's alone.
+   */
+  copyFiles(parent: Proc, child: Proc): void {
+    for (let fd = 0; fd < NOFILE; fd++) {
+      const from = parent.p_fd.at(fd);
+      const to = child.p_fd.at(fd);
+      const shared = from.f_cdev !== 0 && this.cdevsw.at(from.f_cdev).d_close === 0;
+      to.f_cdev = shared ? from.f_cdev : 0;
+      to.f_offset = from.f_offset;
+    }
   }
 
   freeProc(p: Proc): void {

@@ -9,6 +9,9 @@
  */
 import { FLAT_USER_CS, FLAT_USER_SS } from '@port-xen/abi';
 import {
+  E2BIG,
+  ENOENT,
+  ENOMEM,
   KERNBASE,
   L_USER,
   PAGE_SIZE,
@@ -37,6 +40,16 @@ export interface Loaded {
   readonly argc: number;
   readonly argv: number;
 }
+
+/** Why there is no program to run. */
+export interface Refused {
+  readonly error: number;
+  readonly why: string;
+}
+
+const OUT_OF_MEMORY: Refused = { error: ENOMEM, why: 'out of memory' };
+
+export const isRefused = (loaded: Loaded | Refused): loaded is Refused => 'error' in loaded;
 
 /** The stack page's content: strings, then the pointers to them. @returns the address of argv */
 const placeArguments = (page: Uint8Array, top: number, argv: readonly string[]): number => {
@@ -91,28 +104,28 @@ const layOut = (m: Machdep, vmspace: number, image: ProgramImage, stack: Uint8Ar
 
 /**
  * Makes an address space with a program in it.
- * @param argv the program's name first @returns it, or a sentence that says why not; then nothing is left of it
+ * @param argv the program's name first @returns it, or why not; then nothing is left of it
  */
-export const load = (m: Machdep, argv: readonly string[]): Loaded | string => {
+export const load = (m: Machdep, argv: readonly string[]): Loaded | Refused => {
   const { programs } = m.kern.cpu.image;
   const name = argv[0] ?? '';
   const image = programs.find((candidate) => candidate.program.name === name);
   if (image === undefined) {
     const known = programs.map((candidate) => candidate.program.name).join(', ');
-    return `no program ${JSON.stringify(name)}; there are ${known}`;
+    return { error: ENOENT, why: `no program ${JSON.stringify(name)}; there are ${known}` };
   }
   if (argv.reduce((sum, text) => sum + text.length + 1, 0) > ARG_MAX) {
-    return 'the arguments are too long';
+    return { error: E2BIG, why: 'the arguments are too long' };
   }
   const vmspace = m.uvm.maps.create();
-  if (vmspace === 0) return 'out of memory';
+  if (vmspace === 0) return OUT_OF_MEMORY;
   const stack = new Uint8Array(PAGE_SIZE);
   const vector = placeArguments(stack, VM_MAXUSER_ADDRESS, argv);
   if (layOut(m, vmspace, image, stack)) {
     return { vmspace, image, argc: argv.length, argv: vector };
   }
   m.uvm.discard(vmspace);
-  return 'out of memory';
+  return OUT_OF_MEMORY;
 };
 
 /** The registers with which a program starts. */
@@ -150,7 +163,7 @@ export const startLwp = (
 /** Starts the first program. @param argv the program's name first @returns the process, or a sentence that says why not */
 export const execInit = (m: Machdep, argv: readonly string[]): Proc | string => {
   const loaded = load(m, argv);
-  if (typeof loaded === 'string') return loaded;
+  if (isRefused(loaded)) return loaded.why;
   const proc = m.kern.syscalls.newProc();
   if (proc === undefined) return 'too many processes';
   startLwp(m, proc, loaded.vmspace, loaded.image.program.name, (tf) => startFrame(tf, loaded));

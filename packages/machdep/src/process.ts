@@ -10,7 +10,6 @@ import {
   E2BIG,
   EAGAIN,
   EFAULT,
-  ENOENT,
   ENOMEM,
   goto,
   PSL_C,
@@ -19,7 +18,7 @@ import {
   trapframe,
 } from '@port-xen/kern';
 import { array, bytes, cString, i64, ldI64, struct, textOf, u32, u64 } from '@port-xen/layout';
-import { ARG_MAX, load, startFrame, startLwp } from './exec.ts';
+import { ARG_MAX, isRefused, load, startFrame, startLwp } from './exec.ts';
 import type { Machdep } from './machdep.ts';
 
 const NAME_MAX = 32;
@@ -54,7 +53,7 @@ export const processText: Text<Machdep> = {
       const parent = syscalls.curproc;
       l.child = child.address;
       child.p_parent = parent.address;
-      m.kern.cpu.memory.write(child.p_fd.address(0), syscalls.filesOf(parent));
+      syscalls.copyFiles(parent, child);
       return call('copied', m.kern.cpu.sym('uvmspace_fork'), parent.p_vmspace);
     },
     copied: (m, l, vmspace) => {
@@ -118,10 +117,10 @@ export const processText: Text<Machdep> = {
         textOf(l.strings.subarray(i === 0 ? 0 : l.offsets.get(i))),
       );
       const loaded = load(m, argv);
-      if (loaded === 'out of memory' && l.tries++ < TRIES_MAX) {
+      if (isRefused(loaded)) {
+        if (loaded.error !== ENOMEM || l.tries++ === TRIES_MAX) return done(-loaded.error);
         return call('waited', m.kern.cpu.sym('uvm_wait'), WANTED);
       }
-      if (typeof loaded === 'string') return done(loaded.startsWith('no') ? -ENOENT : -ENOMEM);
       const p = syscalls.curproc;
       const lwp = sched.curlwp;
       l.old = p.p_vmspace;
