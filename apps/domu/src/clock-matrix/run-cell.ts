@@ -15,7 +15,7 @@ import { type Seen, WatchedHost } from './watched-host.ts';
 
 const TICK_NS = 10e6;
 /** Ticks that may be made up at once after a suspend. */
-export const TICKS_AT_ONCE_MAX = 3;
+const TICKS_AT_ONCE_MAX = 3;
 const DAY_NS = 86_400e9;
 const ROUNDS = 2;
 /** From one line of clockwatch's to the next, nearly. */
@@ -113,7 +113,10 @@ const runRestore = (cell: RestoreCell, random: Random, guest: Guest): Outcome =>
   source.runUntil(() => source.seen.length > 0, PATIENCE_NS);
   source.runFor(random.below(ROUND_NS));
   const before = source.seen.at(-1) as Seen;
-  const chunks = source.save(domid, false, 0, PATIENCE_NS) ?? [];
+  const chunks = source.save(domid, false, 0, PATIENCE_NS);
+  if (chunks === undefined) {
+    return { cell, faults: ['the save failed'], monotonic_ns: 0, wall_ns: 0, ticksAtOnce: 0 };
+  }
   const ranHere = source.world.sim.now_ns - before.time_ns;
   const target = new WatchedHost(
     random.next(),

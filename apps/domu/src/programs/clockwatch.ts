@@ -29,6 +29,17 @@ import {
   type UserContext,
 } from '@port-xen/kern';
 import { array, bytes, i32, i64, nest, struct, u32, u64, type View } from '@port-xen/layout';
+import {
+  between,
+  copySample,
+  faultsOf,
+  sample,
+  seconds,
+  stolen,
+  TICK_NS,
+  time,
+  timespec,
+} from './clock-sample.ts';
 import { argument, exit, print, textBytes } from './user.ts';
 
 const CLOCK_REALTIME = 0;
@@ -40,7 +51,6 @@ const CTL_MACHDEP = 7;
 const MACHDEP_XEN_RUNSTATE = 1024;
 const MACHDEP_XEN_CLOCK = 1025;
 
-const TICK_NS = 10e6;
 /** The largest step of monotonic time that a suspend and a resume may make. */
 const STEP_MAX_NS = 100e6;
 /** A second of work, by no clock: so many pieces of so much, with a look at the clocks after each twenty. */
@@ -52,23 +62,6 @@ const DISK = '/dev/xbd0\0';
 const BLOCK = 512;
 /** The longest that a block may take. */
 const IO_MAX_NS = 100e6;
-
-const timespec = struct('timespec', { tv_sec: i64, tv_nsec: i64 });
-
-const sample = struct('clock_sample', {
-  mono: nest(timespec),
-  up: nest(timespec),
-  wall: nest(timespec),
-  /** machdep.xen_clock. */
-  ticks: u64,
-  ticks_at_once: u64,
-  resumes: u64,
-  steps: u64,
-  slews: u64,
-  mode: u64,
-  /** machdep.xen_runstate: running, runnable, blocked, offline. */
-  runstate: array(u64, 4),
-});
 
 const clockwatch_data = struct('clockwatch_data', {
   /** First, and so page-aligned: the disk writes into it. */
@@ -95,49 +88,9 @@ const clockwatch_data = struct('clockwatch_data', {
 });
 
 type Data = View<typeof clockwatch_data>;
-type Sample = View<typeof sample>;
-type Time = View<typeof timespec>;
-
 const running = struct('clockwatch_locals', { pad: u64 });
 
 const dataOf = (u: UserContext): Data => clockwatch_data.at(u.memory, u.data);
-
-const between = (a: Time, b: Time): number => (a.tv_sec - b.tv_sec) * 1e9 + (a.tv_nsec - b.tv_nsec);
-
-const time = (t: Time): string => `${t.tv_sec}.${String(t.tv_nsec).padStart(9, '0')}`;
-
-const seconds = (ns: number): string => (ns / 1e9).toFixed(9);
-
-const copySample = (from: Sample, to: Sample): void => {
-  const words = new Uint8Array(sample.size);
-  from.memory.read(from.address, words);
-  to.memory.write(to.address, words);
-};
-
-/** Time that the vCPU would have run and was not let. */
-const stolen = (s: Sample): number => s.runstate.get(1) + s.runstate.get(3);
-
-const accounted = (s: Sample): number =>
-  s.runstate.get(0) + s.runstate.get(1) + s.runstate.get(2) + s.runstate.get(3);
-
-/** What is wrong with a sample after another, as sentences. */
-const faultsOf = (now: Sample, last: Sample): string[] => {
-  const faults: string[] = [];
-  const passed = between(now.mono, last.mono);
-  if (passed < 0) faults.push(`monotonic time went back by ${seconds(-passed)} s`);
-  const up = between(now.up, last.up);
-  if (up < 0) faults.push(`uptime went back by ${seconds(-up)} s`);
-  const wall = between(now.wall, last.wall);
-  if (wall < 0 && now.steps === last.steps)
-    faults.push(`the wall clock went back by ${seconds(-wall)} s and nobody set it`);
-  if (between(now.up, now.mono) < 0) faults.push('uptime is behind monotonic time');
-  // Ticks are read after the time, and the tick that is due may not have come yet.
-  const ticks = now.ticks - Math.floor((now.mono.tv_sec * 1e9 + now.mono.tv_nsec) / TICK_NS);
-  if (ticks < -1 || ticks > 1) faults.push(`hardclock_ticks is ${ticks} ticks off monotonic time`);
-  const off = accounted(now) - accounted(last) - passed;
-  if (Math.abs(off) > TICK_NS) faults.push(`runstates are ${seconds(off)} s off the time passed`);
-  return faults;
-};
 
 /** Prints faults, or goes on. */
 const tell = (u: UserContext, then: string, faults: readonly string[]): Next => {
