@@ -2,7 +2,7 @@
  * One life of a domain in the test's own process, on hosts that share nothing but the save file and the disks.
  */
 import { Random } from '@port-xen/sim';
-import { createHost, type MemoryDisk, type TestHost } from '@tooling/testbed';
+import { createHost, type FormerLife, type MemoryDisk, type TestHost } from '@tooling/testbed';
 import { expect } from 'vitest';
 import { type Guest, makeGuest } from '../src/guest.ts';
 
@@ -18,6 +18,12 @@ export const randomBytes = (size: number, seed: number): Uint8Array => {
   return new Uint8Array(words.buffer, 0, size);
 };
 
+/** The handles that an image's domain had where it comes from. */
+const formerLives = new WeakMap<Uint8Array, FormerLife>();
+
+/** How far apart the first ports of neighbouring hosts are: no domain has so many. */
+const PORT_STRIDE = 32;
+
 export interface Life {
   readonly program: string;
   readonly memoryMib: number;
@@ -28,7 +34,12 @@ export interface Life {
 
 /** A host that is large enough, and what is held on it while it is empty. */
 export const emptyHost = (life: Life, slot: number): TestHost =>
-  createHost({ mib: life.memoryMib + 24, slot, seed: (life.seed ?? 1) + slot });
+  createHost({
+    mib: life.memoryMib + 24,
+    slot,
+    seed: (life.seed ?? 1) + slot,
+    firstPort: 1 + PORT_STRIDE * slot,
+  });
 
 /** Boots the life's domain. @returns its domid */
 export const boot = (host: TestHost, life: Life): number => {
@@ -50,12 +61,20 @@ export const vanish = (host: TestHost, domid: number): Uint8Array => {
   expect(host.audit()).toEqual([]);
   const { domains } = host.hv.counts();
   expect(domains).toEqual([]);
+  const former = host.formerLives.get(domid);
+  if (former !== undefined) formerLives.set(image, former);
   return image;
 };
 
-/** Restores it elsewhere. @returns its domid there */
-export const wakeUp = (host: TestHost, life: Life, image: Uint8Array): number =>
-  host.restoreFromBytes(image, (life.guest ?? guest).engine, { disks: life.disks });
+/** Restores it elsewhere, where no handle of its former life may be used. @returns its domid there */
+export const wakeUp = (host: TestHost, life: Life, image: Uint8Array): number => {
+  const former = formerLives.get(image);
+  const { disks } = life;
+  return host.restoreFromBytes(image, (life.guest ?? guest).engine, {
+    disks,
+    ...(former !== undefined && { former }),
+  });
+};
 
 /** Runs to the domain's end. @returns all that it printed on this host */
 export const finish = (host: TestHost, domid: number): string => {

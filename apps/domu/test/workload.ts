@@ -2,7 +2,7 @@
  * A guest with work to do, in the test's own process: booted, saved and restored at given moments of virtual time, on one host
  * after the other, to its end.
  */
-import { createHost, type MemoryDisk, type TestHost } from '@tooling/testbed';
+import { createHost, type FormerLife, type MemoryDisk, type TestHost } from '@tooling/testbed';
 import { expect } from 'vitest';
 import type { Guest } from '../src/guest.ts';
 
@@ -23,6 +23,8 @@ export interface Ended {
   readonly host: TestHost;
 }
 
+/** How far apart the first ports of neighbouring hosts are: no domain has so many. */
+const PORT_STRIDE = 32;
 const PATIENCE_NS = 3600e9;
 
 /** Runs a domain until it ends or `time_ns` has passed. @returns the reason of its end */
@@ -45,12 +47,21 @@ export const runWorkload = (work: Workload, lives_ns: readonly number[] = []): E
   const { guest, cmdline, disks, memoryMib = 16 } = work;
   let text = '';
   let image: Uint8Array | undefined;
+  let former: FormerLife | undefined;
   for (let slot = 0; ; slot++) {
-    const host = createHost({ mib: memoryMib + 24, slot: slot % 64, seed: slot + 1 });
+    const host = createHost({
+      mib: memoryMib + 24,
+      slot: slot % 64,
+      seed: slot + 1,
+      firstPort: 1 + PORT_STRIDE * (slot % 64),
+    });
     const domid =
       image === undefined
         ? host.bootKernel({ elf: guest.elf, engine: guest.engine, memoryMib, disks, cmdline })
-        : host.restoreFromBytes(image, guest.engine, { disks });
+        : host.restoreFromBytes(image, guest.engine, {
+            disks,
+            ...(former !== undefined && { former }),
+          });
     const started_ns = host.sim.now_ns;
     const reason = runOn(host, domid, lives_ns[slot] ?? PATIENCE_NS);
     if (reason !== undefined) {
@@ -62,6 +73,7 @@ export const runWorkload = (work: Workload, lives_ns: readonly number[] = []): E
     }
     if (slot >= lives_ns.length) throw new Error(`the guest does not end; it printed\n${text}`);
     image = host.saveToBytes(domid);
+    former = host.formerLives.get(domid);
     host.runFor(10e6);
     expect(host.audit()).toEqual([]);
     text += host.consoleText(domid);

@@ -2,6 +2,7 @@ import type { Sim } from '@port-xen/sim';
 import type { DomainConfig } from '@port-xen/toolstack';
 import type { Engine } from '@port-xen/vcpu';
 import type { Features } from '@port-xen/xennetback';
+import type { FormerLife } from './former-life.ts';
 import type { MemoryDisk } from './memory-disk.ts';
 
 /** What a host is. Everything but `sim` has a value that suits a test. */
@@ -53,5 +54,7 @@ export interface RestoreOptions {
   /** Its name at the boot; `guest`. */
   readonly name?: string;
   readonly paused?: boolean;
+  /** Its handles on the host that it comes from: the first use of one here ends the run with a StaleHandle. */
+  readonly former?: FormerLife;
   readonly checkKernel?: (pageAt: (pfn: number) => Uint8Array | undefined) => void;
 }

@@ -18,9 +18,12 @@ import { latin1, StoreAudit, type StoreClient, Xenstored } from '@port-xen/xenst
 import { auditHost, type Conservation, countHost } from './conservation.ts';
 import { ConsoleText } from './console-text.ts';
 import { DOMAIN_DEFAULTS } from './domain-defaults.ts';
+import { type FormerLife, formerLife } from './former-life.ts';
 import type { MemoryDisk } from './memory-disk.ts';
 import type { BootOptions, HostOptions, RestoreOptions } from './options.ts';
+import { StaleHandles } from './stale-handles.ts';
 import { StoreRings } from './store-rings.ts';
+import { watchedDom0 } from './watched-dom0.ts';
 
 const HOUR_NS = 3_600e9;
 const DAY_NS = 24 * HOUR_NS;
@@ -58,6 +61,9 @@ export class TestHost {
   readonly story: string[] = [];
   readonly #console = new ConsoleText();
   readonly #shutdown = new Map<number, number>();
+  readonly #watchers = new Map<number, StaleHandles>();
+  /** The handles that domains had when they left with {@link saveToBytes}, by domid. */
+  readonly formerLives = new Map<number, FormerLife>();
   #engine: Engine | undefined;
 
   constructor(options: HostOptions) {
@@ -100,9 +106,14 @@ export class TestHost {
       this.#shutdown.set(domid, reason);
       this.xenstored.domainShutdown(domid);
     });
+    const { slot: hostSlot, dom0 } = this.hv;
+    const backendHost = {
+      slot: hostSlot,
+      dom0: watchedDom0(dom0, (domid) => this.#watchers.get(domid)),
+    };
     this.xbdback = new Xbdback({
       sim,
-      hv: this.hv,
+      hv: backendHost,
       xenstored: this.xenstored,
       open: (target, mode) => {
         const disk = this.disks.get(target);
@@ -119,7 +130,7 @@ export class TestHost {
     this.xenbr0 = new Bridge({ sim, name: 'xenbr0', slot });
     this.xennetback = new Xennetback({
       sim,
-      hv: this.hv,
+      hv: backendHost,
       xenstored: this.xenstored,
       bridge: (name) => (name === this.xenbr0.name ? this.xenbr0 : undefined),
       features: options.netFeatures ?? {},
@@ -217,7 +228,11 @@ export class TestHost {
     const chunks: Uint8Array[] = [];
     let result: Error | null | undefined;
     const sink = {
-      write: (some: readonly Uint8Array[]) => chunks.push(...some.map((c) => c.slice())),
+      write: (some: readonly Uint8Array[]) => {
+        // It has suspended, and is still there.
+        if (chunks.length === 0) this.formerLives.set(domid, formerLife(this, domid));
+        chunks.push(...some.map((c) => c.slice()));
+      },
     };
     this.xl.save(domid, sink, options, (error) => {
       result = error;
@@ -244,6 +259,9 @@ export class TestHost {
     };
     const { checkKernel } = options;
     const { domid } = this.xl.restore(source, checkKernel === undefined ? {} : { checkKernel });
+    if (options.former !== undefined) {
+      this.#watchers.set(domid, new StaleHandles(this, options.former, domid));
+    }
     if (!options.paused) this.xl.unpause(domid);
     return domid;
   }

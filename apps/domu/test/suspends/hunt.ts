@@ -73,9 +73,9 @@ const countBy = (keys: readonly string[]): Map<string, number> => {
 
 /** What was covered, for people. */
 export const report = ({ pairs, lives }: Hunt): string => {
-  const distinct = new Set(pairs.map(({ event, outcome }) => `${event} ${outcome}`)).size;
+  const points = new Set(pairs.map(({ event }) => event)).size;
   const lines = [
-    `${pairs.length} suspends in ${lives} lives: ${distinct} pairs of a point and an outcome, ${new Set(pairs.map(({ event }) => event)).size} points`,
+    `${pairs.length} pairs of a point and an outcome in ${lives} lives, at ${points} different events of the world`,
   ];
   for (const outcome of OUTCOMES) {
     const some = pairs.filter((pair) => pair.outcome === outcome);

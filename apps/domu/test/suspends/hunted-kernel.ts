@@ -61,7 +61,8 @@ export interface HuntedKernel {
   sym(name: string): number;
 }
 
-export const huntedKernel = (amnesia = false): HuntedKernel => {
+/** A kernel linked in the test's own process. */
+export const linkKernel = (variant: KernelVariant, amnesia: boolean): HuntedKernel => {
   const image = kernelImage(buildId(), variant);
   return {
     elf: kernelFile(image),
@@ -70,3 +71,5 @@ export const huntedKernel = (amnesia = false): HuntedKernel => {
     sym: (name) => image.sym(name),
   };
 };
+
+export const huntedKernel = (amnesia = false): HuntedKernel => linkKernel(variant, amnesia);

@@ -131,8 +131,10 @@ export class Life {
     this.faults.push(...host.audit());
   }
 
+  /** It has powered off. */
   get #gone(): boolean {
-    return this.host.hv.domains.get(this.domid)?.dying ?? true;
+    const domain = this.host.hv.domains.get(this.domid);
+    return domain === undefined || domain.dying || (domain.isShutDown && domain.shutdownCode === 0);
   }
 
   /** Runs so many events, or to the guest's end. */

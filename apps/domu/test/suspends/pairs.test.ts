@@ -22,6 +22,6 @@ test('a guest with two disks under load, suspended at any event with any outcome
 
 test('in amnesia, too', () => {
   const hunt = new Hunt(huntedKernel(true), 3);
-  hunt.run(40);
+  hunt.run(20);
   expect(hunt.fault).toBeUndefined();
 }, 600_000);
