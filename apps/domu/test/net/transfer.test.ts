@@ -10,6 +10,7 @@ import { Random } from '@port-xen/sim';
 import { memoryDisk } from '@tooling/testbed';
 import { expect, test } from 'vitest';
 import type { Guest } from '../../src/guest.ts';
+import { TraceHash } from '../../src/trace-hash.ts';
 import { amnesiac, guest, randomBytes } from '../cycle.ts';
 import { scratch } from '../domu.ts';
 import { LOSSY, NetWorld } from './net-world.ts';
@@ -68,6 +69,30 @@ test(
   },
   LIMIT_MS,
 );
+
+/** The trace of a small transfer in which both move once. */
+const traceOf = (kernel: Guest): string => {
+  const world = new NetWorld({ seed: 5, guest: kernel, quality: LOSSY });
+  const trace = new TraceHash(world.sim.trace);
+  const disks = { xvda: memoryDisk(randomBytes(MIB / 16, 5)) };
+  const server = world.boot('server', { address: 1, program: 'httpd /dev/xbd0', disks });
+  world.untilPrinted(server, 'port 80');
+  const client = world.boot('client', { address: 2, program: 'httpget http://10.9.0.1/' });
+  for (const who of [server, client]) {
+    world.runFor(1.2e6);
+    const image = world.save(who);
+    if (image !== undefined) world.restore(image);
+  }
+  world.untilEnded(client);
+  expect(client.ended).toBe(0);
+  return trace.digest();
+};
+
+test('the same world twice leaves the same trace, and in amnesia too', () => {
+  const trace = traceOf(guest);
+  expect(traceOf(guest)).toBe(trace);
+  expect(traceOf(amnesiac)).toBe(trace);
+});
 
 test('the same in amnesia', () => {
   for (const seed of [1, 2]) {
