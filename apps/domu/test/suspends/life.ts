@@ -9,7 +9,8 @@
  *     never acknowledges   the kernel overlooks the request
  *     dawdles              a device takes longer over its suspend than anybody waits; then it suspends
  *
- * Whoever waits sixty seconds for the guest has it paused meanwhile, so that its load is not over before.
+ * Whoever waits sixty seconds for the guest has it paused meanwhile, so that its load is not over before. Now and then a disk does
+ * what it is asked and does not say so, before a suspend after which it is asked again.
  */
 import { Random } from '@port-xen/sim';
 import { createHost, type TestHost } from '@tooling/testbed';
@@ -46,6 +47,8 @@ const SECOND_NS = 1e9;
 const SLOTS = 64;
 /** Events from the end of one suspend to the next one's beginning, at most. */
 const GAP_MAX = 160;
+/** One in so many suspends that could finds its disks silent. */
+const SILENCE = 4;
 const RESUMED = 'domain resumed\n';
 const REFUSED = 'suspend: refused, going on\n';
 const ENDED = /^guest we were suspending has shut down with unexpected reason code 0$/;
@@ -113,7 +116,11 @@ export class Life {
     const settled = this.#settled;
     if (settled) this.#compare('before a suspend', this.#held, this.#holdings());
     const event = this.host.sim.events;
-    const where = this.#perform(outcome);
+    const silent = (outcome === 'ok' || outcome === 'slow') && this.#random.below(SILENCE) === 0;
+    const { faults } = this.host.sim;
+    if (silent) faults.arm('xbdback.answer', () => true);
+    const where = this.#perform(outcome) || (silent ? 'unanswered requests' : '');
+    faults.disarm('xbdback.answer');
     if (this.#over) return;
     this.pairs.push({ outcome, event, where, settled });
     this.#check(outcome);
