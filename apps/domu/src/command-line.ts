@@ -15,6 +15,7 @@ import { demoCommand } from './demo-command.ts';
 import { imageCommand } from './image/image-command.ts';
 import { questionCommand } from './questions/question-command.ts';
 import { restoreCommand } from './restore-command.ts';
+import { tcpTableCommand } from './tcp-table/command.ts';
 import { UserError } from './user-error.ts';
 import { xenstoredCommand } from './xenstored-command.ts';
 
@@ -33,6 +34,7 @@ restoreCommand(program);
 demoCommand(program);
 questionCommand(program);
 clockMatrixCommand(program);
+tcpTableCommand(program);
 worldCommands(program);
 imageCommand(program);
 xenstoredCommand(program);

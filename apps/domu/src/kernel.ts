@@ -63,6 +63,7 @@ import { sh } from './programs/sh.ts';
 import { sha256 } from './programs/sha256.ts';
 import { sleep } from './programs/sleep.ts';
 import { sysctl } from './programs/sysctl.ts';
+import { tcptalk } from './programs/tcptalk.ts';
 import { ttcp } from './programs/ttcp.ts';
 import { vmstress } from './programs/vmstress.ts';
 
@@ -164,6 +165,7 @@ const specOf = (variant: KernelVariant): KernelSpec => ({
     httpd,
     echod,
     ttcp,
+    tcptalk,
     balloonProgram,
   ],
   modules: {

@@ -1,6 +1,7 @@
 import { globSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
+import { commandOutput } from '../src/questions/command-output.ts';
 import { withOutput } from '../src/questions/pages.ts';
 import { ANSWERS } from '../src/questions/question-command.ts';
 import { liveTwice } from '../src/questions/two-lives.ts';
@@ -8,9 +9,9 @@ import { liveTwice } from '../src/questions/two-lives.ts';
 const docs = fileURLToPath(new URL('../../../docs/questions/', import.meta.url));
 const lives = liveTwice();
 
-test.each(globSync('[135]-*.md', { cwd: docs }))('%s shows what its command prints', (name) => {
+test.each(globSync('[1235]-*.md', { cwd: docs }))('%s shows what its command prints', (name) => {
   const page = readFileSync(docs + name, 'utf8');
-  const now = withOutput(page, (question) => ANSWERS[question]?.(lives) ?? '');
+  const now = withOutput(page, (command) => commandOutput(lives, command));
   expect(page, 'run `npm run pnpm -- pages` and read what changed').toBe(now);
 });
 

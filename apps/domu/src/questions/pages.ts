@@ -5,13 +5,14 @@
  *
  * and behind it, in a block of its own, what the command printed when the page was last written.
  */
-const MARK = /^<!-- domu question (\d) -->\n+(?:```\n\$ domu question \d\n(?:.*\n)*?```\n)?\n*/m;
+const MARK = /^<!-- domu (.+) -->\n+(?:```\n\$ domu \1\n(?:.*\n)*?```\n)?\n*/m;
 
-/** The page with the output that belongs there. @throws Error when the page has no mark */
-export const withOutput = (page: string, outputOf: (question: string) => string): string => {
+/** The page with the output that belongs there. @param outputOf of a command without its `domu` @throws Error when the page has no mark */
+export const withOutput = (page: string, outputOf: (command: string) => string): string => {
   const match = MARK.exec(page);
-  if (match === null) throw new Error('expected a mark <!-- domu question N -->, found none');
-  const [found, question = ''] = match;
-  const block = `<!-- domu question ${question} -->\n\n\`\`\`\n$ domu question ${question}\n${outputOf(question)}\n\`\`\`\n\n`;
+  if (match === null) throw new Error('expected a mark <!-- domu COMMAND -->, found none');
+  const [found, command = ''] = match;
+  const output = outputOf(command).replace(/\n$/, '');
+  const block = `<!-- domu ${command} -->\n\n\`\`\`\n$ domu ${command}\n${output}\n\`\`\`\n\n`;
   return page.slice(0, match.index) + block + page.slice(match.index + found.length);
 };
