@@ -159,16 +159,12 @@ export class Syscalls {
     return undefined;
   }
 
-  /**
-   * fd_copy: a child has its parent's files, at the offsets at which they stand. What counts its descriptors (`d_close`: a socket)
-   * stays the parent's alone.
-   */
+  /** fd_copy: a child has its parent's files, sockets too, at the offsets at which they stand. */
   copyFiles(parent: Proc, child: Proc): void {
     for (let fd = 0; fd < NOFILE; fd++) {
       const from = parent.p_fd.at(fd);
       const to = child.p_fd.at(fd);
-      const shared = from.f_cdev !== 0 && this.cdevsw.at(from.f_cdev).d_close === 0;
-      to.f_cdev = shared ? from.f_cdev : 0;
+      to.f_cdev = from.f_cdev;
       to.f_offset = from.f_offset;
     }
   }
