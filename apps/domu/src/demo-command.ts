@@ -13,6 +13,7 @@ import { SingleBar } from 'cli-progress';
 import { type Command, InvalidArgumentError } from 'commander';
 import pc from 'picocolors';
 import { makeDisk, sha256OfFile, sizeOfFile } from './demo-disk.ts';
+import { demoFull, secondLife } from './demo-full/demo-full.ts';
 import { makeGuest } from './guest.ts';
 import { restoreFile } from './restore-command.ts';
 import { runDomain } from './run-domain.ts';
@@ -204,10 +205,15 @@ export const demoCommand = (program: Command): void => {
     .option('--disk <file>', 'the disk to hash, instead of one made for the occasion')
     .option('--memory <mib>', 'memory of the domain', mebibytes, 32)
     .option('--keep <dir>', 'leave the image (and the disk) there')
-    .action(async (flags: { disk?: string; memory: number; keep?: string }) => {
+    .option('--full', 'two domains: disks, network, console and clock at work together')
+    .action(async (flags: { disk?: string; memory: number; keep?: string; full?: boolean }) => {
       if (flags.keep !== undefined) mkdirSync(flags.keep, { recursive: true });
       const folder = resolve(flags.keep ?? mkdtempSync(join(tmpdir(), 'domu-')));
       try {
+        if (flags.full) {
+          process.exitCode = await demoFull(folder);
+          return;
+        }
         const disk = resolve(flags.disk ?? join(folder, 'disk.img'));
         if (flags.disk === undefined) makeDisk(disk, DISK_SIZE);
         process.exitCode = await demo(disk, join(folder, 'demo.save'), flags.memory);
@@ -218,4 +224,5 @@ export const demoCommand = (program: Command): void => {
   program.command('demo-second-half <image>', { hidden: true }).action(async (image: string) => {
     process.exitCode = await secondHalf(image);
   });
+  program.command('demo-full-second-half <folder>', { hidden: true }).action(secondLife);
 };

@@ -5,9 +5,9 @@ import { UserError } from './user-error.ts';
 
 const CHUNK = 1 << 20;
 
-/** Makes a disk of bytes that cannot be guessed. @param size bytes */
-export const makeDisk = (path: string, size: number): void => {
-  const random = new Random(2008, 'demo disk');
+/** Makes a disk of bytes that cannot be guessed. @param size bytes @param name another name, other bytes */
+export const makeDisk = (path: string, size: number, name = 'demo disk'): void => {
+  const random = new Random(2008, name);
   const words = new Int32Array(size / 4);
   for (let i = 0; i < words.length; i++) words[i] = random.next();
   writeFileSync(path, new Uint8Array(words.buffer));

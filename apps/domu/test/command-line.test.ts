@@ -226,3 +226,14 @@ test('the demo ends with equal digests', () => {
   expect(run.stdout).toMatch(/slot 4, up .* TSC/);
   expect(run.status).toBe(0);
 });
+
+test('in the full demo two domains are saved at work, and everything is whole in the end', () => {
+  const run = domu('demo', '--full');
+  const [before = '', after = ''] = run.stdout.split('Both are in save files.');
+  expect(before).toContain('counter 1 up');
+  // The hash and the fetch were under way.
+  expect(before).not.toMatch(/work +[0-9a-f]{64}/);
+  expect(after.match(/work +[0-9a-f]{64}/g)?.length).toBe(2);
+  expect(after.match(/^ {2}equal /gm)?.length).toBe(5);
+  expect(run.status).toBe(0);
+});
