@@ -11,7 +11,7 @@ test.each(CYCLES)(
     for (let i = 0; i < TIMES; i++) cycler.turn(cycle);
     process.stdout.write(`${TIMES} times ${cycle}: ${[...cycler.seen.keys()].join('\n')}\n`);
     expect(cycler.faults).toEqual([]);
-    expect([...cycler.seen.values()]).toEqual([1]);
+    expect([...cycler.seen.values()]).toEqual([0]);
   },
   600_000,
 );

@@ -3,6 +3,7 @@
  * books and in the guest's own, is the same each time.
  */
 
+import { GTF_type_mask } from '@port-xen/abi';
 import { evtchn_data, NEVTSOURCE } from '@port-xen/evtchn';
 import { Autoconf, type Cpu } from '@port-xen/kern';
 import { uvm_data } from '@port-xen/uvm';
@@ -22,14 +23,22 @@ const DISK_BYTES = 2 ** 20;
 const VIF = { back: 'backend/vif', front: 'device/vif', devid: 0 };
 const VBDS = [51712, 51728].map((devid) => ({ back: 'backend/vbd', front: 'device/vbd', devid }));
 
-/** What a guest has in use, as its own tables say. */
+/** What a guest has in use, as its own tables say and its grant table. */
 const countGuest = (kernel: HuntedKernel, host: TestHost, domid: number) => {
+  const domain = host.hv.domains.get(domid);
   const memory = new KernelMemory(host, domid);
   const { sources } = evtchn_data.at(memory, kernel.dataOf('evtchn'));
   const { watches } = xenbus_data.at(memory, kernel.dataOf('xenbus'));
+  let granted = 0;
+  for (let ref = 0; ; ref++) {
+    const entry = domain?.grants.addressOf(ref) ?? -1;
+    if (entry < 0) break;
+    if ((host.hv.memory.ld16(entry) & GTF_type_mask) !== 0) granted++;
+  }
   const numbers = (count: number) => Array.from({ length: count }, (_, i) => i);
   const cpu = { memory } as unknown as Cpu;
   return {
+    granted,
     references: xengnt_data.at(memory, kernel.dataOf('xengnt')).used,
     handlers: numbers(NEVTSOURCE).filter((i) => sources.at(i).ev_func !== 0).length,
     watches: numbers(watches.length).filter((i) => watches.at(i).w_used !== 0).length,
@@ -56,7 +65,7 @@ export class Cycler {
   #host: TestHost;
   #domid: number;
   #empty: string;
-  /** Different countings that were seen, each with the cycle after which it was. */
+  /** Different countings that were seen, each with the number of cycles before it. */
   readonly seen = new Map<string, number>();
   /** What is wrong, a sentence each. */
   readonly faults: string[] = [];
@@ -75,6 +84,21 @@ export class Cycler {
       cmdline: 'init=sleep 1000000',
     });
     this.#host.runUntil('its devices', () => isConnected(this.#host, this.#domid));
+    this.#count();
+  }
+
+  /** Counts all there is. */
+  #count(): void {
+    const host = this.#host;
+    // Some ticks, so that nothing is under way.
+    host.runFor(50e6);
+    const counted = {
+      ...host.conservation(),
+      guest: countGuest(this.#kernel, host, this.#domid),
+    };
+    const text = JSON.stringify(counted);
+    if (!this.seen.has(text)) this.seen.set(text, this.cycles);
+    this.faults.push(...host.audit());
   }
 
   /** Once more. */
@@ -87,15 +111,7 @@ export class Cycler {
     const host = this.#host;
     host.runUntil('its devices', () => isConnected(host, this.#domid));
     this.cycles++;
-    // Some ticks, so that nothing is under way.
-    host.runFor(50e6);
-    const counted = {
-      ...host.conservation(),
-      guest: countGuest(this.#kernel, host, this.#domid),
-    };
-    const text = JSON.stringify(counted);
-    if (!this.seen.has(text)) this.seen.set(text, this.cycles);
-    this.faults.push(...host.audit());
+    this.#count();
   }
 
   #move(): void {

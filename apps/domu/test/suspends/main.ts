@@ -21,7 +21,7 @@ for (const cycle of CYCLES) {
   const cycler = new Cycler(kernel);
   for (let i = 0; i < Number(values.cycles); i++) cycler.turn(cycle);
   for (const [counts, since] of cycler.seen) {
-    process.stdout.write(`${cycle}, ${values.cycles} times, from the ${since}. on: ${counts}\n`);
+    process.stdout.write(`${cycle}, ${values.cycles} times, after ${since} of them: ${counts}\n`);
   }
   if (cycler.faults.length > 0 || cycler.seen.size > 1) {
     process.stderr.write(`${cycler.faults[0] ?? `${cycle} changes what is held`}\n`);
