@@ -12,20 +12,21 @@ export class Pace {
   #start_ms = performance.now();
   #waiting: (() => void) | undefined;
 
-  #now_ns(): number {
+  /** What time it is in the world, whether or not anything has happened there since its last event. */
+  get now_ns(): number {
     return (performance.now() - this.#start_ms) * 1e6;
   }
 
   /** Whether an event of that time may be handled now. */
   isDue(time_ns: number): boolean {
-    const behind_ms = (this.#now_ns() - time_ns) / 1e6;
+    const behind_ms = (this.now_ns - time_ns) / 1e6;
     if (behind_ms > FORGIVEN_MS) this.#start_ms += behind_ms - FORGIVEN_MS;
     return behind_ms >= 0;
   }
 
   /** Waits until that time has come, or somebody typed. */
   async until(time_ns: number): Promise<void> {
-    const wait_ms = Math.min(LOOK_MS, Math.max(0, (time_ns - this.#now_ns()) / 1e6));
+    const wait_ms = Math.min(LOOK_MS, Math.max(0, (time_ns - this.now_ns) / 1e6));
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, wait_ms);
       this.#waiting = () => {

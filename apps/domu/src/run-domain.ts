@@ -81,8 +81,8 @@ export const runDomain = async (run: Run): Promise<number> => {
     const capture = flags.pcap === undefined ? undefined : new Capture(flags.pcap, world);
     if (capture !== undefined) edges.push(capture);
     const pace = flags.console || flags.net !== undefined ? new Pace() : undefined;
-    if (flags.net !== undefined) {
-      edges.push(await Passt.open(passtSocket(flags.net), world, () => pace?.wake()));
+    if (flags.net !== undefined && pace !== undefined) {
+      edges.push(await Passt.open(passtSocket(flags.net), world, pace));
     }
     if (flags.xenstore !== undefined) {
       edges.push(await serveXenstore(world, flags.xenstore, () => pace?.wake()));

@@ -3,10 +3,11 @@
  *
  *     bridge ── port ── u32 length (big-endian), Ethernet frame ── stream socket ── passt
  *
- * Real time: whoever uses this holds the world to it.
+ * Real time: the world is held to it, and what comes in comes in at the time it is now, not at that of the world's last event.
  */
 import { connect, type Socket } from 'node:net';
 import { completed, type Port } from '@port-xen/bridge';
+import type { Pace } from '../pace.ts';
 import { UserError } from '../user-error.ts';
 import type { World } from '../world.ts';
 
@@ -17,12 +18,14 @@ const FRAME_MAX = 65550;
 export class Passt {
   readonly #socket: Socket;
   readonly #port: Port;
-  readonly #onFrame: () => void;
+  readonly #world: World;
+  readonly #pace: Pace;
   #got = Buffer.alloc(0);
 
-  private constructor(socket: Socket, world: World, onFrame: () => void) {
+  private constructor(socket: Socket, world: World, pace: Pace) {
     this.#socket = socket;
-    this.#onFrame = onFrame;
+    this.#world = world;
+    this.#pace = pace;
     this.#port = world.xenbr0.attach('passt', {
       receive: (frame) => {
         const { bytes } = completed(frame);
@@ -36,15 +39,12 @@ export class Passt {
     socket.on('close', () => this.#port.detach());
   }
 
-  /**
-   * @param onFrame told whenever frames came in
-   * @throws UserError when nobody listens there
-   */
-  static open(path: string, world: World, onFrame: () => void): Promise<Passt> {
+  /** @throws UserError when nobody listens there */
+  static open(path: string, world: World, pace: Pace): Promise<Passt> {
     return new Promise((settle, fail) => {
       const socket = connect(path);
       socket.once('error', (error) => fail(new UserError(`passt at ${path}: ${error.message}`)));
-      socket.once('connect', () => settle(new Passt(socket, world, onFrame)));
+      socket.once('connect', () => settle(new Passt(socket, world, pace)));
     });
   }
 
@@ -58,10 +58,12 @@ export class Passt {
       }
       if (this.#got.length < LENGTH_BYTES + length) break;
       const frame = Uint8Array.from(this.#got.subarray(LENGTH_BYTES, LENGTH_BYTES + length));
-      this.#port.send({ bytes: frame, checksum: 'none' });
+      this.#world.sim.at(this.#pace.now_ns, () => {
+        this.#port.send({ bytes: frame, checksum: 'none' });
+      });
       this.#got = this.#got.subarray(LENGTH_BYTES + length);
     }
-    this.#onFrame();
+    this.#pace.wake();
   }
 
   close(): void {

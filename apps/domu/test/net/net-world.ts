@@ -230,7 +230,8 @@ export class NetWorld {
         ...['ip', 'tcp', 'udp'].flatMap((name) => ['-o', `${name}.check_checksum:TRUE`]),
         ...['-o', 'tcp.desegment_tcp_streams:FALSE'],
       ];
-      const bad = '_ws.malformed or ip.checksum.status == 0 or tcp.checksum.status == 0';
+      const bad =
+        '_ws.malformed or ip.checksum.status == 0 or tcp.checksum.status == 0 or udp.checksum.status == 0';
       const { status, stdout, stderr } = spawnSync(
         debianPackage('tshark', '/usr/bin/tshark'),
         ['-r', path, ...options, '-Y', bad],

@@ -2,12 +2,14 @@
  * TCP between a guest and Linux, over saves and restores in other processes, in real time. What Linux's side makes of an absence is
  * its own affair, and passt's: it gives a guest that does not acknowledge some seconds.
  */
+import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { Agent, createServer, get, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { buffer } from 'node:stream/consumers';
+import { debianPackage } from '@tooling/peers';
 import { afterAll, expect, test } from 'vitest';
 import { randomBytes } from '../cycle.ts';
 import { configure, scratch } from '../domu.ts';
@@ -66,6 +68,25 @@ class SlowServer {
   }
 }
 
+/** What tshark has to say against a capture file, and the comments in it. */
+const judged = (capture: string): { complaints: string; comments: string } => {
+  const tshark = debianPackage('tshark', '/usr/bin/tshark');
+  const run = (...args: readonly string[]): string => {
+    const { status, stdout, stderr } = spawnSync(tshark, ['-r', capture, ...args], {
+      encoding: 'utf8',
+    });
+    expect(status, stderr).toBe(0);
+    return stdout;
+  };
+  const checks = ['ip', 'tcp', 'udp'].flatMap((name) => ['-o', `${name}.check_checksum:TRUE`]);
+  const bad =
+    '_ws.malformed or ip.checksum.status == 0 or tcp.checksum.status == 0 or udp.checksum.status == 0';
+  return {
+    complaints: run(...checks, '-Y', bad),
+    comments: run('-T', 'fields', '-e', 'frame.comment', '-Y', 'frame.comment'),
+  };
+};
+
 const startPeer = async (folder: (name: string) => string, port?: number): Promise<PasstPeer> => {
   const peer = await PasstPeer.start(folder('.'), port);
   cleanUp.push(() => peer.stop());
@@ -82,17 +103,30 @@ test.concurrent(
   async () => {
     const path = scratch();
     const [server, peer] = [await SlowServer.start(4 * MIB, 4000), await startPeer(path)];
-    const config = configure(path('a.cfg'), settings(`httpget ${server.url}`));
-    const first = peer.domu('create', config);
+    const config = configure(path('a.cfg'), {
+      ...settings(''),
+      extra: `xennet0=dhcp init=sh -c sleep 2; httpget ${server.url}`,
+    });
+    const first = peer.domu('create', config, '--pcap', path('first'));
     await until('a part to be sent', () => server.sent >= MIB);
     await peer.domu('save', 'guest', path('image')).untilEnded();
     expect([await first.untilEnded(), first.errors].join()).not.toContain('httpget:');
     expect(server.sent).toBeLessThan(server.document.length);
     await sleep(3000);
-    const second = peer.domu('restore', path('image'));
+    const second = peer.domu('restore', path('image'), '--pcap', path('second'));
     expect(await second.untilEnded()).toContain(sha256Of(server.document));
     expect(second.status).toBe(0);
     expect(server.sockets.length).toBe(1);
+    expect(first.printed).toContain('dhcp: address 10.9.0.2');
+
+    for (const [name, note] of [
+      ['first', 'domain 1 leaves: it is saved'],
+      ['second', 'domain 1 came back: from'],
+    ] as const) {
+      const { complaints, comments } = judged(path(name));
+      expect(complaints).toEqual('');
+      expect(comments).toContain(note);
+    }
   },
   LIMIT_MS,
 );
