@@ -92,8 +92,8 @@ export const runDomain = async (run: Run): Promise<number> => {
     if (run.onRequest !== undefined) {
       world.xbdback.onComplete((completed) => run.onRequest?.(world, domid, completed));
     }
-    session = new Session(world, domid, plan, (id) => {
-      capture?.note(`domain ${id} leaves: it is saved into ${plan?.path}`);
+    session = new Session(world, domid, plan, (id, path) => {
+      capture?.note(`domain ${id} leaves: it is saved into ${path}`);
       run.onSave?.(world, id);
     });
     commands = new Commands(world, session, log);

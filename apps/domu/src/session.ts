@@ -43,7 +43,7 @@ const EVENTS_PER_LOOK = 256;
 export class Session {
   readonly #world: World;
   readonly #plan: SavePlan | undefined;
-  readonly #onSave: (domid: number) => void;
+  readonly #onSave: (domid: number, path: string) => void;
   #domid: number;
   #name: string;
   #requested = false;
@@ -57,12 +57,12 @@ export class Session {
   #gone: Outcome | undefined;
   #seen = '';
 
-  /** @param onSave told when the save is asked for */
+  /** @param onSave told when a save begins, by plan or because somebody asked for it */
   constructor(
     world: World,
     domid: number,
     plan: SavePlan | undefined,
-    onSave: (domid: number) => void = () => {},
+    onSave: (domid: number, path: string) => void = () => {},
   ) {
     this.#world = world;
     this.#domid = domid;
@@ -106,7 +106,6 @@ export class Session {
     const plan = this.#plan;
     if (plan === undefined || this.#requested || this.#ended !== undefined) return;
     this.#requested = true;
-    this.#onSave(this.#domid);
     const done = (error: Error | null): void => {
       if (error === null) this.#saved = true;
       else this.#notSaved(error);
@@ -134,6 +133,7 @@ export class Session {
     const { xl } = this.#world;
     const config_len = Buffer.byteLength(toJson(xl.configOf(domid))) + 1;
     const sink = new FileSink(path);
+    this.#onSave(domid, path);
     process.stderr.write(`Saving to ${path} new xl format (info 0x3/0x0/${4 + config_len})\n`);
     try {
       xl.save(domid, sink, { checkpoint }, (error) => {

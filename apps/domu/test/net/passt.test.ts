@@ -5,7 +5,7 @@
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { Agent, createServer, get, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { buffer } from 'node:stream/consumers';
@@ -68,23 +68,17 @@ class SlowServer {
   }
 }
 
-/** What tshark has to say against a capture file, and the comments in it. */
-const judged = (capture: string): { complaints: string; comments: string } => {
-  const tshark = debianPackage('tshark', '/usr/bin/tshark');
-  const run = (...args: readonly string[]): string => {
-    const { status, stdout, stderr } = spawnSync(tshark, ['-r', capture, ...args], {
-      encoding: 'utf8',
-    });
-    expect(status, stderr).toBe(0);
-    return stdout;
-  };
+/** What tshark has to say against a capture file. */
+const complaints = (capture: string): string => {
   const checks = ['ip', 'tcp', 'udp'].flatMap((name) => ['-o', `${name}.check_checksum:TRUE`]);
   const bad =
     '_ws.malformed or ip.checksum.status == 0 or tcp.checksum.status == 0 or udp.checksum.status == 0';
-  return {
-    complaints: run(...checks, '-Y', bad),
-    comments: run('-T', 'fields', '-e', 'frame.comment', '-Y', 'frame.comment'),
-  };
+  const tshark = debianPackage('tshark', '/usr/bin/tshark');
+  const { status, stdout, stderr } = spawnSync(tshark, ['-r', capture, ...checks, '-Y', bad], {
+    encoding: 'utf8',
+  });
+  expect(status, stderr).toBe(0);
+  return stdout;
 };
 
 const startPeer = async (folder: (name: string) => string, port?: number): Promise<PasstPeer> => {
@@ -123,9 +117,9 @@ test.concurrent(
       ['first', 'domain 1 leaves: it is saved'],
       ['second', 'domain 1 came back: from'],
     ] as const) {
-      const { complaints, comments } = judged(path(name));
-      expect(complaints).toEqual('');
-      expect(comments).toContain(note);
+      expect(complaints(path(name))).toEqual('');
+      // In the comment of a frame, or, when none came any more, of the interface's statistics.
+      expect(readFileSync(path(name)).includes(note)).toBe(true);
     }
   },
   LIMIT_MS,
