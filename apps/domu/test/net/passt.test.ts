@@ -153,7 +153,7 @@ test.concurrent(
     const answer = await ask(port, agent);
     const { socket } = answer;
     // Nobody reads: all buffers fill, and the guest waits for room. What is in flight when a guest leaves would be lost on passt,
-    // which (until 2024) does not acknowledge again what it has taken already.
+    // which (in Debian 12) does not acknowledge again what it has taken already.
     await sleep(4000);
     await peer.domu('save', 'guest', path('image')).untilEnded();
     expect(socket.bytesRead).toBeLessThan(disk.length);
