@@ -18,6 +18,8 @@ const KIB = 1024;
 const MIB = 2 ** 20;
 const HOUR_NS = 3600e9;
 const DAY_NS = 24 * HOUR_NS;
+/** Moves in the long test. */
+const CYCLES = Number(process.env.NET_CYCLES ?? 100);
 const LIMIT_MS = 600_000;
 const ETHERTYPE_IP = 0x0800;
 const IPPROTO_ICMP = 1;
@@ -217,9 +219,8 @@ const echoRequest = (sequence: number): Uint8Array => {
 };
 
 test(
-  'scenario 29: 100 moves leave nothing behind, in the machine or in the guest',
+  `scenario 29: ${CYCLES} moves leave nothing behind, in the machine or in the guest`,
   () => {
-    const cycles = Number(process.env.NET_CYCLES ?? 100);
     const world = new NetWorld({ guest });
     const disks = { xvda: memoryDisk(randomBytes(64 * KIB, 2)) };
     const server = world.boot('server', { address: 1, program: 'httpd /dev/xbd0', disks });
@@ -228,11 +229,11 @@ test(
     const commands = 'httpget http://10.9.0.1/; sleep 1; ';
     const client = world.boot('client', {
       address: 2,
-      program: `sh -c ${commands.repeat(Math.min(12, cycles))}sleep 100000`,
+      program: `sh -c ${commands.repeat(Math.min(12, CYCLES))}sleep 100000`,
     });
     const held: unknown[] = [];
     const counted: unknown[] = [];
-    for (let i = 0; i < cycles; i++) {
+    for (let i = 0; i < CYCLES; i++) {
       world.runFor(300e6);
       const image = world.save(server);
       if (image === undefined) throw new Error(server.text);
