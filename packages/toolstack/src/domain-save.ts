@@ -73,6 +73,11 @@ export class DomainSave {
     return this.#state === 'under way';
   }
 
+  /** Whether there is nothing left that it waits for, not even a guest that is late. */
+  get isOver(): boolean {
+    return this.#state === 'over';
+  }
+
   /** @returns whether the domain's end is this save's to see to */
   domainShutDown(reason: number): boolean {
     if (this.#state === 'over') return false;

@@ -85,7 +85,11 @@ export class Toolstack {
       tokens: this.#tokens,
       destroy: () => this.destroy(domid),
     };
-    this.#saves.set(domid, new DomainSave(parts, made, sink, options, done));
+    const save = new DomainSave(parts, made, sink, options, (error) => {
+      if (save.isOver) this.#saves.delete(domid);
+      done(error);
+    });
+    this.#saves.set(domid, save);
   }
 
   /**
