@@ -50,6 +50,7 @@ const GAP_MAX = 160;
 /** One in so many suspends that could finds its disks silent. */
 const SILENCE = 4;
 const RESUMED = 'domain resumed\n';
+const LATE = 'guest did not suspend, timed out';
 const REFUSED = 'suspend: refused, going on\n';
 const ENDED = /^guest we were suspending has shut down with unexpected reason code 0$/;
 
@@ -309,7 +310,7 @@ export class Life {
         this.#outlast();
       },
     );
-    this.#expect('guest did not suspend, timed out', error);
+    this.#expect(LATE, error);
     return name;
   }
 
@@ -324,9 +325,9 @@ export class Life {
         if (!this.#gone) restore();
       },
     );
-    if (error === '' && !this.#over) {
+    if (!this.#over && (error === '' || error === LATE)) {
       // It was reading the node already, for the sake of the request before.
-      this.#returns++;
+      this.#awaitReturn();
       return 'answered all the same';
     }
     this.#expect("guest didn't acknowledge suspend, cancelling request", error);
@@ -351,12 +352,17 @@ export class Life {
         if (!this.#gone) this.#outlast();
       },
     );
-    this.#expect('guest did not suspend, timed out', error);
+    this.#expect(LATE, error);
     if (this.#over) return name;
     release();
+    this.#awaitReturn();
+    return name;
+  }
+
+  /** A guest that suspends, however late, goes on. */
+  #awaitReturn(): void {
     this.#returns++;
     const resumed = () => this.#told(RESUMED) >= this.#returns;
-    host.runUntil('the late guest to go on', () => resumed() || this.#gone, MINUTE_NS);
-    return name;
+    this.host.runUntil('the late guest to go on', () => resumed() || this.#gone, MINUTE_NS);
   }
 }

@@ -177,6 +177,74 @@ describe('a request', () => {
   });
 });
 
+describe.each(['cooperative', 'reset'] as const)(
+  'after a suspend that was cancelled, %s,',
+  (resume) => {
+    test('what is typed arrives, before, meanwhile and after, each byte once', () => {
+      const { host, domid, text } = running('sh');
+      const type = (line: string): void => {
+        host.consoled.input(domid, new TextEncoder().encode(line));
+      };
+      host.runUntilConsole(domid, '$ ');
+      type('echo bef');
+      let typed = false;
+      const write = (): void => {
+        if (!typed) type('ore; echo mean');
+        typed = true;
+      };
+      let outcome: Error | null | undefined;
+      host.xl.save(domid, { write }, { checkpoint: true, resume }, (error) => {
+        outcome = error;
+      });
+      host.runUntil('the save', () => outcome !== undefined);
+      type('while; echo after\n');
+      host.runUntilConsole(domid, '\nafter\n');
+      expect(text().split('\n')).toEqual(expect.arrayContaining(['before', 'meanwhile', 'after']));
+    });
+
+    test('it does what control/shutdown asks for', () => {
+      const guest = running('sleep 1000');
+      const { host, domid } = guest;
+      guest.save({ checkpoint: true, resume });
+      host.runFor(SECOND_NS);
+      host.xl.requestShutdown(domid, 'poweroff');
+      host.runUntil('its end', () => !host.hv.domains.has(domid));
+      expect(guest.text()).toContain('xenbus0: asked to poweroff\n');
+      expect(host.audit()).toEqual([]);
+    });
+
+    test('a disk comes, and goes', () => {
+      const { host, domid, ...guest } = running('sleep 1000');
+      guest.save({ checkpoint: true, resume });
+      host.runFor(SECOND_NS);
+      const disk = memoryDisk(4096);
+      host.disks.set('guest/xvdc', disk);
+      host.xl.attachDisk(domid, {
+        pdevPath: 'guest/xvdc',
+        vdev: 'xvdc',
+        format: 'raw',
+        readwrite: true,
+      });
+      host.runUntilConsole(domid, 'xbd2: 0.00 MB, 512 bytes/sect x 8 sectors\n');
+      // The next cancel finds three.
+      guest.save({ checkpoint: true, resume });
+      host.runFor(SECOND_NS);
+      let outcome: Error | null | undefined;
+      host.xl.detachDisk(domid, 'xvda', (error) => {
+        outcome = error;
+      });
+      host.runUntil('the disk to go', () => outcome !== undefined);
+      expect([outcome, guest.outcomes]).toEqual([null, ['saved', 'saved']]);
+      host.runUntilConsole(domid, 'xbd0: detached\n');
+      guest.save({ checkpoint: true, resume });
+      host.runFor(SECOND_NS);
+      expect(guest.outcomes.at(-1)).toBe('saved');
+      expect([host.openDisks, disk.opened]).toEqual([2, 1]);
+      expect(host.audit()).toEqual([]);
+    });
+  },
+);
+
 test('a kernel without SUSPEND_CANCEL is resumed as if restored, after a checkpoint and after a save that failed', () => {
   const host = createHost({ mib: 16 });
   const disks = { xvda: memoryDisk(contents.slice()) };
