@@ -68,7 +68,6 @@ export const suspendText: Text<Machdep> = {
     quiet: (m, l, suspended) => {
       if (suspended === 0) {
         m.kern.msgbuf.printf('suspend: refused, going on\n');
-        l.cancelled = 1;
         m.kern.sched.d.sched_frozen = 0;
         return done(1);
       }

@@ -208,7 +208,6 @@ export class Xengnt {
     // A host may allow fewer frames than the last one; nothing is granted yet, so fewer will do.
     kassert(this.#setup(Math.min(frames, d.max_frames)), 'xengnt: Xen gives no grant table');
     if (!cancelled) this.#empty();
-    if (d.cursor >= d.nr_frames * PER_FRAME) d.cursor = FIRST_REF;
   }
 
   /** Nobody is granted anything. What another domain still has mapped cannot be taken back: such a reference is never used. */

@@ -4,6 +4,8 @@
 export const SURVIVORS: Readonly<Record<string, string>> = {
   'xencons: this.handler();':
     'the console daemon sends an event when it binds, which looks at the ring as well; a daemon need not',
+  'xencons: this.evtchn.mask(sc.xc_port);':
+    'a port without a handler masks itself at its first event, and a restored domain has every port masked',
 };
 
 /** Why nobody misses what is only said. */
