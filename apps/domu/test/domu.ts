@@ -26,15 +26,18 @@ export const domu = (...all: readonly (string | Readonly<Record<string, string>>
   return { status, stdout, stderr };
 };
 
-/** The same, in a process whose files may have so many KiB. */
-export const domuWithin = (kib: number, ...args: readonly string[]): Ran => {
-  const limited = `trap '' XFSZ; ulimit -f ${kib * 2}; exec "$0" "$@"`;
-  const { status, stdout, stderr } = spawnSync('sh', ['-c', limited, DOMU, ...args], {
-    encoding: 'latin1',
-    cwd: tmpdir(),
-    env: { ...process.env, NO_COLOR: '1', NODE_DISABLE_COMPILE_CACHE: '1' },
-    timeout: 120_000,
-  });
+/** The same, after the commands of a shell in whose place it is run. */
+export const domuAfter = (commands: string, ...args: readonly string[]): Ran => {
+  const { status, stdout, stderr } = spawnSync(
+    'sh',
+    ['-c', `${commands}\nexec "$0" "$@"`, DOMU, ...args],
+    {
+      encoding: 'latin1',
+      cwd: tmpdir(),
+      env: { ...process.env, NO_COLOR: '1', NODE_DISABLE_COMPILE_CACHE: '1' },
+      timeout: 120_000,
+    },
+  );
   return { status, stdout, stderr };
 };
 

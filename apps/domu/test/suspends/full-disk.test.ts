@@ -3,7 +3,7 @@ import { readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { randomBytes } from '../cycle.ts';
-import { configure, domu, domuWithin, lastLine, scratch } from '../domu.ts';
+import { configure, domu, domuAfter, lastLine, scratch } from '../domu.ts';
 
 const path = scratch();
 const contents = randomBytes(2 ** 20, 1);
@@ -16,7 +16,7 @@ const config = configure(path('guest.cfg'), {
   extra: 'init=sha256 /dev/xbd0',
 });
 
-describe('a save for which there is no room', () => {
+describe('a save that cannot be written', () => {
   test('on a full device: the guest goes on to its end, and the exit status is 1', () => {
     const run = domu('create', config, '--save', '/dev/full', '--at', 'io:10');
     expect(lastLine(run.stdout)).toBe(digest);
@@ -29,11 +29,29 @@ describe('a save for which there is no room', () => {
 
   test.each([0, 1, 2000, 8000])('with %d KiB left: nothing is left of the file', (kib) => {
     const image = path('no-room.save');
-    const run = domuWithin(kib, 'create', config, '--save', image, '--at', 'io:10');
+    const limit = `trap '' XFSZ; ulimit -f ${2 * kib}`;
+    const run = domuAfter(limit, 'create', config, '--save', image, '--at', 'io:10');
     expect(lastLine(run.stdout)).toBe(digest);
     expect(lastLine(run.stderr)).toMatch(/^domu: .*EFBIG: file too large/);
     expect(run.status).toBe(1);
     expect(readdirSync(join(image, '..')).filter((name) => name.includes('no-room'))).toEqual([]);
+  });
+
+  test('into a pipe whose reader goes away: the same', () => {
+    const pipe = path('pipe');
+    const reader = `mkfifo ${pipe}; head -c 100000 ${pipe} > /dev/null &`;
+    const run = domuAfter(reader, 'create', config, '--save', pipe, '--at', 'io:10');
+    expect(lastLine(run.stdout)).toBe(digest);
+    expect(lastLine(run.stderr)).toMatch(/^domu: .*EPIPE: broken pipe/);
+    expect(run.status).toBe(1);
+  });
+
+  test('into a pipe that is read to the end: the file is what came out', () => {
+    const [pipe, image] = [path('whole-pipe'), path('whole.save')];
+    const reader = `mkfifo ${pipe}; cat ${pipe} > ${image} &`;
+    const run = domuAfter(reader, 'create', config, '--save', pipe, '--at', 'io:10');
+    expect(run.status, run.stderr).toBe(0);
+    expect(lastLine(domu('restore', image).stdout)).toBe(digest);
   });
 
   test('where no file can be made: the guest is not asked to suspend', () => {
