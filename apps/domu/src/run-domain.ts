@@ -96,7 +96,7 @@ export const runDomain = async (run: Run): Promise<number> => {
       capture?.note(`domain ${id} leaves: it is saved into ${path}`);
       run.onSave?.(world, id);
     });
-    commands = new Commands(world, session, log);
+    commands = new Commands(world, session, log, pace);
     edges.push(new ControlServer(worldSocket(), commands));
     if (flags.console && pace !== undefined) attachTerminal(world, session, pace);
     const outcome = await session.run(pace);

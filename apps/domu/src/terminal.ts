@@ -13,11 +13,14 @@ export const attachTerminal = (world: World, session: Session, pace: Pace): void
     process.on('exit', () => stdin.setRawMode(false));
   }
   stdin.on('data', (bytes: Buffer) => {
-    if (stdin.isTTY && bytes.includes(ESCAPE)) {
-      world.xl.requestShutdown(session.domid, 'poweroff');
-    } else {
-      world.consoled.input(session.domid, bytes);
-    }
+    // Now, and not at the time of the world's last event: an idle world has no events.
+    world.sim.at(pace.now_ns, () => {
+      if (stdin.isTTY && bytes.includes(ESCAPE)) {
+        world.xl.requestShutdown(session.domid, 'poweroff');
+      } else {
+        world.consoled.input(session.domid, bytes);
+      }
+    });
     pace.wake();
   });
 };

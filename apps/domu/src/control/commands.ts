@@ -5,6 +5,7 @@ import { createWriteStream } from 'node:fs';
 import type { Socket } from 'node:net';
 import { dumpCore, parseDisk, ToolstackError } from '@port-xen/toolstack';
 import { FileDisk } from '../file-disk.ts';
+import type { Pace } from '../pace.ts';
 import type { Session } from '../session.ts';
 import type { StoryLog } from '../story.ts';
 import { UserError } from '../user-error.ts';
@@ -29,9 +30,11 @@ export class Commands {
   readonly #world: World;
   readonly #session: Session;
   readonly #log: StoryLog;
+  readonly #pace: Pace | undefined;
   readonly #consoles = new Map<Socket, number>();
 
-  constructor(world: World, session: Session, log: StoryLog) {
+  constructor(world: World, session: Session, log: StoryLog, pace?: Pace) {
+    this.#pace = pace;
     this.#world = world;
     this.#session = session;
     this.#log = log;
@@ -58,7 +61,9 @@ export class Commands {
 
   #type(domid: number, bytes: Uint8Array): void {
     const { sim, consoled } = this.#world;
-    sim.after(0, () => consoled.input(domid, bytes));
+    // Now, if the world is held to real time: an idle world's last event may be long ago.
+    sim.at(this.#pace?.now_ns ?? sim.now_ns, () => consoled.input(domid, bytes));
+    this.#pace?.wake();
   }
 
   /** The guest printed something. */
