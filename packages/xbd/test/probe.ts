@@ -1,6 +1,7 @@
 /*
  * A kernel with disks, whose bufs the host fills in, and lwps that write and read again.
  */
+import { __HYPERVISOR_xen_version, XENVER_version } from '@port-xen/abi';
 import { Evtchn, evtchn_data, evtchnText, upcallText } from '@port-xen/evtchn';
 import {
   B_FLUSH,
@@ -124,6 +125,37 @@ const text: Text<Probe> = {
   probe_iodone: leaf((m, bp) => {
     const data = d(m);
     data.ended.set(data.nended++, (bp - data.bufs.address(0)) / buf.size);
+  }),
+  /** (count, length): reads so many times from the start of the first disk, all at once, and waits. @returns bytes moved */
+  probe_reads: routine(working, {
+    start: (m, l, count, length) => {
+      const sc = softc(m, 0);
+      for (let n = 0; n < count; n++) {
+        const bp = d(m).bufs.at(n);
+        prepare(bp, B_READ, 0, USER_BASE, length);
+        m.base.cpu.call(m.base.cpu.sym('xbdstrategy'), sc.address, bp.address);
+      }
+      l.id = count;
+      return goto('next');
+    },
+    next: (m, l) => {
+      if (l.round === l.id) return done(l.sc);
+      l.bp = d(m).bufs.address(l.round++);
+      return call('over', m.base.cpu.sym('biowait'), l.bp);
+    },
+    over: (m, l, error) => {
+      const bp = m.base.kern.bufs.at(l.bp);
+      if (error === 0) l.sc += bp.b_bcount - bp.b_resid;
+      return goto('next');
+    },
+  }),
+  /** (count): hypercalls that do next to nothing. @returns what the last one did */
+  probe_hypercalls: leaf((m, count) => {
+    let result = 0;
+    for (let n = 0; n < count; n++) {
+      result = m.base.cpu.hypercall(__HYPERVISOR_xen_version, XENVER_version);
+    }
+    return result;
   }),
   probe_nended: leaf((m) => d(m).nended),
   probe_ended: leaf((m, i) => d(m).ended.get(i)),

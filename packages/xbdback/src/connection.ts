@@ -102,7 +102,8 @@ export class Connection {
       }
       const slot = ring.nextRequest();
       if (slot !== undefined) this.#take(takeRequest(this.#mapping.memory, slot));
-      else if (ring.full || !ring.finalCheckForRequests()) return;
+      // An event is asked for also when the ring is full: it will be full again.
+      else if (!ring.finalCheckForRequests() || ring.full) return;
     }
   }
 

@@ -62,7 +62,7 @@ export class Transmit {
         return;
       }
       if (packet !== undefined) this.#transmit(packet);
-      else if (ring.full || !ring.finalCheckForRequests()) break;
+      else if (!ring.finalCheckForRequests() || ring.full) break;
     }
     if (!this.#stopped && ring.pushResponses()) this.#notify();
   }
