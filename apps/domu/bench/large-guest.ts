@@ -2,6 +2,7 @@
  * A guest of any size that counts, on a host of its own, for measuring what saving and restoring it take.
  */
 import { XEN_DOMCTL_PFINFO_NOTAB } from '@port-xen/abi';
+import type { Sink } from '@port-xen/migration-stream';
 import type { DomainConfig } from '@port-xen/toolstack';
 import { FileSink } from '../src/file-stream.ts';
 import type { Guest } from '../src/guest.ts';
@@ -74,14 +75,19 @@ export class LargeGuest {
   /** Saves the domain into a file; it goes on. @returns how long it took, ms */
   save(domid: number, path: string): number {
     const start = performance.now();
-    let result: Error | null | undefined;
     const sink = new FileSink(path);
+    this.saveTo(domid, sink);
+    sink.commit();
+    return performance.now() - start;
+  }
+
+  /** Saves the domain into a sink; it goes on. */
+  saveTo(domid: number, sink: Sink): void {
+    let result: Error | null | undefined;
     this.world.xl.save(domid, sink, { checkpoint: true }, (error) => {
       result = error;
     });
     while (result === undefined) this.world.sim.step();
     if (result !== null) throw result;
-    sink.commit();
-    return performance.now() - start;
   }
 }

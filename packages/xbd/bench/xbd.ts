@@ -11,8 +11,8 @@ const HYPERCALLS = 100_000;
 const PAIRS = 7;
 /** Fewer requests a second are no speed. */
 const RATES = [
-  [4096, 20_000],
-  [45_056, 8_000],
+  [4096, 10_000],
+  [45_056, 4_000],
 ] as const;
 const HYPERCALL_MAX_NS = 2000;
 
