@@ -9,7 +9,7 @@ import { struct, u32, u64 } from '@port-xen/layout';
 import type { Xenbus } from './xenbus.ts';
 import { NWATCH, NXENBUSDEV } from './xenbus-data.ts';
 
-const suspending = struct('xenbus_suspend_locals', { position: u32, cancelled: u32, pad: u64 });
+const suspending = struct('xenbus_suspend_locals', { position: u32, pad: u32 });
 
 export const suspendText: Text<Xenbus> = {
   /** Waits until no request is under way, keeps the slot, and lets go of the channel. */
@@ -27,8 +27,7 @@ export const suspendText: Text<Xenbus> = {
    * anew, and every watch is registered anew, on the new paths.
    */
   xenbus_resume: routine(suspending, {
-    start: (m, l, _, cancelled) => {
-      l.cancelled = cancelled;
+    start: (m, _, __, cancelled) => {
       if (cancelled === 0) m.forgetConnection();
       m.comms.connect();
       m.xs.unlock();

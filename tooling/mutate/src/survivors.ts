@@ -8,6 +8,19 @@ export const SURVIVORS: Readonly<Record<string, string>> = {
     'a port without a handler masks itself at its first event, and a restored domain has every port masked',
   'machdep: m.evtchn.reset();':
     'every driver that can be saved lets its port go at the suspend; this is for one that could not',
+  "machdep: kassert(resumed !== 0, 'a device could not be resumed');":
+    'no device of ours fails to be resumed: a disk that cannot be had is gone, and says so',
+  'evtchn: this.mask(port);': 'the channel is closed, and a port without a handler masks itself',
+  'clock: this.evtchn.mask(port);':
+    'the channel is closed, and a port without a handler masks itself',
+  'clock: resumeRunstate(this);':
+    'what is told of stolen time starts anew without it, and nothing else depends on that',
+  "xenbus: if (dev === undefined) return goto('device');":
+    'devices go in the lwp of xenwatch, which rests during a suspend',
+  'xbd: if (sc.sc_backend_status === XBD_CONNECTED) sc.sc_backend_status = XBD_SUSPENDED;':
+    'it is for whoever asks in between, and programs do not run then',
+  'xbd: sc.sc_backend_status = XBD_SUSPENDED;':
+    'it is for whoever asks in between, and programs do not run then',
 };
 
 /** Why nobody misses what is only said. */
