@@ -5,7 +5,7 @@
  * slot, waiting for whoever has it to get the reply, and keeps it until the resume.
  */
 import { call, done, goto, routine, type Text } from '@port-xen/kern';
-import { struct, u32, u64 } from '@port-xen/layout';
+import { struct, u32 } from '@port-xen/layout';
 import type { Xenbus } from './xenbus.ts';
 import { NWATCH, NXENBUSDEV } from './xenbus-data.ts';
 
