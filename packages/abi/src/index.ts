@@ -5,6 +5,7 @@ export * from './console.ts';
 export * from './console-io.ts';
 export * from './domctl.ts';
 export * from './domid.ts';
+export * from './elf64.ts';
 export * from './elfnote.ts';
 export * from './errno.ts';
 export * from './event-channel.ts';

@@ -2,21 +2,26 @@
  * The kernel as an ELF64 file: one segment for text (notes first), one for data (all bss), one for the notes; sections
  * and symbols for readelf and for people. p_paddr is the distance from KERNBASE (note PADDR_OFFSET 0).
  */
-import { BytesMemory, cString } from '@port-xen/layout';
-import { join, notes } from './elf-notes.ts';
+
 import {
+  Elf64_Ehdr,
+  Elf64_Phdr,
+  Elf64_Shdr,
+  Elf64_Sym,
   EM_X86_64,
   ET_EXEC,
-  elf64_ehdr,
-  elf64_phdr,
-  elf64_shdr,
-  elf64_sym,
   PT_LOAD,
   PT_NOTE,
   SHN_ABS,
-  SHT,
-  STB_GLOBAL_NOTYPE,
-} from './elf64.ts';
+  SHT_NOBITS,
+  SHT_NOTE,
+  SHT_PROGBITS,
+  SHT_STRTAB,
+  SHT_SYMTAB,
+  STB_GLOBAL,
+} from '@port-xen/abi';
+import { BytesMemory, cString } from '@port-xen/layout';
+import { join, notes } from './elf-notes.ts';
 import { HYPERCALL_PAGE, KERNBASE, KERNTEXTOFF, type KernelImage, PAGE_SIZE } from './image.ts';
 
 /** The ELF file of a kernel. */
@@ -28,11 +33,11 @@ export const elfFile = (image: KernelImage): Uint8Array => {
   const names = new Strings();
   const sectionNames = new Strings();
   const symbols = [...image.symbols].sort((a, b) => a[1] - b[1]);
-  const symtab = new Uint8Array((symbols.length + 1) * elf64_sym.size);
+  const symtab = new Uint8Array((symbols.length + 1) * Elf64_Sym.size);
   symbols.forEach(([name, value], i) => {
-    const sym = elf64_sym.at(new BytesMemory(symtab), (i + 1) * elf64_sym.size);
+    const sym = Elf64_Sym.at(new BytesMemory(symtab), (i + 1) * Elf64_Sym.size);
     sym.st_name = names.add(name);
-    sym.st_info = STB_GLOBAL_NOTYPE;
+    sym.st_info = STB_GLOBAL << 4;
     sym.st_shndx = SHN_ABS;
     sym.st_value = value;
   });
@@ -44,7 +49,7 @@ export const elfFile = (image: KernelImage): Uint8Array => {
     { name: '', type: 0, flags: 0, addr: 0, at: 0, size: 0, link: 0, info: 0, entry: 0 },
     {
       name: '.note',
-      type: SHT.note,
+      type: SHT_NOTE,
       flags: 2,
       addr: KERNTEXTOFF,
       at: textAt,
@@ -55,7 +60,7 @@ export const elfFile = (image: KernelImage): Uint8Array => {
     },
     {
       name: '.text',
-      type: SHT.progbits,
+      type: SHT_PROGBITS,
       flags: 6,
       addr: HYPERCALL_PAGE,
       at: textAt + PAGE_SIZE,
@@ -66,7 +71,7 @@ export const elfFile = (image: KernelImage): Uint8Array => {
     },
     {
       name: '.bss',
-      type: SHT.nobits,
+      type: SHT_NOBITS,
       flags: 3,
       addr: image.dataStart,
       at: symtabAt,
@@ -77,18 +82,18 @@ export const elfFile = (image: KernelImage): Uint8Array => {
     },
     {
       name: '.symtab',
-      type: SHT.symtab,
+      type: SHT_SYMTAB,
       flags: 0,
       addr: 0,
       at: symtabAt,
       size: symtab.length,
       link: 5,
       info: 1,
-      entry: elf64_sym.size,
+      entry: Elf64_Sym.size,
     },
     {
       name: '.strtab',
-      type: SHT.strtab,
+      type: SHT_STRTAB,
       flags: 0,
       addr: 0,
       at: strtabAt,
@@ -99,7 +104,7 @@ export const elfFile = (image: KernelImage): Uint8Array => {
     },
     {
       name: '.shstrtab',
-      type: SHT.strtab,
+      type: SHT_STRTAB,
       flags: 0,
       addr: 0,
       at: 0,
@@ -114,25 +119,25 @@ export const elfFile = (image: KernelImage): Uint8Array => {
   Object.assign(sections[6] as object, { at: shstrtabAt, size: sectionNames.size });
   const sectionsAt = Math.ceil((shstrtabAt + sectionNames.size) / 8) * 8;
 
-  const file = new Uint8Array(sectionsAt + sections.length * elf64_shdr.size);
+  const file = new Uint8Array(sectionsAt + sections.length * Elf64_Shdr.size);
   const memory = new BytesMemory(file);
   file.set(text, textAt);
   file.set(symtab, symtabAt);
   file.set(names.bytes(), strtabAt);
   file.set(sectionNames.bytes(), shstrtabAt);
 
-  const header = elf64_ehdr.at(memory, 0);
+  const header = Elf64_Ehdr.at(memory, 0);
   header.e_ident = new Uint8Array([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1]);
   header.e_type = ET_EXEC;
   header.e_machine = EM_X86_64;
   header.e_version = 1;
   header.e_entry = image.sym(image.spec.entry);
-  header.e_phoff = elf64_ehdr.size;
+  header.e_phoff = Elf64_Ehdr.size;
   header.e_shoff = sectionsAt;
-  header.e_ehsize = elf64_ehdr.size;
-  header.e_phentsize = elf64_phdr.size;
+  header.e_ehsize = Elf64_Ehdr.size;
+  header.e_phentsize = Elf64_Phdr.size;
   header.e_phnum = 3;
-  header.e_shentsize = elf64_shdr.size;
+  header.e_shentsize = Elf64_Shdr.size;
   header.e_shnum = sections.length;
   header.e_shstrndx = 6;
 
@@ -145,7 +150,7 @@ export const elfFile = (image: KernelImage): Uint8Array => {
     filesz: number,
     memsz: number,
   ): void => {
-    const phdr = elf64_phdr.at(memory, elf64_ehdr.size + i * elf64_phdr.size);
+    const phdr = Elf64_Phdr.at(memory, Elf64_Ehdr.size + i * Elf64_Phdr.size);
     phdr.p_type = type;
     phdr.p_flags = flags;
     phdr.p_offset = at;
@@ -160,7 +165,7 @@ export const elfFile = (image: KernelImage): Uint8Array => {
   segment(2, PT_NOTE, 4, textAt, KERNTEXTOFF, noteData.length, noteData.length);
 
   sections.forEach((section, i) => {
-    const shdr = elf64_shdr.at(memory, sectionsAt + i * elf64_shdr.size);
+    const shdr = Elf64_Shdr.at(memory, sectionsAt + i * Elf64_Shdr.size);
     shdr.sh_name = nameOffsets[i] as number;
     shdr.sh_type = section.type;
     shdr.sh_flags = section.flags;

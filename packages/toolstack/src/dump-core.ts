@@ -11,6 +11,13 @@
  * Frames stand in it as they are on this host: a core is looked at, not restored.
  */
 import {
+  Elf64_Ehdr,
+  Elf64_Shdr,
+  EM_X86_64,
+  ET_CORE,
+  SHT_NOTE,
+  SHT_PROGBITS,
+  SHT_STRTAB,
   XEN_ELFNOTE_DUMPCORE_FORMAT_VERSION,
   XEN_ELFNOTE_DUMPCORE_HEADER,
   XEN_ELFNOTE_DUMPCORE_NONE,
@@ -18,16 +25,10 @@ import {
 } from '@port-xen/abi';
 import type { Hypervisor } from '@port-xen/hypervisor';
 import { BytesMemory, bytes, cString, i64, struct, u32, u64 } from '@port-xen/layout';
-import { elf64_ehdr, elf64_shdr } from './elf64.ts';
 import { GuestFrames } from './guest-frames.ts';
 import { readGuestP2m } from './guest-p2m.ts';
 
 const PAGE = 4096;
-const ET_CORE = 4;
-const EM_X86_64 = 62;
-const SHT_PROGBITS = 1;
-const SHT_STRTAB = 3;
-const SHT_NOTE = 7;
 /** XC_CORE_MAGIC: a PV domain's core. */
 const CORE_MAGIC = 0xf00febed;
 const FORMAT_VERSION = 1;
@@ -112,23 +113,23 @@ interface Section {
 /** The ELF header, the section headers after it, and where each section lies. */
 const headers = (sections: readonly Section[], names: Uint8Array): [Uint8Array, number[]] => {
   const count = sections.length + 1;
-  const out = new Uint8Array(elf64_ehdr.size + count * elf64_shdr.size);
+  const out = new Uint8Array(Elf64_Ehdr.size + count * Elf64_Shdr.size);
   const memory = new BytesMemory(out);
-  const e = elf64_ehdr.at(memory, 0);
+  const e = Elf64_Ehdr.at(memory, 0);
   e.e_ident = new Uint8Array([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1]);
   e.e_type = ET_CORE;
   e.e_machine = EM_X86_64;
   e.e_version = 1;
-  e.e_shoff = elf64_ehdr.size;
-  e.e_ehsize = elf64_ehdr.size;
-  e.e_shentsize = elf64_shdr.size;
+  e.e_shoff = Elf64_Ehdr.size;
+  e.e_ehsize = Elf64_Ehdr.size;
+  e.e_shentsize = Elf64_Shdr.size;
   e.e_shnum = count;
   e.e_shstrndx = sections.length;
   const offsets: number[] = [];
   let at = out.length;
   for (const [i, section] of sections.entries()) {
     at = Math.ceil(at / section.align) * section.align;
-    const s = elf64_shdr.at(memory, elf64_ehdr.size + (i + 1) * elf64_shdr.size);
+    const s = Elf64_Shdr.at(memory, Elf64_Ehdr.size + (i + 1) * Elf64_Shdr.size);
     s.sh_name = nameOffset(names, section.name);
     s.sh_type = section.type;
     s.sh_offset = at;

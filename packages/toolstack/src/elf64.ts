@@ -3,70 +3,19 @@
  * the length of the file before anybody looks through it. The file is taken for hostile.
  */
 import {
-  BytesMemory,
-  bytes,
-  i64,
-  struct,
-  textOf,
-  u16,
-  u32,
-  u64,
-  type View,
-} from '@port-xen/layout';
+  Elf64_Ehdr,
+  Elf64_Phdr,
+  Elf64_Shdr,
+  EM_X86_64,
+  ET_DYN,
+  ET_EXEC,
+  SHT_NOBITS,
+} from '@port-xen/abi';
+import { BytesMemory, textOf, type View } from '@port-xen/layout';
 import { ToolstackError } from './toolstack-error.ts';
 
-export const elf64_ehdr = struct('elf64_ehdr', {
-  e_ident: bytes(16),
-  e_type: u16,
-  e_machine: u16,
-  e_version: u32,
-  e_entry: i64,
-  e_phoff: u64,
-  e_shoff: u64,
-  e_flags: u32,
-  e_ehsize: u16,
-  e_phentsize: u16,
-  e_phnum: u16,
-  e_shentsize: u16,
-  e_shnum: u16,
-  e_shstrndx: u16,
-});
-
-export const elf64_phdr = struct('elf64_phdr', {
-  p_type: u32,
-  p_flags: u32,
-  p_offset: u64,
-  p_vaddr: i64,
-  p_paddr: i64,
-  p_filesz: u64,
-  p_memsz: u64,
-  p_align: u64,
-});
-
-export const elf64_shdr = struct('elf64_shdr', {
-  sh_name: u32,
-  sh_type: u32,
-  sh_flags: u64,
-  sh_addr: i64,
-  sh_offset: u64,
-  sh_size: u64,
-  sh_link: u32,
-  sh_info: u32,
-  sh_addralign: u64,
-  sh_entsize: u64,
-});
-
-export const PT_LOAD = 1;
-export const PT_NOTE = 4;
-const SHT_NOBITS = 8;
-export const SHT_NOTE = 7;
-
-const EM_X86_64 = 62;
-const ET_EXEC = 2;
-const ET_DYN = 3;
-
-export type ProgramHeader = View<typeof elf64_phdr>;
-export type SectionHeader = View<typeof elf64_shdr>;
+export type ProgramHeader = View<typeof Elf64_Phdr>;
+export type SectionHeader = View<typeof Elf64_Shdr>;
 
 const fail = (expected: string, found: string): never => {
   throw new ToolstackError(`kernel: expected ${expected}, found ${found}`);
@@ -84,10 +33,10 @@ export class Elf64 {
   constructor(file: Uint8Array) {
     this.file = file;
     const memory = new BytesMemory(file);
-    if (file.length < elf64_ehdr.size) {
-      fail(`an ELF64 header of ${elf64_ehdr.size} bytes`, `a file of ${file.length} bytes`);
+    if (file.length < Elf64_Ehdr.size) {
+      fail(`an ELF64 header of ${Elf64_Ehdr.size} bytes`, `a file of ${file.length} bytes`);
     }
-    const header = elf64_ehdr.at(memory, 0);
+    const header = Elf64_Ehdr.at(memory, 0);
     const ident = Array.from(header.e_ident.subarray(0, 7));
     if (ident.join() !== [0x7f, 0x45, 0x4c, 0x46, 2, 1, 1].join()) {
       fail('an ELF64 file, little-endian, version 1', `a file that begins with ${ident.join(' ')}`);
@@ -102,15 +51,15 @@ export class Elf64 {
       header.e_phoff,
       header.e_phnum,
       header.e_phentsize,
-      elf64_phdr.size,
-    ).map((at) => elf64_phdr.at(memory, at));
+      Elf64_Phdr.size,
+    ).map((at) => Elf64_Phdr.at(memory, at));
     this.sections = this.#table(
       'section headers',
       header.e_shoff,
       header.e_shnum,
       header.e_shentsize,
-      elf64_shdr.size,
-    ).map((at) => elf64_shdr.at(memory, at));
+      Elf64_Shdr.size,
+    ).map((at) => Elf64_Shdr.at(memory, at));
     this.#names = this.sections[header.e_shstrndx];
   }
 

@@ -3,8 +3,9 @@
  * segment goes to p_paddr - PADDR_OFFSET + VIRT_BASE; the lowest and highest addresses so reached bound the image; entry
  * and base must lie as they can.
  */
+import { PT_LOAD } from '@port-xen/abi';
 import { hex64, isCanonicalAddress } from '@port-xen/vcpu';
-import { Elf64, PT_LOAD } from './elf64.ts';
+import { Elf64 } from './elf64.ts';
 import { ToolstackError } from './toolstack-error.ts';
 import { type XenNotes, xenNotes } from './xen-notes.ts';
 

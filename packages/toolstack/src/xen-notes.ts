@@ -3,6 +3,8 @@
  * segments or else in note sections; or, in kernels from before the notes, a section `__xen_guest` of KEY=VALUE pairs.
  */
 import {
+  PT_NOTE,
+  SHT_NOTE,
   XEN_ELFNOTE_BSD_SYMTAB,
   XEN_ELFNOTE_ENTRY,
   XEN_ELFNOTE_FEATURES,
@@ -18,7 +20,7 @@ import {
   XEN_ELFNOTE_XEN_VERSION,
 } from '@port-xen/abi';
 import { BytesMemory, ldI64, textOf } from '@port-xen/layout';
-import { type Elf64, PT_NOTE, SHT_NOTE } from './elf64.ts';
+import type { Elf64 } from './elf64.ts';
 import { ToolstackError } from './toolstack-error.ts';
 
 /** What is not said is undefined. */

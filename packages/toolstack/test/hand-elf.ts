@@ -1,8 +1,8 @@
 /*
  * An ELF64 kernel made by hand: one segment from VIRT_BASE + 0x100000 on (some pages of bytes, then bss), one note segment.
  */
+import { Elf64_Ehdr, Elf64_Phdr } from '@port-xen/abi';
 import { BytesMemory, cString, st64 } from '@port-xen/layout';
-import { elf64_ehdr, elf64_phdr } from '../src/elf64.ts';
 
 export interface HandElf {
   readonly virtBase?: number;
@@ -62,20 +62,20 @@ export const handElf = (options: HandElf = {}): Uint8Array => {
         ...(options.extraNotes ?? []).map(([type, description]) => note(type, description)),
       ];
   const notesLength = notes.reduce((n, one) => n + one.length, 0);
-  const notesAt = elf64_ehdr.size + 2 * elf64_phdr.size;
+  const notesAt = Elf64_Ehdr.size + 2 * Elf64_Phdr.size;
   const textAt = Math.ceil((notesAt + notesLength) / 4096) * 4096;
   const file = new Uint8Array(textAt + text.length);
   const memory = new BytesMemory(file);
-  const header = elf64_ehdr.at(memory, 0);
+  const header = Elf64_Ehdr.at(memory, 0);
   header.e_ident = Uint8Array.of(0x7f, 0x45, 0x4c, 0x46, 2, 1, 1);
   header.e_type = 2;
   header.e_machine = 62;
   header.e_version = 1;
   header.e_entry = entry;
-  header.e_phoff = elf64_ehdr.size;
-  header.e_phentsize = elf64_phdr.size;
+  header.e_phoff = Elf64_Ehdr.size;
+  header.e_phentsize = Elf64_Phdr.size;
   header.e_phnum = 2;
-  const load = elf64_phdr.at(memory, elf64_ehdr.size);
+  const load = Elf64_Phdr.at(memory, Elf64_Ehdr.size);
   load.p_type = 1;
   load.p_flags = 7;
   load.p_offset = textAt;
@@ -83,7 +83,7 @@ export const handElf = (options: HandElf = {}): Uint8Array => {
   load.p_paddr = IMAGE_OFFSET;
   load.p_filesz = text.length;
   load.p_memsz = text.length + (options.bssBytes ?? 5000);
-  const notePart = elf64_phdr.at(memory, elf64_ehdr.size + elf64_phdr.size);
+  const notePart = Elf64_Phdr.at(memory, Elf64_Ehdr.size + Elf64_Phdr.size);
   notePart.p_type = 4;
   notePart.p_offset = notesAt;
   notePart.p_filesz = notesLength;

@@ -32,6 +32,7 @@ const HEADERS = [
   'stdio.h',
   'stddef.h',
   'stdint.h',
+  'elf.h',
   'xen/xen.h',
   'xen/arch-x86/cpuid.h',
   'xen/callback.h',
@@ -56,9 +57,11 @@ const HEADERS = [
   'xen/io/xs_wire.h',
 ];
 
-/** The C type of a struct of `abi`. */
-const typeOf = (name: string): string =>
-  WITHIN[name] ?? `${UNIONS.has(name) ? 'union' : 'struct'} ${name}`;
+/** The C type of a struct of `abi`: elf.h has typedefs only. */
+const typeOf = (name: string): string => {
+  if (name.startsWith('Elf64_')) return name;
+  return WITHIN[name] ?? `${UNIONS.has(name) ? 'union' : 'struct'} ${name}`;
+};
 
 /** A field's name in C: where a view's own name is taken, ours ends with an underscore. */
 const fieldOf = (name: string): string => name.replace(/^(address|memory)_$/, '$1');

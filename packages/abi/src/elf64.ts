@@ -1,9 +1,11 @@
 /*
- * ELF64 (System V ABI, gABI chapters 4 and 5): the structs and numbers that a kernel's file needs.
+ * ELF64 (System V gABI, chapters 4 and 5): the structs and numbers of a kernel's file and of a core dump. Not Xen's own, but both
+ * sides of the hypercall line read it: the linker writes kernels, the domain builder loads them.
  */
 import { bytes, i64, struct, u8, u16, u32, u64 } from '@port-xen/layout';
 
-export const elf64_ehdr = struct('elf64_ehdr', {
+/** `Elf64_Ehdr`. */
+export const Elf64_Ehdr = struct('Elf64_Ehdr', {
   e_ident: bytes(16),
   e_type: u16,
   e_machine: u16,
@@ -20,18 +22,20 @@ export const elf64_ehdr = struct('elf64_ehdr', {
   e_shstrndx: u16,
 });
 
-export const elf64_phdr = struct('elf64_phdr', {
+/** `Elf64_Phdr`. */
+export const Elf64_Phdr = struct('Elf64_Phdr', {
   p_type: u32,
   p_flags: u32,
   p_offset: u64,
   p_vaddr: i64,
-  p_paddr: u64,
+  p_paddr: i64,
   p_filesz: u64,
   p_memsz: u64,
   p_align: u64,
 });
 
-export const elf64_shdr = struct('elf64_shdr', {
+/** `Elf64_Shdr`. */
+export const Elf64_Shdr = struct('Elf64_Shdr', {
   sh_name: u32,
   sh_type: u32,
   sh_flags: u64,
@@ -44,7 +48,8 @@ export const elf64_shdr = struct('elf64_shdr', {
   sh_entsize: u64,
 });
 
-export const elf64_sym = struct('elf64_sym', {
+/** `Elf64_Sym`. */
+export const Elf64_Sym = struct('Elf64_Sym', {
   st_name: u32,
   st_info: u8,
   st_other: u8,
@@ -54,9 +59,15 @@ export const elf64_sym = struct('elf64_sym', {
 });
 
 export const ET_EXEC = 2;
+export const ET_DYN = 3;
+export const ET_CORE = 4;
 export const EM_X86_64 = 62;
 export const PT_LOAD = 1;
 export const PT_NOTE = 4;
-export const SHT = { progbits: 1, symtab: 2, strtab: 3, note: 7, nobits: 8 };
-export const STB_GLOBAL_NOTYPE = 0x10;
+export const SHT_PROGBITS = 1;
+export const SHT_SYMTAB = 2;
+export const SHT_STRTAB = 3;
+export const SHT_NOTE = 7;
+export const SHT_NOBITS = 8;
+export const STB_GLOBAL = 1;
 export const SHN_ABS = 0xfff1;
