@@ -36,7 +36,7 @@ export const readHostOption = (option: string, into: HostOptions, now_ns: () => 
       into.slot = Math.floor(number(key, value, 0, SLOTS - 1));
       return;
     case 'uptime':
-      into.uptime_ns = Math.round(number(key, value, 0, 9e6) * 1e9);
+      into.uptime_ns = Math.round(number(key, value, 0, 1e9) * 1e9);
       return;
     case 'tsc-khz':
       into.tscKhz = Math.round(number(key, value, 1e5, 1e7));

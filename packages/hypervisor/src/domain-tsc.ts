@@ -10,13 +10,14 @@
  */
 import type { Tsc } from '@port-xen/vcpu';
 import type { HostClock } from './pvclock.ts';
-import { type TimeScale, ticksAt, timeScale } from './time-scale.ts';
+import { countOfTicks, type TimeScale, ticksAt, timeScale } from './time-scale.ts';
 
 /** XEN_DOMCTL_tsc_info. */
 export interface TscSettings {
   readonly mode: number;
   readonly khz: number;
-  readonly nsec: number;
+  /** 64 bits. */
+  readonly nsec: bigint;
   readonly incarnation: number;
 }
 
@@ -24,6 +25,9 @@ const TSC_MODE_DEFAULT = 0;
 const TSC_MODE_ALWAYS_EMULATE = 1;
 const TSC_MODE_NEVER_EMULATE = 2;
 const KHZ_MAX = 2 ** 24;
+const NS_PER_S = 1_000_000_000;
+/** Time infos are about moments that have passed: so far before now the counter is reckoned too. */
+const BEFORE_S = 2;
 
 export class DomainTsc {
   readonly #clock: HostClock;
@@ -31,16 +35,18 @@ export class DomainTsc {
   #khz: number;
   #incarnation = 0;
   #emulated = false;
-  /** System time at which an emulated counter was 0. */
+  /** An emulated counter: host time at which it stood at `#start`, and for how many seconds it had run then. */
   #offset_ns = 0;
-  #lastRead_ns = 0;
+  #offset_s = 0;
+  #start: Tsc = { low: 0, high: 0 };
+  #lastRead_ns = Number.NEGATIVE_INFINITY;
   #scale: TimeScale;
 
   constructor(clock: HostClock) {
     this.#clock = clock;
     this.#khz = clock.tscKhz;
     this.#scale = clock.scale;
-    this.set({ mode: TSC_MODE_DEFAULT, khz: 0, nsec: 0, incarnation: 0 });
+    this.set({ mode: TSC_MODE_DEFAULT, khz: 0, nsec: 0n, incarnation: 0 });
   }
 
   /** RDTSC is trapped. */
@@ -60,7 +66,12 @@ export class DomainTsc {
     this.#mode = mode;
     this.#incarnation = incarnation + 1;
     if (mode !== TSC_MODE_NEVER_EMULATE) {
-      this.#offset_ns = this.#clock.now_ns() - nsec;
+      // Whole seconds and the rest: ns of a hundred days and more are no number.
+      const run_s = Number(nsec / BigInt(NS_PER_S));
+      this.#offset_s = run_s - BEFORE_S;
+      this.#offset_ns =
+        this.#clock.now_ns() - Number(nsec % BigInt(NS_PER_S)) - BEFORE_S * NS_PER_S;
+      this.#start = countOfTicks(this.#offset_s, ticks, 0);
       this.#khz = ticks;
       this.#scale = timeScale(ticks);
     }
@@ -73,13 +84,16 @@ export class DomainTsc {
   /** tsc_get_info. */
   get(): TscSettings {
     const common = { mode: this.#mode, incarnation: this.#incarnation };
-    if (this.#mode === TSC_MODE_NEVER_EMULATE) return { ...common, khz: 0, nsec: 0 };
-    const { tscKhz, tscOffset } = this.#clock;
+    if (this.#mode === TSC_MODE_NEVER_EMULATE) return { ...common, khz: 0, nsec: 0n };
+    const { tscKhz, tscOffset, epoch_s } = this.#clock;
     const now = this.#clock.now_ns();
     if (this.#emulated) {
-      return { ...common, khz: this.#khz, nsec: Math.max(0, now - this.#offset_ns) };
+      const run = BigInt(this.#offset_s) * BigInt(NS_PER_S) + BigInt(now - this.#offset_ns);
+      return { ...common, khz: this.#khz, nsec: run < 0n ? 0n : run };
     }
-    return { ...common, khz: tscKhz, nsec: now + Math.floor((tscOffset * 1e6) / tscKhz) };
+    const before = (BigInt(tscOffset) * 1_000_000n) / BigInt(tscKhz);
+    const nsec = BigInt(epoch_s) * BigInt(NS_PER_S) + BigInt(now) + before;
+    return { ...common, khz: tscKhz, nsec };
   }
 
   /** RDTSC. */
@@ -92,16 +106,9 @@ export class DomainTsc {
     this.at(this.#lastRead_ns, into);
   }
 
-  /** The counter at a system time; before its beginning it is negative. */
-  at(system_ns: number, into: Tsc): void {
-    if (!this.#emulated) {
-      this.#clock.tscAt(system_ns, into);
-      return;
-    }
-    const ns = system_ns - this.#offset_ns;
-    ticksAt(Math.abs(ns), this.#khz, 0, into);
-    if (ns >= 0) return;
-    into.high = ~into.high + (into.low === 0 ? 1 : 0);
-    into.low = -into.low | 0;
+  /** The counter at a host time; before its beginning it is negative. */
+  at(host_ns: number, into: Tsc): void {
+    if (this.#emulated) ticksAt(host_ns - this.#offset_ns, this.#khz, this.#start, into);
+    else this.#clock.tscAt(host_ns, into);
   }
 }

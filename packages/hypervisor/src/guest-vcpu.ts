@@ -323,11 +323,11 @@ export class GuestVcpu implements Vcpu, MemoryVcpu, Runner {
   /**
    * SCHEDOP_poll, when none of the ports is pending. With one port it waits for that, with none or several for any of the
    * domain's.
-   * @param timeout_ns system time, 0 for none
+   * @param timeout_ns host time, undefined for none
    */
-  poll(ports: readonly number[], timeout_ns: number): void {
+  poll(ports: readonly number[], timeout_ns: number | undefined): void {
     const { sim, clock } = this.domain.xen;
-    if (timeout_ns !== 0) {
+    if (timeout_ns !== undefined) {
       this.#pollTimer = sim.at(clock.worldTime_ns(timeout_ns), () => {
         if (this.#pollPort !== NOT_POLLING) this.unblock();
       });

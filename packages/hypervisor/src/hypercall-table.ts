@@ -85,7 +85,7 @@ const HANDLERS: readonly (readonly [number, Handler])[] = [
     __HYPERVISOR_update_va_mapping,
     (v, a) => updateVaMapping(v, a.number(0), a.int(1), a.highOf(1), a.number(2)),
   ],
-  [__HYPERVISOR_set_timer_op, (v, a) => setTimerOp(v, a.number(0))],
+  [__HYPERVISOR_set_timer_op, (v, a) => setTimerOp(v, a.int(0), a.highOf(0))],
   [__HYPERVISOR_event_channel_op_compat, (v, a) => eventChannelOpCompat(v, a.number(0))],
   [__HYPERVISOR_xen_version, (v, a) => xenVersion(v, a.int(0), a.number(1))],
   // Release builds let the control domain alone read and write the console.

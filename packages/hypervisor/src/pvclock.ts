@@ -7,13 +7,20 @@
  *
  * The moment is the host's, taken once a second, so that every vCPU computes from the same pair of numbers. The host's crystal may
  * be off: with `drift_ppb` system time and TSC gain that many ns on the world's time in each second.
+ *
+ * System time has 64 bits and a double 53, which are 104 days of nanoseconds. So the hypervisor reckons in host time: ns since a
+ * whole second of system time, the last one before the world began. What guests are told, and what they ask for, is system time
+ * in two words, converted where it crosses the line: exact on a host of any age.
+ *
+ *     system time  ├──────── epoch, whole seconds ────────┼─ host time ─►
+ *                  Xen starts                             0   the world begins
  */
 import { shared_info, vcpu_time_info, XEN_PVCLOCK_TSC_STABLE_BIT } from '@port-xen/abi';
-import { st64 } from '@port-xen/layout';
+import type { Memory } from '@port-xen/layout';
 import type { Sim } from '@port-xen/sim';
 import type { Tsc } from '@port-xen/vcpu';
 import type { MachineMemory } from './machine-memory.ts';
-import { type TimeScale, ticksAt, timeScale } from './time-scale.ts';
+import { countOfTicks, type TimeScale, ticksAt, timeScale } from './time-scale.ts';
 
 const TWO_32 = 0x1_0000_0000;
 const NS_PER_S = 1e9;
@@ -21,6 +28,8 @@ const NS_PER_S = 1e9;
 const EPOCH_NS = 1e9;
 const KHZ_MAX = 2 ** 24;
 const TSC_OFFSET_MAX = 2 ** 52;
+/** No world lasts so long. What is due later than this by the host's clock is due later by the world's. */
+const FAR_NS = 2 ** 53;
 
 export interface HostClockOptions {
   readonly tscKhz: number;
@@ -38,8 +47,16 @@ export class HostClock {
   readonly tscKhz: number;
   readonly tscOffset: number;
   readonly scale: TimeScale;
+  /** System time at host time 0. */
+  readonly epoch_s: number;
   readonly #sim: Sim;
-  readonly #uptime_ns: number;
+  /** The epoch in ns, in halves. */
+  readonly #epochLow: number;
+  readonly #epochHigh: number;
+  /** The TSC at host time 0. */
+  readonly #tscStart: Tsc;
+  /** Host time when the world starts. */
+  readonly #start_ns: number;
   readonly #drift_ppb: number;
   /** The TSC at a moment of the world's: time stands still within an instruction. */
   readonly #tsc: Tsc = { low: 0, high: 0 };
@@ -59,15 +76,39 @@ export class HostClock {
     this.#sim = sim;
     this.tscKhz = tscKhz;
     this.tscOffset = tscOffset;
-    this.#uptime_ns = uptime_ns;
+    const epoch_s = Math.floor(uptime_ns / NS_PER_S);
+    this.epoch_s = epoch_s;
+    // In parts that a double holds: a second is 2^9 times an odd number.
+    this.#epochHigh = Math.floor((epoch_s * (NS_PER_S / 512)) / 2 ** 23);
+    this.#epochLow = ((epoch_s * (NS_PER_S / 512)) % 2 ** 23) * 512;
+    this.#tscStart = countOfTicks(epoch_s, tscKhz, tscOffset);
+    this.#start_ns = uptime_ns % NS_PER_S;
     this.#drift_ppb = drift_ppb;
     this.scale = timeScale(tscKhz);
-    this.#setWallclock(wallclock_ns, uptime_ns);
+    this.setWallclock(wallclock_ns);
   }
 
-  /** Nanoseconds since this host's Xen started. */
+  /** Host time: system time less the epoch. */
   now_ns(): number {
-    return this.#uptime_ns + this.#hostTime(this.#sim.now_ns);
+    return this.#start_ns + this.#hostTime(this.#sim.now_ns);
+  }
+
+  /** System time, rounded where a double rounds: for people. */
+  uptime_ns(): number {
+    return this.epoch_s * NS_PER_S + this.now_ns();
+  }
+
+  /** The host time of a system time, given by its halves: exact within 104 days of the epoch, of the right sign and size beyond. */
+  hostTime_ns(low: number, high: number): number {
+    return (high - this.#epochHigh) * TWO_32 + ((low >>> 0) - this.#epochLow);
+  }
+
+  /** Stores a host time as system time, 64 bits. */
+  storeSystemTime(memory: Memory, address: number, host_ns: number): void {
+    const low = this.#epochLow + host_ns;
+    const carry = Math.floor(low / TWO_32);
+    memory.st32(address, low - carry * TWO_32);
+    memory.st32(address + 4, this.#epochHigh + carry);
   }
 
   /** Host time that has passed when the world's time is `world_ns`. */
@@ -78,16 +119,17 @@ export class HostClock {
     return world_ns + seconds * this.#drift_ppb + gained;
   }
 
-  /** The first moment of the world's time at which system time is `system_ns` or later. */
-  worldTime_ns(system_ns: number): number {
-    const host_ns = system_ns - this.#uptime_ns;
-    if (this.#drift_ppb === 0) return host_ns;
-    let world_ns = Math.floor(host_ns / (1 + this.#drift_ppb / NS_PER_S)) - 2;
-    while (this.#hostTime(world_ns) < host_ns) world_ns++;
+  /** The first moment of the world's time at which host time is `host_ns` or later. */
+  worldTime_ns(host_ns: number): number {
+    const passed_ns = host_ns - this.#start_ns;
+    // Far away single nanoseconds do not count, and looking for the first one would not end.
+    if (this.#drift_ppb === 0 || Math.abs(passed_ns) >= FAR_NS) return passed_ns;
+    let world_ns = Math.floor(passed_ns / (1 + this.#drift_ppb / NS_PER_S)) - 2;
+    while (this.#hostTime(world_ns) < passed_ns) world_ns++;
     return world_ns;
   }
 
-  /** The moment that time infos are about. */
+  /** The moment that time infos are about, host time. */
   get stamp_ns(): number {
     return Math.floor(this.now_ns() / EPOCH_NS) * EPOCH_NS;
   }
@@ -103,19 +145,17 @@ export class HostClock {
     into.high = tsc.high;
   }
 
-  /** The TSC at a system time. */
-  tscAt(system_ns: number, into: Tsc): void {
-    ticksAt(system_ns, this.tscKhz, this.tscOffset, into);
+  /** The TSC at a host time. */
+  tscAt(host_ns: number, into: Tsc): void {
+    ticksAt(host_ns, this.tscKhz, this.#tscStart, into);
   }
 
   /** do_settime: it is `wallclock_ns` since 1970 now. Domains are told by the caller. */
   setWallclock(wallclock_ns: number): void {
-    this.#setWallclock(wallclock_ns, this.now_ns());
-  }
-
-  #setWallclock(wallclock_ns: number, system_ns: number): void {
-    const seconds = Math.floor(wallclock_ns / NS_PER_S) - Math.floor(system_ns / NS_PER_S);
-    const ns = (wallclock_ns % NS_PER_S) - (system_ns % NS_PER_S);
+    const host_ns = this.now_ns();
+    const system_s = this.epoch_s + Math.floor(host_ns / NS_PER_S);
+    const seconds = Math.floor(wallclock_ns / NS_PER_S) - system_s;
+    const ns = (wallclock_ns % NS_PER_S) - (host_ns % NS_PER_S);
     this.#wallclock_s = ns < 0 ? seconds - 1 : seconds;
     this.#wallclock_ns = ns < 0 ? ns + NS_PER_S : ns;
   }
@@ -138,13 +178,15 @@ const beginUpdate = (version: number): number => (version + 1) | 1;
 /**
  * Writes a vcpu_time_info.
  * @param address machine address
- * @param tsc at `system_ns`
+ * @param tsc at `stamp_ns`
+ * @param stamp_ns host time of this clock
  */
 export const writeTimeInfo = (
   memory: MachineMemory,
   address: number,
   tsc: Tsc,
-  system_ns: number,
+  clock: Pick<HostClock, 'storeSystemTime'>,
+  stamp_ns: number,
   { mul, shift }: TimeScale,
 ): void => {
   const { offset } = vcpu_time_info;
@@ -152,7 +194,7 @@ export const writeTimeInfo = (
   time.version = beginUpdate(time.version);
   memory.st32(address + offset.tsc_timestamp, tsc.low);
   memory.st32(address + offset.tsc_timestamp + 4, tsc.high);
-  st64(memory, address + offset.system_time, system_ns);
+  clock.storeSystemTime(memory, address + offset.system_time, stamp_ns);
   time.tsc_to_system_mul = mul;
   time.tsc_shift = shift;
   time.flags = XEN_PVCLOCK_TSC_STABLE_BIT;

@@ -19,6 +19,7 @@ export class Runstate {
   area = 0;
   readonly #vcpu: GuestVcpu;
   readonly #times = [0, 0, 0, 0];
+  /** Host time. */
   #entered_ns: number;
   readonly #memory = new BytesMemory(new Uint8Array(vcpu_runstate_info.size));
 
@@ -48,7 +49,8 @@ export class Runstate {
       ? Math.max(0, this.#vcpu.domain.xen.clock.now_ns() - this.#entered_ns)
       : 0;
     info.state = this.state;
-    info.state_entry_time = this.#entered_ns;
+    const entry = vcpu_runstate_info.offset.state_entry_time;
+    this.#vcpu.domain.xen.clock.storeSystemTime(this.#memory, entry, this.#entered_ns);
     for (let i = 0; i < this.#times.length; i++) {
       const time = (this.#times[i] as number) + (i === this.state ? since : 0);
       st64(this.#memory, info.time.address(i), time);

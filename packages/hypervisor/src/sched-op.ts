@@ -88,7 +88,7 @@ const poll = (vcpu: GuestVcpu, arg: number): number => {
   if (op.nr_ports > POLL_PORTS_MAX) return -XEN_EINVAL;
   if (op.nr_ports > 0 && !isGuestAddress(op.ports)) return -XEN_EFAULT;
   if (vcpu.upcallDeliverable) return 0;
-  const { host, sharedInfo, evtchn } = vcpu.domain;
+  const { host, sharedInfo, evtchn, xen } = vcpu.domain;
   const ports: number[] = [];
   for (let i = 0; i < op.nr_ports; i++) {
     const port = fetchU32(vcpu, op.ports + 4 * i);
@@ -97,6 +97,8 @@ const poll = (vcpu: GuestVcpu, arg: number): number => {
     if (isPending(host.memory, sharedInfo, port)) return 0;
     ports.push(port);
   }
-  vcpu.poll(ports, op.timeout);
+  const low = op.memory.ld32(op.address + sched_poll.offset.timeout);
+  const high = op.memory.ld32(op.address + sched_poll.offset.timeout + 4);
+  vcpu.poll(ports, low === 0 && high === 0 ? undefined : xen.clock.hostTime_ns(low, high));
   return 0;
 };

@@ -7,14 +7,16 @@ import type { GuestVcpu } from './guest-vcpu.ts';
 const TIMEOUT_FAR_NS = 2 ** 50;
 const TIMEOUT_SUBSTITUTE_NS = 100_000_000;
 
-/** @param timeout_ns signed; 0 stops the timer, a past time fires at once */
-export const setTimerOp = (vcpu: GuestVcpu, timeout_ns: number): number => {
-  if (timeout_ns === 0) {
+/** @param low of the timeout, 64 bits with @param high: 0 stops the timer, a past time fires at once */
+export const setTimerOp = (vcpu: GuestVcpu, low: number, high: number): number => {
+  if (low === 0 && high === 0) {
     vcpu.timers.disarm();
     return 0;
   }
-  const now = vcpu.domain.xen.clock.now_ns();
-  const absurd = timeout_ns < 0 || timeout_ns - now >= TIMEOUT_FAR_NS;
+  const { clock } = vcpu.domain.xen;
+  const now = clock.now_ns();
+  const timeout_ns = clock.hostTime_ns(low, high);
+  const absurd = high < 0 || timeout_ns - now >= TIMEOUT_FAR_NS;
   vcpu.timers.arm(absurd ? now + TIMEOUT_SUBSTITUTE_NS : timeout_ns);
   return 0;
 };

@@ -32,24 +32,26 @@ export const timeScale = (khz: number): TimeScale => {
   return { mul: Number((BigInt(NS_PER_S) << 32n) / BigInt(ticks_per_s)), shift };
 };
 
+/** The count after so many seconds, any integer. @param khz below 2^24 @param start the count at 0 @returns 64 bits, which wrap */
+export const countOfTicks = (seconds: number, khz: number, start: number): Tsc => {
+  const ticks = BigInt(seconds) * BigInt(khz * 1000) + BigInt(start);
+  return { low: Number(BigInt.asIntN(32, ticks)), high: Number(BigInt.asIntN(32, ticks >> 32n)) };
+};
+
 /**
  * Ticks in a time, added to a count.
- * @param ns 0 … 2^53 @param khz below 2^24 @param start ticks at 0, below 2^52
+ * @param ns 0 … 2^53 @param khz below 2^24 @param start ticks at 0, 64 bits
  */
-export const ticksAt = (ns: number, khz: number, start: number, into: Tsc): void => {
+export const ticksAt = (ns: number, khz: number, start: Readonly<Tsc>, into: Tsc): void => {
   const ms = Math.floor(ns / 1e6);
   const rest = Math.floor(((ns - ms * 1e6) * khz) / 1e6);
   // Remainders by a power of two, without the division that % is.
   const msHigh = Math.floor(ms / TWO_20);
   const upper = msHigh * khz;
   const upperHigh = Math.floor(upper / 4096);
-  const startHigh = Math.floor(start / TWO_32);
   const low =
-    (ms - msHigh * TWO_20) * khz +
-    (upper - upperHigh * 4096) * TWO_20 +
-    rest +
-    (start - startHigh * TWO_32);
+    (ms - msHigh * TWO_20) * khz + (upper - upperHigh * 4096) * TWO_20 + rest + (start.low >>> 0);
   const carry = Math.floor(low / TWO_32);
   into.low = (low - carry * TWO_32) | 0;
-  into.high = (upperHigh + startHigh + carry) | 0;
+  into.high = (upperHigh + start.high + carry) | 0;
 };

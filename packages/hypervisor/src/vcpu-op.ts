@@ -123,10 +123,14 @@ const timerOp = (caller: GuestVcpu, vcpu: GuestVcpu, cmd: number, arg: number): 
       if (vcpu !== caller) return -XEN_EINVAL;
       const op = fetchStruct(caller, vcpu_set_singleshot_timer, arg);
       if (op === null) return -XEN_EFAULT;
-      const past = op.timeout_abs_ns < vcpu.domain.xen.clock.now_ns();
+      const { clock } = vcpu.domain.xen;
+      const at = op.address + vcpu_set_singleshot_timer.offset.timeout_abs_ns;
+      const high = op.memory.ld32(at + 4);
+      const timeout_ns = clock.hostTime_ns(op.memory.ld32(at), high);
+      // A time of 2^63 and more is the future where it is compared, and a past one to the timer, whose times are signed.
+      const past = high >= 0 && timeout_ns < clock.now_ns();
       if (past && (op.flags & VCPU_SSHOTTMR_future) !== 0) return -XEN_ETIME;
-      // A time of 2^63 and more is a past one to Xen, whose times are signed.
-      vcpu.timers.arm(op.timeout_abs_ns < 2 ** 63 ? op.timeout_abs_ns : 0);
+      vcpu.timers.arm(timeout_ns);
       return 0;
     }
     case VCPUOP_stop_singleshot_timer:

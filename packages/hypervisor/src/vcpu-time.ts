@@ -38,12 +38,14 @@ export class VcpuTime {
   /** Writes what is not up to date. */
   update(): void {
     const { domain, infoAddress } = this.#vcpu;
-    const { stamp_ns } = domain.xen.clock;
+    const { clock } = domain.xen;
+    const { stamp_ns } = clock;
+    const { memory } = domain.host;
     if (stamp_ns === this.#stamp_ns) return;
     this.#stamp_ns = stamp_ns;
     const address = infoAddress + vcpu_info.offset.time;
     domain.tsc.at(stamp_ns, this.#tsc);
-    writeTimeInfo(domain.host.memory, address, this.#tsc, stamp_ns, domain.tsc.scale);
+    writeTimeInfo(memory, address, this.#tsc, clock, stamp_ns, domain.tsc.scale);
     if (this.#area !== 0 && !this.#copy(address)) this.#stamp_ns = Number.NaN;
   }
 

@@ -16,13 +16,15 @@ export class VcpuTimers {
   readonly #vcpu: GuestVcpu;
   #singleshot = 0;
   #period_ns = PERIOD_DEFAULT_NS;
-  #lastTick_ns = 0;
+  /** Host time; of the first one: when Xen started. */
+  #lastTick_ns: number;
 
   constructor(vcpu: GuestVcpu) {
     this.#vcpu = vcpu;
+    this.#lastTick_ns = -1e9 * vcpu.domain.xen.clock.epoch_s;
   }
 
-  /** Arms the singleshot timer. @param timeout_ns system time; a past one fires at once */
+  /** Arms the singleshot timer. @param timeout_ns host time; a past one fires at once */
   arm(timeout_ns: number): void {
     const { sim, clock } = this.#vcpu.domain.xen;
     sim.cancel(this.#singleshot);

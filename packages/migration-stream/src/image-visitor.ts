@@ -81,8 +81,8 @@ export type PageSkipper = (pages: number) => void;
 export interface TscInfo {
   readonly mode: number;
   readonly khz: number;
-  /** Exact below 2^53 (104 days). */
-  readonly nsec: number;
+  /** How long it has run; 64 bits. */
+  readonly nsec: bigint;
   readonly incarnation: number;
 }
 

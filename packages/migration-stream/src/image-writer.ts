@@ -25,7 +25,7 @@ import {
   XC_REC_TYPE_X86_PV_VCPU_XSAVE,
   XC_REC_TYPE_X86_TSC_INFO,
 } from '@port-xen/abi';
-import { BytesMemory } from '@port-xen/layout';
+import { BytesMemory, stPair } from '@port-xen/layout';
 import type { TscInfo } from './image-visitor.ts';
 import { domainHeader, imageHeader } from './libxc-header.ts';
 import { libxlHeader } from './libxl-stream.ts';
@@ -157,7 +157,13 @@ export class ImageWriter {
     const info = stream_xc_tsc_info.at(new BytesMemory(body), 0);
     info.mode = mode;
     info.khz = khz;
-    info.nsec = nsec;
+    const low = Number(BigInt.asIntN(32, nsec));
+    stPair(
+      info.memory,
+      stream_xc_tsc_info.offset.nsec,
+      low,
+      Number(BigInt.asIntN(32, nsec >> 32n)),
+    );
     info.incarnation = incarnation;
     this.#output.record(XC_REC_TYPE_X86_TSC_INFO, body);
   }

@@ -124,7 +124,10 @@ const readTscInfo = ({ cursor, visitor }: RestoreState, { name, length }: Stream
     throw cursor.error(`${name} record wrong size`, `length ${size}`, `${length}`);
   }
   cursor.take(size, name);
-  const { mode, khz, nsec, incarnation } = stream_xc_tsc_info.at(cursor.memory, 0);
+  const { memory } = cursor;
+  const { mode, khz, incarnation } = stream_xc_tsc_info.at(memory, 0);
+  const [low, high] = [0, 4].map((at) => memory.ld32(stream_xc_tsc_info.offset.nsec + at) >>> 0);
+  const nsec = (BigInt(high as number) << 32n) | BigInt(low as number);
   visitor.tscInfo?.({ mode, khz, nsec, incarnation });
 };
 

@@ -307,7 +307,7 @@ test('MIG-18: SHARED_INFO and TSC_INFO are told; a stream may do without', () =>
     sharedInfo: (page) => seen.push(page.length),
     tscInfo: (tsc) => seen.push(tsc),
   });
-  expect(seen).toEqual([{ mode: 0, khz: 2400000, nsec: 123456, incarnation: 7 }, 4096]);
+  expect(seen).toEqual([{ mode: 0, khz: 2400000, nsec: 123456n, incarnation: 7 }, 4096]);
   expect(readImage(replaced({ SHARED_INFO: [], X86_TSC_INFO: [] })).pages).toBe(3);
 });
 for (const size of [0, PAGE - 8, PAGE + 8]) {

@@ -43,7 +43,7 @@ const domain = (format: StreamFormat): Uint8Array => {
   }
   writer.verify();
   writer.pageData(Int32Array.of(1499), Uint8Array.of(15), []);
-  writer.tscInfo({ mode: 0, khz: 2400000, nsec: 2 ** 40 + 1, incarnation: 1 });
+  writer.tscInfo({ mode: 0, khz: 2400000, nsec: 2n ** 60n + 1n, incarnation: 1 });
   writer.sharedInfo(new Uint8Array(4096));
   for (const vcpu of [0, 1, 5]) {
     writer.vcpuBasic(vcpu, new Uint8Array(5168));

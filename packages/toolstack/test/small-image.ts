@@ -109,7 +109,7 @@ const write = (kind: 'xl' | 'libxl' | 'libxc'): Uint8Array => {
   const pfns = Int32Array.from(types, (_, pfn) => pfn);
   const pages = [...pfns].filter((pfn) => (types[pfn] as number) < 13).map(contents);
   writer.pageData(pfns, types, pages);
-  writer.tscInfo({ mode: 0, khz: 2_400_000, nsec: 1e9, incarnation: 0 });
+  writer.tscInfo({ mode: 0, khz: 2_400_000, nsec: 1_000_000_000n, incarnation: 0 });
   const shared = page((memory) => {
     shared_info.at(memory, 0).arch.max_pfn = PFNS;
   });

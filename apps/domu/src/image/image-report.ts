@@ -41,7 +41,8 @@ export interface ImageReport {
   readonly msrEntries: number;
   /** How many pfns there are of each type. */
   readonly pageTypes: Readonly<Record<string, number>>;
-  readonly tsc?: { mode: number; khz: number; nsec: number; incarnation: number };
+  /** `nsec` in digits when it is more than a Number holds: 104 days. */
+  readonly tsc?: { mode: number; khz: number; nsec: number | string; incarnation: number };
   readonly p2m?: P2mReport;
   readonly startInfo?: StartInfoReport;
   readonly sharedInfo?: SharedInfoReport;
@@ -50,6 +51,10 @@ export interface ImageReport {
   readonly console?: ConsoleReport;
   readonly kernel: KernelReport;
 }
+
+/** An integer of JSON's: digits where a Number would round. */
+const exact = (value: bigint): number | string =>
+  value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : value.toString();
 
 const PAGE_TYPES = new Map([
   [0, 'ordinary'],
@@ -144,7 +149,7 @@ export const imageReport = (file: string, index: ImageIndex, kernel: SavedKernel
     cpuidLeaves: (index.cpuidLeaves?.length ?? 0) / 24,
     msrEntries: (index.msrEntries?.length ?? 0) / 16,
     pageTypes: countTypes(index.types),
-    ...(tsc && { tsc }),
+    ...(tsc && { tsc: { ...tsc, nsec: exact(tsc.nsec) } }),
     ...(index.maxPfn >= 0 && { p2m: p2mReport(index) }),
     ...pagesOf(index, symbols),
     ...(sharedInfoPage && { sharedInfo: sharedInfoReport(sharedInfoPage, ids.length) }),

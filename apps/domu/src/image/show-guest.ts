@@ -42,7 +42,7 @@ const showP2m = (page: TextPage, { p2m, tsc, cpuidLeaves, msrEntries }: ImageRep
       : ([
           [
             'TSC',
-            `mode ${tsc.mode}, ${count(tsc.khz)} kHz, ${count(tsc.nsec)} ns, incarnation ${tsc.incarnation}`,
+            `mode ${tsc.mode}, ${count(tsc.khz)} kHz, ${count(BigInt(tsc.nsec))} ns, incarnation ${tsc.incarnation}`,
           ],
         ] as Row[])),
   ]);

@@ -10,7 +10,7 @@ const COLOUR = /\x1b\[[0-9;]*m/g;
 const width = (text: string): number => text.replace(COLOUR, '').length;
 
 /** A number as people read it: 33,631,390. */
-export const count = (value: number): string => value.toLocaleString('en');
+export const count = (value: number | bigint): string => value.toLocaleString('en');
 
 const cell = (value: string | number): string =>
   typeof value === 'number' ? count(value) : value.replaceAll('\n', '⏎');

@@ -133,7 +133,7 @@ export const tinyImage = (
     Uint8Array.from(types),
     pages.map((pfn) => CONTENTS[pfn]?.() ?? new Uint8Array(PAGE).fill(pfn === 15 ? fill : 0)),
   );
-  writer.tscInfo({ mode: 0, khz: 2_400_000, nsec: 5e9, incarnation: 1 });
+  writer.tscInfo({ mode: 0, khz: 2_400_000, nsec: 5_000_000_000n, incarnation: 1 });
   writer.sharedInfo(
     page((memory) => {
       shared_info.at(memory, 0).arch.max_pfn = PAGES;

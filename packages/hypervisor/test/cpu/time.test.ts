@@ -10,7 +10,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { MachineMemory } from '../../src/machine-memory.ts';
 import { writeTimeInfo } from '../../src/pvclock.ts';
-import { ticksAt, timeScale } from '../../src/time-scale.ts';
+import { countOfTicks, ticksAt, timeScale } from '../../src/time-scale.ts';
 import { ARGS, type Guest, Machine } from './machine.ts';
 
 const DAY_NS = 86_400e9;
@@ -72,7 +72,7 @@ describe('scales', () => {
         fc.integer({ min: 0, max: 2 ** 52 - 1 }),
         (ns, khz, start) => {
           const tsc = { low: 0, high: 0 };
-          ticksAt(ns, khz, start, tsc);
+          ticksAt(ns, khz, countOfTicks(0, khz, start), tsc);
           const exact = (BigInt(ns) * BigInt(khz)) / 1_000_000n + BigInt(start);
           expect(BigInt.asUintN(64, wide(tsc))).toBe(BigInt.asUintN(64, exact));
         },
@@ -114,11 +114,12 @@ describe('pvclock', () => {
       },
     } as unknown as MachineMemory;
     const scale = timeScale(2_400_000);
-    writeTimeInfo(memory, 0, { low: 1, high: 2 }, 3, scale);
+    const { clock } = new Machine().xen;
+    writeTimeInfo(memory, 0, { low: 1, high: 2 }, clock, 3, scale);
     expect(versions.slice(0, -1).every((version) => version === 1)).toBe(true);
     expect(versions.at(-1)).toBe(2);
     store.set(0, 7);
-    writeTimeInfo(memory, 0, { low: 1, high: 2 }, 3, scale);
+    writeTimeInfo(memory, 0, { low: 1, high: 2 }, clock, 3, scale);
     expect(store.get(0)).toBe(10);
   });
 
@@ -189,7 +190,7 @@ describe('wall clock', () => {
 
 describe('TSC modes', () => {
   const set = (g: Guest, mode: number, khz: number, nsec: number, incarnation = 0): void =>
-    g.xen.domctl.setTscInfo(g.domid, { mode, khz, nsec, incarnation });
+    g.xen.domctl.setTscInfo(g.domid, { mode, khz, nsec: BigInt(nsec), incarnation });
   const get = (g: Guest) => g.xen.domctl.getTscInfo(g.domid);
 
   test('HV-TIME-30: default on the same frequency is the host’s own counter', () => {
@@ -198,7 +199,7 @@ describe('TSC modes', () => {
     const tsc = { low: 0, high: 0 };
     machine.xen.tsc(tsc);
     expect(tscOf(g)).toBe(wide(tsc));
-    expect(get(g)).toEqual({ mode: 0, khz: 2_400_000, nsec: 3600e9 + 416, incarnation: 1 });
+    expect(get(g)).toEqual({ mode: 0, khz: 2_400_000, nsec: 3_600_000_000_416n, incarnation: 1 });
     set(g, 0, 2_400_000, 5e9, 3);
     expect(tscOf(g)).toBe(wide(tsc));
     expect(get(g).incarnation).toBe(4);
@@ -211,7 +212,7 @@ describe('TSC modes', () => {
     expect(tscOf(g)).toBe(77_000_000_000n);
     machine.runFor(3e9);
     expect(tscOf(g)).toBe(80_000_000_000n);
-    expect(get(g)).toEqual({ mode: 0, khz: 1_000_000, nsec: 80e9, incarnation: 1 });
+    expect(get(g)).toEqual({ mode: 0, khz: 1_000_000, nsec: 80_000_000_000n, incarnation: 1 });
     expect(guestTime(timeInfo(g), tscOf(g))).toBeLessThanOrEqual(BigInt(machine.uptime_ns + 10));
     expect(guestTime(timeInfo(g), tscOf(g))).toBeGreaterThanOrEqual(BigInt(machine.uptime_ns - 10));
   });
@@ -231,7 +232,7 @@ describe('TSC modes', () => {
     set(g, 1, 0, 0);
     machine.runFor(2e9);
     expect(tscOf(g)).toBe(4_800_000_000n);
-    expect(get(g)).toEqual({ mode: 1, khz: 2_400_000, nsec: 2e9, incarnation: 1 });
+    expect(get(g)).toEqual({ mode: 1, khz: 2_400_000, nsec: 2_000_000_000n, incarnation: 1 });
   });
 
   test('HV-TIME-34: never emulate: the host’s counter at any rate, and nothing to carry', () => {
@@ -241,7 +242,7 @@ describe('TSC modes', () => {
     const tsc = { low: 0, high: 0 };
     machine.xen.tsc(tsc);
     expect(tscOf(g)).toBe(wide(tsc));
-    expect(get(g)).toEqual({ mode: 2, khz: 0, nsec: 0, incarnation: 9 });
+    expect(get(g)).toEqual({ mode: 2, khz: 0, nsec: 0n, incarnation: 9 });
   });
 
   test('HV-TIME-35: a domain that is older than the host it comes to has a counter that began before it', () => {
@@ -287,7 +288,7 @@ describe('drift', () => {
         (drift_ppb, ns) => {
           const { sim, xen } = new Machine({ drift_ppb });
           const due = 3600e9 + ns;
-          sim.now_ns = Math.max(0, xen.clock.worldTime_ns(due));
+          sim.now_ns = Math.max(0, xen.clock.worldTime_ns(due - xen.clock.epoch_s * 1e9));
           expect(xen.uptime_ns()).toBeGreaterThanOrEqual(due);
           if (sim.now_ns > 0) sim.now_ns--;
           else return;
