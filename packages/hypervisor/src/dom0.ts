@@ -145,6 +145,24 @@ export class Dom0 {
     };
   }
 
+  /**
+   * Maps a frame of a domain as a back end may that knows it by its number and not by a grant: with `readonly` any frame of the
+   * domain's, else one that is no page table or descriptor table, and becomes none while it is mapped.
+   *
+   * @throws XenError: no such domain, or it is dying; not its frame, or not in that way
+   */
+  mapFrame(domid: number, mfn: number, readonly: boolean): FrameMapping {
+    if (this.#domain(domid).dying) {
+      throw new XenError(XEN_ESRCH, `expected a domain ${domid} that is alive, found it dying`);
+    }
+    const hold = this.#hold(mfn, domid, !readonly, `dom0's map of mfn ${mfn} of domain ${domid}`);
+    return {
+      ...this.#frame(mfn),
+      markDirty: () => this.#xen.host.markDirty(mfn),
+      unmap: () => this.#release(hold),
+    };
+  }
+
   /** MMUEXT_PIN_L1_TABLE … L4_TABLE on a domain's behalf. */
   pin(domid: number, level: number, mfn: number): void {
     const rc = this.#xen.host.types.pin(mfn, domid, level);

@@ -334,4 +334,34 @@ describe('hosts', () => {
     expect(() => b.xen.dom0.mapForeign(h.domid, g.mfn(20))).toThrow('cannot be mapped');
     expect(() => b.xen.memory.ld32(g.mfn(20) * 4096)).toThrow('of this host');
   });
+
+  test('HV-HOST-4: a guest has domain 0 write neither to its page tables nor to another guest', () => {
+    const machine = new Machine();
+    const { dom0 } = machine.xen;
+    const [g, h] = [machine.guest(), machine.guest()];
+    for (let table = 0; table < 5; table++) {
+      expect(() => dom0.mapFrame(g.domid, g.mfn(table), false)).toThrow('cannot be mapped');
+      dom0.mapFrame(g.domid, g.mfn(table), true).unmap();
+    }
+    expect(() => dom0.mapFrame(g.domid, h.mfn(20), false)).toThrow('cannot be mapped');
+    expect(() => dom0.mapFrame(g.domid, h.mfn(20), true)).toThrow('cannot be mapped');
+    expect(() => dom0.mapFrame(g.domid, 0xf_ffff, true)).toThrow('cannot be mapped');
+    expect(() => dom0.mapFrame(999, g.mfn(20), true)).toThrow('found none');
+    const before = machine.xen.accounting();
+    const mapping = dom0.mapFrame(g.domid, g.mfn(20), false);
+    mapping.memory.st32(8, 77);
+    expect(machine.xen.memory.ld32(g.mfn(20) * 4096 + 8)).toBe(77);
+    const unmapped = g.call(__HYPERVISOR_update_va_mapping, va(20), 0, UVMF_INVLPG);
+    expect([unmapped, dom0.holds]).toMatchObject([0, { size: 1 }]);
+    expect(() => dom0.pin(g.domid, 1, g.mfn(20))).toThrow('cannot be pinned');
+    mapping.unmap();
+    mapping.unmap();
+    g.call(__HYPERVISOR_update_va_mapping, va(20), g.mfn(20) * 4096 + 3, UVMF_INVLPG);
+    expect(machine.xen.accounting()).toEqual(before);
+    const last = dom0.mapFrame(g.domid, g.mfn(21), true);
+    machine.xen.domctl.destroyDomain(g.domid);
+    expect(() => dom0.mapFrame(g.domid, g.mfn(20), true)).toThrow('found it dying');
+    last.unmap();
+    expect(() => dom0.mapFrame(g.domid, g.mfn(20), true)).toThrow('found none');
+  });
 });
