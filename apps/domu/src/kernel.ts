@@ -33,7 +33,7 @@ import {
 import { linkNetinet, netinetLinked, netinetModules } from '@port-xen/netinet';
 import { P2mFrameList, Pmap, p2m_frame_list_data, pmap_data, pmapText } from '@port-xen/pmap';
 import { Uvm, uvm_data, uvmText } from '@port-xen/uvm';
-import { Xbd, xbd_data, xbdText } from '@port-xen/xbd';
+import { XbdXenbus, xbd_data, xbdText } from '@port-xen/xbd';
 import {
   shutdownText,
   Xenbus,
@@ -102,7 +102,7 @@ const link = (cpu: Cpu, data: Readonly<Record<string, number>>, variant: KernelV
   const p2mFrameList = new P2mFrameList(cpu, at(data, 'p2mFrameList'), pmap, kern.spl.sharedInfo);
   const xenbus = new Xenbus(cpu, at(data, 'xenbus'), kern, evtchn, startOfDay, DRIVERS);
   const balloon = new Balloon(at(data, 'balloon'), kern, pmap, uvm, xenbus.watches);
-  const xbd = new Xbd(cpu, at(data, 'xbd'), kern, evtchn, xengnt, pmap, uvm, xenbus);
+  const xbd = new XbdXenbus(cpu, at(data, 'xbd'), kern, evtchn, xengnt, pmap, uvm, xenbus);
   const net = linkNetinet(cpu, data, kern, { uptime_ns: () => clock.uptime_s() * 1e9 });
   const parts = { cpu, kern, evtchn, xengnt, pmap, uvm, xenbus, stack: net.inet };
   const xennet = new Xennet(at(data, 'xennet'), parts);

@@ -16,8 +16,8 @@ import {
 } from '@port-xen/abi';
 import { call, DEV_BSIZE, done, ENXIO, goto, routine, type Text } from '@port-xen/kern';
 import { bytes, cString, i64, struct, u32, u64 } from '@port-xen/layout';
-import type { Xbd } from './xbd.ts';
 import { DRAIN_TICKS, XBD_DISCONNECTED, XBD_GONE } from './xbd-data.ts';
+import type { XbdXenbus } from './xbd-xenbus.ts';
 
 const NODES_MAX = 128;
 const NAME_MAX = 32;
@@ -38,12 +38,12 @@ const NODES = connecting.offset.nodes;
 const NAME = opening.offset.name;
 
 /** xenbus_read_number of a node of the back end's. */
-const readOtherend = (m: Xbd, locals: number, xbusd: number, name: string, then: string) => {
+const readOtherend = (m: XbdXenbus, locals: number, xbusd: number, name: string, then: string) => {
   m.cpu.memory.write(locals + NAME, cString(name));
   return call(then, m.cpu.sym('xenbus_read_number'), xbusd, locals + NAME, 1);
 };
 
-export const attachText: Text<Xbd> = {
+export const attachText: Text<XbdXenbus> = {
   /** (xenbus device) → softc, 0 when there is no room for another disk. */
   xbd_xenbus_attach: routine(attaching, {
     start: (m, l, xbusd) => {

@@ -41,7 +41,6 @@ const physio = (flags: number): Routine<Xbd> =>
 
 export const diskText: Text<Xbd> = {
   xbdstrategy: leaf((m, softc, bp) => m.strategy(m.at(softc), m.kern.bufs.at(bp))),
-  xbd_handler: leaf((m, softc) => m.handler(m.at(softc))),
   xbdread: physio(B_READ),
   xbdwrite: physio(0),
   xbdsize: leaf((m, softc) => m.at(softc).sc_sectors * DEV_BSIZE),

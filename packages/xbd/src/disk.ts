@@ -1,12 +1,8 @@
 /*
  * What a disk owes to those who have asked it for something: every buf is answered once, whatever becomes of the disk.
  */
-import type { Evtchn } from '@port-xen/evtchn';
 import type { Autoconf, Buf, BufPool, Cdevsw, Cpu, Msgbuf, Sched } from '@port-xen/kern';
 import { textOf } from '@port-xen/layout';
-import type { FrontRing } from '@port-xen/ring';
-import type { Xengnt } from '@port-xen/xengnt';
-import { Connection, type XbdBus, type XbdUvm } from './connection.ts';
 import { Requests, type XbdPmap } from './requests.ts';
 import { XBD_GONE, type XbdReq, type XbdSoftc, xbd_softc } from './xbd-data.ts';
 
@@ -22,33 +18,24 @@ export interface XbdKern {
   readonly bufs: BufPool;
 }
 
-export class Disk {
+export abstract class Disk {
   readonly cpu: Cpu;
   readonly data: number;
   readonly kern: XbdKern;
-  readonly evtchn: Evtchn;
-  readonly xenbus: XbdBus;
-  readonly connection: Connection;
   readonly requests: Requests;
 
-  constructor(
-    cpu: Cpu,
-    data: number,
-    kern: XbdKern,
-    evtchn: Evtchn,
-    xengnt: Xengnt,
-    pmap: XbdPmap,
-    uvm: XbdUvm,
-    xenbus: XbdBus,
-  ) {
+  constructor(cpu: Cpu, data: number, kern: XbdKern, pmap: XbdPmap) {
     this.cpu = cpu;
     this.data = data;
     this.kern = kern;
-    this.evtchn = evtchn;
-    this.xenbus = xenbus;
-    this.connection = new Connection(cpu, data, evtchn, xengnt, pmap, uvm, xenbus);
-    this.requests = new Requests(cpu, pmap, xengnt);
+    this.requests = new Requests(pmap);
   }
+
+  /**
+   * Takes the pages of a request back from the back end.
+   * @returns how many it still has in use: these are never given back
+   */
+  protected abstract takeBack(req: XbdReq): number;
 
   at(address: number): XbdSoftc {
     return xbd_softc.at(this.cpu.memory, address);
@@ -58,10 +45,6 @@ export class Disk {
     return textOf(sc.sc_xname);
   }
 
-  ring(sc: XbdSoftc): FrontRing {
-    return this.connection.ring(sc);
-  }
-
   /** What whoever waits for the last answer sleeps on. */
   idleChannel(sc: XbdSoftc): number {
     return sc.address + xbd_softc.offset.sc_busy;
@@ -69,8 +52,7 @@ export class Disk {
 
   /** Another host: whatever was out has to be issued again. */
   forgetHandles(sc: XbdSoftc): void {
-    this.connection.forget(sc);
-    this.requests.forgetGrants(sc);
+    this.requests.forget(sc);
     sc.sc_reissue = sc.sc_busy;
   }
 
@@ -92,7 +74,7 @@ export class Disk {
     this.fail(sc, error);
     let kept = 0;
     for (const req of this.requests.out(sc)) {
-      kept += this.requests.revoke(req);
+      kept += this.takeBack(req);
       this.finish(sc, req, error);
     }
     if (kept > 0) this.tell(sc, `the back end keeps ${kept} pages, whose references are lost`);

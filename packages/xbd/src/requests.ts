@@ -1,15 +1,10 @@
 /*
- * Requests of a disk: what a buf asks for in terms that outlive a restore, and the grants that are made of it.
+ * Requests of a disk: what a buf asks for in terms that outlive a restore.
  */
-import {
-  BLKIF_OP_FLUSH_DISKCACHE,
-  BLKIF_OP_READ,
-  BLKIF_OP_WRITE,
-  blkif_request,
-} from '@port-xen/abi';
-import { B_FLUSH, B_READ, type Buf, type Cpu, DEV_BSIZE, EINVAL, PAGE_SIZE } from '@port-xen/kern';
-import { XENGNT_NO_ENTRY, type Xengnt } from '@port-xen/xengnt';
-import { XBD_RING_SIZE, type XbdReq, type XbdSoftc } from './xbd-data.ts';
+import { BLKIF_OP_FLUSH_DISKCACHE, BLKIF_OP_READ, BLKIF_OP_WRITE } from '@port-xen/abi';
+import { B_FLUSH, B_READ, type Buf, DEV_BSIZE, EINVAL, PAGE_SIZE } from '@port-xen/kern';
+import { XENGNT_NO_ENTRY } from '@port-xen/xengnt';
+import { XBD_REQUESTS, type XbdReq, type XbdSoftc } from './xbd-data.ts';
 
 /** What requests need of memory. */
 export interface XbdPmap {
@@ -19,19 +14,15 @@ export interface XbdPmap {
 }
 
 export class Requests {
-  readonly cpu: Cpu;
   readonly pmap: XbdPmap;
-  readonly xengnt: Xengnt;
 
-  constructor(cpu: Cpu, pmap: XbdPmap, xengnt: Xengnt) {
-    this.cpu = cpu;
+  constructor(pmap: XbdPmap) {
     this.pmap = pmap;
-    this.xengnt = xengnt;
   }
 
   /** A slot that no buf uses. */
   free(sc: XbdSoftc): XbdReq | undefined {
-    for (let id = 0; id < XBD_RING_SIZE; id++) {
+    for (let id = 0; id < XBD_REQUESTS; id++) {
       const req = sc.sc_reqs.at(id);
       if (req.req_bp === 0) return req;
     }
@@ -41,7 +32,7 @@ export class Requests {
   /** The requests that are out, in the order in which they were issued first. */
   out(sc: XbdSoftc): XbdReq[] {
     const out: XbdReq[] = [];
-    for (let id = 0; id < XBD_RING_SIZE; id++) {
+    for (let id = 0; id < XBD_REQUESTS; id++) {
       const req = sc.sc_reqs.at(id);
       if (req.req_bp !== 0) out.push(req);
     }
@@ -50,13 +41,13 @@ export class Requests {
 
   /** The request that is in the ring under an id; undefined when there is none. */
   issued(sc: XbdSoftc, id: number): XbdReq | undefined {
-    if (id >= XBD_RING_SIZE) return undefined;
+    if (id >= XBD_REQUESTS) return undefined;
     const req = sc.sc_reqs.at(id);
     return req.req_bp !== 0 && req.req_issued !== 0 ? req : undefined;
   }
 
   /** The id of a request is its place in the table, before a restore and after it. */
-  #idOf(sc: XbdSoftc, req: XbdReq): number {
+  idOf(sc: XbdSoftc, req: XbdReq): number {
     return (req.address - sc.sc_reqs.address(0)) / (sc.sc_reqs.address(1) - sc.sc_reqs.address(0));
   }
 
@@ -86,60 +77,11 @@ export class Requests {
     return 0;
   }
 
-  /** A grant for each page. @returns false, with none given, when there are not enough */
-  grant(req: XbdReq, otherend: number): boolean {
-    // The back end stores into the pages of a read, and only loads from those of a write.
-    const readonly = req.req_operation !== BLKIF_OP_READ;
-    for (let i = 0; i < req.req_nr_segments; i++) {
-      const seg = req.req_seg.at(i);
-      seg.s_gntref = this.xengnt.grantAccess(otherend, this.pmap.mfnOf(seg.s_pa), readonly);
-      if (seg.s_gntref !== XENGNT_NO_ENTRY) continue;
-      this.revoke(req);
-      return false;
-    }
-    return true;
-  }
-
-  /**
-   * Gives the grants back.
-   * @returns how many the back end still has in use: these are never given back, for its pages would be used for
-   * something else
-   */
-  revoke(req: XbdReq): number {
-    let kept = 0;
-    for (let i = 0; i < req.req_nr_segments; i++) {
-      const seg = req.req_seg.at(i);
-      if (seg.s_gntref === XENGNT_NO_ENTRY) continue;
-      if (this.xengnt.inUse(seg.s_gntref)) kept++;
-      else this.xengnt.revokeAccess(seg.s_gntref);
-      seg.s_gntref = XENGNT_NO_ENTRY;
-    }
-    return kept;
-  }
-
-  /** After a restore no reference is good, and nothing is in a ring. */
-  forgetGrants(sc: XbdSoftc): void {
+  /** After a restore no frame and no reference is good, and nothing is in a ring. */
+  forget(sc: XbdSoftc): void {
     for (const req of this.out(sc)) {
       req.req_issued = 0;
       for (let i = 0; i < req.req_nr_segments; i++) req.req_seg.at(i).s_gntref = XENGNT_NO_ENTRY;
     }
-  }
-
-  /** Fills a slot of the ring. */
-  put(sc: XbdSoftc, req: XbdReq, address: number): void {
-    const slot = blkif_request.at(this.cpu.memory, address);
-    slot.operation = req.req_operation;
-    slot.nr_segments = req.req_nr_segments;
-    slot.handle = sc.sc_unit;
-    slot.id = this.#idOf(sc, req);
-    slot.sector_number = req.req_sector;
-    for (let i = 0; i < req.req_nr_segments; i++) {
-      const { s_gntref, s_first_sect, s_last_sect } = req.req_seg.at(i);
-      const seg = slot.seg.at(i);
-      seg.gref = s_gntref;
-      seg.first_sect = s_first_sect;
-      seg.last_sect = s_last_sect;
-    }
-    req.req_issued = 1;
   }
 }

@@ -3,12 +3,12 @@
  */
 import { call, done, ENXIO, goto, routine, type Text } from '@port-xen/kern';
 import { i64, struct, u32 } from '@port-xen/layout';
-import type { Xbd } from './xbd.ts';
 import { DRAIN_TICKS, XBD_CONNECTED, XBD_GONE, XBD_SUSPENDED } from './xbd-data.ts';
+import type { XbdXenbus } from './xbd-xenbus.ts';
 
 const suspending = struct('xbd_suspend_locals', { sc: i64, drained: u32, pad: u32 });
 
-export const suspendText: Text<Xbd> = {
+export const suspendText: Text<XbdXenbus> = {
   /** (softc): waits for what is out, five seconds at most; what is not answered then is issued again after the restore. */
   xbd_xenbus_suspend: routine(suspending, {
     start: (_, l, softc) => {

@@ -14,6 +14,8 @@ import { front_ring, ringSize } from '@port-xen/ring';
 export const RING_BYTES = 4096;
 /** Slots of a ring of one page: 32. */
 export const XBD_RING_SIZE: number = ringSize(RING_BYTES, blkif_request.size);
+/** Requests of a disk that can be out at once. */
+export const XBD_REQUESTS: number = XBD_RING_SIZE;
 /** Disks that the kernel can have. */
 export const NXBD = 8;
 
@@ -80,7 +82,7 @@ export const xbd_softc = struct('xbd_xenbus_softc', {
   /** Boot waits for it. */
   sc_pending: u32,
   sc_xname: bytes(8),
-  sc_reqs: array(xbd_req, XBD_RING_SIZE),
+  sc_reqs: array(xbd_req, XBD_REQUESTS),
 });
 
 export type XbdSoftc = View<typeof xbd_softc>;

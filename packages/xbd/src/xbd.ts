@@ -1,8 +1,9 @@
 /*
- * The block front end (sys/arch/xen/xen/xbd_xenbus.c): bufs become requests, requests become grants and ring slots.
+ * The block front end, whatever carries its requests (xbd_xenbus.c of Xen 3's, xbd.c of Xen 2's): bufs become requests, requests
+ * become slots of a ring.
  *
- *     strategy ─► bufq ─► start: a free request, a slot, a grant a page ─► ring ─► back end
- *     handler  ◄───────── response: grants revoked, buf done ◄──────────── ring ◄──┘
+ *     strategy ─► bufq ─► start: a free request, a slot, its pages given ─► ring ─► back end
+ *     handler  ◄───────── answer: pages taken back, buf done ◄───────────── ring ◄──┘
  *
  * At a suspend the ring is drained for five seconds. What the back end has not answered by then is known from sc_reqs: after
  * a restore it is issued again, once, in the order of its first issue, to the new back end; the old one can do it no more
@@ -10,12 +11,7 @@
  *
  * A back end that breaks the protocol is not talked to any more: what is out fails, and so does whatever is asked for later.
  */
-import {
-  BLKIF_RSP_EOPNOTSUPP,
-  BLKIF_RSP_OKAY,
-  blkif_response,
-  VDISK_READONLY,
-} from '@port-xen/abi';
+import { BLKIF_RSP_EOPNOTSUPP, BLKIF_RSP_OKAY, VDISK_READONLY } from '@port-xen/abi';
 import {
   B_FLUSH,
   B_READ,
@@ -28,11 +24,19 @@ import {
   EOPNOTSUPP,
   EROFS,
 } from '@port-xen/kern';
-import { ldU64, type View } from '@port-xen/layout';
 import { Disk, REQUEST_NS } from './disk.ts';
-import { XBD_CONNECTED, XBD_GONE, XBD_SUSPENDED, type XbdReq, type XbdSoftc } from './xbd-data.ts';
+import { XBD_CONNECTED, XBD_GONE, type XbdReq, type XbdSoftc } from './xbd-data.ts';
 
-export class Xbd extends Disk {
+export abstract class Xbd extends Disk {
+  /** Slots of the ring that can take a request. */
+  protected abstract room(sc: XbdSoftc): number;
+  /** Lets the back end reach the pages of a request. @returns false, with none given, when there is no way now */
+  protected abstract give(sc: XbdSoftc, req: XbdReq): boolean;
+  /** Fills the next slot of the ring. */
+  protected abstract put(sc: XbdSoftc, req: XbdReq): void;
+  /** Shows the back end what was put. */
+  protected abstract push(sc: XbdSoftc): void;
+
   /** The back end serves the ring: what was under way is issued again, then what waited. */
   connected(sc: XbdSoftc): void {
     sc.sc_backend_status = XBD_CONNECTED;
@@ -72,12 +76,12 @@ export class Xbd extends Disk {
     // What was asked for before the restore goes first.
     if (sc.sc_reissue > 0) this.reissue(sc);
     let pushed = false;
-    while (sc.sc_reissue === 0 && sc.sc_bufq_head !== 0 && this.ring(sc).free > 0) {
+    while (sc.sc_reissue === 0 && sc.sc_bufq_head !== 0 && this.room(sc) > 0) {
       const req = this.requests.free(sc);
       if (req === undefined) break;
       const bp = this.kern.bufs.at(sc.sc_bufq_head);
       const error = this.requests.describe(req, bp);
-      if (error === 0 && !this.#grant(sc, req)) {
+      if (error === 0 && !this.give(sc, req)) {
         // Grants come back with the next answer; a disk that waits for none would wait for ever.
         if (sc.sc_busy > 0) break;
         this.dequeue(sc);
@@ -92,10 +96,10 @@ export class Xbd extends Disk {
       req.req_bp = bp.address;
       req.req_stamp = sc.sc_stamp++;
       sc.sc_busy++;
-      this.#put(sc, req);
+      this.#issue(sc, req);
       pushed = true;
     }
-    if (pushed) this.#push(sc);
+    if (pushed) this.push(sc);
   }
 
   /** Issues again what the last back end did not answer, as far as there are grants. @returns how many requests */
@@ -103,8 +107,8 @@ export class Xbd extends Disk {
     let again = 0;
     for (const req of this.requests.out(sc)) {
       if (req.req_issued !== 0) continue;
-      if (this.#grant(sc, req)) {
-        this.#put(sc, req);
+      if (this.give(sc, req)) {
+        this.#issue(sc, req);
         again++;
       } else if (sc.sc_busy > sc.sc_reissue) {
         break;
@@ -113,56 +117,30 @@ export class Xbd extends Disk {
       }
       sc.sc_reissue--;
     }
-    if (again > 0) this.#push(sc);
+    if (again > 0) this.push(sc);
     return again;
   }
 
-  #grant(sc: XbdSoftc, req: XbdReq): boolean {
-    return this.requests.grant(req, this.xenbus.otherendIdOf(sc.sc_xbusd));
-  }
-
-  #put(sc: XbdSoftc, req: XbdReq): void {
-    this.requests.put(sc, req, this.ring(sc).nextRequest());
+  #issue(sc: XbdSoftc, req: XbdReq): void {
+    this.put(sc, req);
+    req.req_issued = 1;
     this.cpu.spend(REQUEST_NS);
-  }
-
-  #push(sc: XbdSoftc): void {
-    if (this.ring(sc).pushRequests()) this.evtchn.notify(sc.sc_evtchn);
   }
 
   // Answers.
 
-  /** xbd_handler: takes the answers, then starts what waits. */
-  handler(sc: XbdSoftc): void {
-    if (sc.sc_backend_status === XBD_SUSPENDED) return;
-    if (sc.sc_backend_status === XBD_GONE && sc.sc_busy === 0) return;
-    const ring = this.ring(sc);
-    do {
-      for (let at = ring.nextResponse(); at !== undefined; at = ring.nextResponse()) {
-        const wrong = this.#answer(sc, blkif_response.at(this.cpu.memory, at));
-        if (wrong === '') continue;
-        this.#condemn(sc, wrong);
-        return;
-      }
-    } while (ring.finalCheckForResponses());
-    if (ring.overflown) this.#condemn(sc, 'more answers than requests');
-    this.start(sc);
-  }
-
-  /** @returns what is wrong with the answer; '' when nothing is */
-  #answer(sc: XbdSoftc, response: View<typeof blkif_response>): string {
-    const id = ldU64(this.cpu.memory, response.address);
-    const { status } = response;
+  /** Takes the answer to a request. @returns what is wrong with it; '' when nothing is */
+  protected answer(sc: XbdSoftc, id: number, status: number): string {
     const req = this.requests.issued(sc, id);
     if (req === undefined) return `an answer to request ${id}, which is not out`;
-    const kept = this.requests.revoke(req);
+    const kept = this.takeBack(req);
     const refusal = status === BLKIF_RSP_EOPNOTSUPP ? EOPNOTSUPP : EIO;
     this.finish(sc, req, status === BLKIF_RSP_OKAY && kept === 0 ? 0 : refusal);
     return kept === 0 ? '' : `an answer while ${kept} pages of its request are in use`;
   }
 
   /** The back end broke the protocol. */
-  #condemn(sc: XbdSoftc, what: string): void {
+  protected condemn(sc: XbdSoftc, what: string): void {
     this.tell(sc, `the back end sent ${what}: it is not talked to any more`);
     this.abandon(sc, EIO);
   }

@@ -29,7 +29,7 @@ import {
 } from '@port-xen/xenbus';
 import { Xengnt, xengnt_data } from '@port-xen/xengnt';
 import { type TestBase, testKernel, USER_BASE } from '@tooling/guest-testbed';
-import { Xbd, xbd_data, xbdText } from '../src/index.ts';
+import { XbdXenbus, xbd_data, xbdText } from '../src/index.ts';
 
 export const BUFS = 48;
 const WORKERS = 4;
@@ -49,7 +49,7 @@ const probe_data = struct('probe_data', {
 interface Probe {
   readonly base: TestBase;
   readonly xengnt: Xengnt;
-  readonly xbd: Xbd;
+  readonly xbd: XbdXenbus;
   readonly data: number;
 }
 
@@ -268,7 +268,7 @@ export const image: KernelImage = testKernel({
     const evtchn = new Evtchn(cpu, at('evtchn'), kern);
     const xengnt = new Xengnt(cpu, at('xengnt'), kern, pmap);
     const xenbus = new Xenbus(cpu, at('xenbus'), kern, evtchn, base, DRIVERS);
-    const xbd = new Xbd(cpu, at('xbd'), kern, evtchn, xengnt, pmap, base, xenbus);
+    const xbd = new XbdXenbus(cpu, at('xbd'), kern, evtchn, xengnt, pmap, base, xenbus);
     const linked = {
       evtchn,
       upcall: { evtchn, sched: kern.sched },
