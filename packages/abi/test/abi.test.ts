@@ -28,6 +28,13 @@ const SIZES: Readonly<Record<string, number>> = {
   multicall_entry: 64,
   trap_info: 16,
   xsd_sockmsg: 16,
+  xen2_shared_info: 344,
+  xen2_start_info: 320,
+  control_if: 1040,
+  control_msg: 64,
+  xen2_blkif_ring: 3848,
+  xen2_netif_tx_ring: 3088,
+  xen2_netif_rx_ring: 3084,
 };
 
 test.each(Object.entries(SIZES))('ABI-1: %s has %d bytes', (name, size) => {

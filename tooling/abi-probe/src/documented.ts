@@ -4,10 +4,13 @@
  * were read there; `abi` is compared with them.
  */
 
+import { XEN2_CONSTANTS, XEN2_STRUCTS } from './documented-xen2.ts';
+
 /** Size, then the offset of each field. */
 export const DOCUMENTED_STRUCTS: Readonly<
   Record<string, readonly [number, Readonly<Record<string, number>>]>
 > = {
+  ...XEN2_STRUCTS,
   stream_xc_image_header: [
     24,
     { marker: 0, id: 8, version: 12, options: 16, reserved1: 18, reserved2: 20 },
@@ -55,6 +58,7 @@ export const DOCUMENTED_STRUCTS: Readonly<
 };
 
 export const DOCUMENTED_CONSTANTS: Readonly<Record<string, number>> = {
+  ...XEN2_CONSTANTS,
   // xen/include/public/errno.h has these two for the hypervisor's own use only (__XEN__).
   XEN_EINTR: 4,
   XEN_ERESTART: 85,
