@@ -54,6 +54,11 @@ export class DomainTsc {
     return this.#emulated;
   }
 
+  /** Its rate. */
+  get khz(): number {
+    return this.#emulated ? this.#khz : this.#clock.tscKhz;
+  }
+
   /** What a guest computes with. */
   get scale(): TimeScale {
     return this.#emulated ? this.#scale : this.#clock.scale;

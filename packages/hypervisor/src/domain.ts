@@ -3,7 +3,6 @@
  */
 import {
   SHUTDOWN_crash,
-  shared_info,
   VMASST_TYPE_m2p_strict,
   VMASST_TYPE_writable_pagetables,
 } from '@port-xen/abi';
@@ -19,6 +18,11 @@ import type { Hypervisor } from './hypervisor.ts';
 import type { LogDirty } from './log-dirty.ts';
 import { Maptrack } from './maptrack.ts';
 import type { MemoryDomain } from './memory-domain.ts';
+import {
+  type SharedInfoLayout,
+  type SharedInfoName,
+  sharedInfoLayout,
+} from './shared-info-layout.ts';
 import { Watchdogs } from './watchdogs.ts';
 
 /** How a new domain is. */
@@ -29,6 +33,7 @@ export interface DomainOptions {
   readonly maxGrantFrames: number;
   readonly maxMaptrackFrames: number;
   readonly maxEvtchnPort: number;
+  readonly interface: SharedInfoName;
   readonly engine: Engine;
 }
 
@@ -42,6 +47,8 @@ export class Domain implements MemoryDomain {
   readonly handle: Uint8Array;
   readonly maxVcpus: number;
   readonly engine: Engine;
+  /** Of its shared_info. */
+  readonly layout: SharedInfoLayout;
   readonly evtchn: EventChannels;
   readonly grants: GrantTable;
   readonly maptrack: Maptrack;
@@ -75,6 +82,7 @@ export class Domain implements MemoryDomain {
     this.handle = options.handle.slice();
     this.maxVcpus = options.maxVcpus;
     this.engine = options.engine;
+    this.layout = sharedInfoLayout(options.interface);
     this.sharedInfoMfn = allocateXenFrame(this.host, this);
     this.evtchn = new EventChannels(this, xen.ports, xen.firstPort, options.maxEvtchnPort);
     this.grants = new GrantTable(this, options.maxGrantFrames);
@@ -97,7 +105,7 @@ export class Domain implements MemoryDomain {
   }
 
   get maxPfn(): number {
-    return shared_info.at(this.host.memory, this.sharedInfo).arch.max_pfn;
+    return this.layout.maxPfn(this.host.memory, this.sharedInfo);
   }
 
   setVmAssist(type: number, on: boolean): void {
@@ -114,14 +122,16 @@ export class Domain implements MemoryDomain {
   raise(port: number, vcpuId: number): void {
     const vcpu = this.vcpus[vcpuId];
     if (vcpu === undefined || this.sharedInfoMfn < 0) return;
-    const told = setPending(this.host.memory, this.sharedInfo, vcpu.infoAddress, port);
+    const { host, layout } = this;
+    const told = setPending(host.memory, layout, this.sharedInfo, vcpu.infoAddress, port);
     if (told === 'quiet') return;
     if (told === 'told') vcpu.kick();
     for (const other of this.vcpus) other.polled(port);
   }
 
   lower(port: number): void {
-    if (this.sharedInfoMfn >= 0) clearPending(this.host.memory, this.sharedInfo, port);
+    if (this.sharedInfoMfn < 0) return;
+    clearPending(this.host.memory, this.layout, this.sharedInfo, port);
   }
 
   /** domain_shutdown. A code that was recorded before counts, not this one. */

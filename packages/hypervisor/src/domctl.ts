@@ -3,7 +3,6 @@
  * bytes. A refusal is a XenError.
  */
 import {
-  vcpu_info,
   XEN_EBUSY,
   XEN_EEXIST,
   XEN_EINVAL,
@@ -16,7 +15,6 @@ import { defaultLeaves, defaultMsrs } from './cpu-policy.ts';
 import { Domain } from './domain.ts';
 import { freeXenFrame, populate } from './domain-frames.ts';
 import type { TscSettings } from './domain-tsc.ts';
-import { NR_EVENT_CHANNELS } from './event-delivery.ts';
 import { applyExtContext, applyXsave, readExtContext, readXsave } from './extended-state.ts';
 import { holdFrame, releaseFrame } from './grant-mapping.ts';
 import { GuestVcpu } from './guest-vcpu.ts';
@@ -25,6 +23,7 @@ import type { Hypervisor } from './hypervisor.ts';
 import { cleanLogDirty, disableLogDirty, enableLogDirty, peekLogDirty } from './log-dirty.ts';
 import { pageFrameInfo } from './page-frame-info.ts';
 import { readContext } from './read-context.ts';
+import { type SharedInfoName, sharedInfoLayout } from './shared-info-layout.ts';
 import { applyContext, resetContext } from './vcpu-context.ts';
 import { XenError } from './xen-error.ts';
 
@@ -45,6 +44,8 @@ export interface DomainInfo {
   readonly onlineVcpus: number;
   readonly maxVcpuId: number;
   readonly handle: Uint8Array;
+  /** Whose shared_info it has. */
+  readonly interface: SharedInfoName;
 }
 
 export interface CreateDomain {
@@ -55,6 +56,8 @@ export interface CreateDomain {
   /** 256 mappings each. */
   readonly maxMaptrackFrames?: number;
   readonly maxEvtchnPort?: number;
+  /** Whose shared_info it has: Xen 3's if nothing is said. */
+  readonly interface?: SharedInfoName;
   /** Runs its vCPUs. */
   readonly engine: Engine;
   readonly domid?: number;
@@ -67,7 +70,8 @@ export interface CpuPolicy {
 }
 
 const DOMID_MAX = 0x7fef;
-const MAX_VCPUS = 32;
+/** Rings of Xen 2 carry machine addresses of 32 bits. */
+const XEN2_MFN_END = 2 ** 20;
 
 export class Domctl {
   readonly #xen: Hypervisor;
@@ -93,10 +97,12 @@ export class Domctl {
 
   /** A new domain: paused, without memory. @returns its domid */
   createDomain(options: CreateDomain): number {
-    const { maxVcpus } = options;
-    if (maxVcpus < 1 || maxVcpus > MAX_VCPUS) {
-      throw new XenError(XEN_EINVAL, `expected 1 to ${MAX_VCPUS} vcpus, found ${maxVcpus}`);
+    const { maxVcpus, interface: name = 'xen-3.0' } = options;
+    const layout = sharedInfoLayout(name);
+    if (maxVcpus < 1 || maxVcpus > layout.vcpus) {
+      throw new XenError(XEN_EINVAL, `expected 1 to ${layout.vcpus} vcpus, found ${maxVcpus}`);
     }
+    if (name === 'xen-2.0') this.#checkLowFrames();
     const domid = options.domid ?? this.#xen.nextDomid();
     if (domid < 1 || domid > DOMID_MAX || this.#xen.domains.has(domid)) {
       throw new XenError(XEN_EEXIST, `domid ${domid} cannot be used`);
@@ -107,7 +113,8 @@ export class Domctl {
       maxVcpus,
       maxGrantFrames: options.maxGrantFrames ?? 64,
       maxMaptrackFrames: options.maxMaptrackFrames ?? 1024,
-      maxEvtchnPort: Math.min(options.maxEvtchnPort ?? NR_EVENT_CHANNELS, NR_EVENT_CHANNELS - 1),
+      maxEvtchnPort: Math.min(options.maxEvtchnPort ?? layout.ports, layout.ports - 1),
+      interface: name,
       engine: options.engine,
     });
     if (domain.sharedInfoMfn < 0 || !domain.grants.grow(1)) {
@@ -117,10 +124,20 @@ export class Domctl {
     }
     this.#xen.add(domain);
     const { memory } = this.#xen.host;
-    for (let id = 0; id < MAX_VCPUS; id++)
-      memory.st8(domain.sharedInfo + id * vcpu_info.size + 1, 1);
+    for (let id = 0; id < layout.vcpus; id++)
+      memory.st8(domain.sharedInfo + id * layout.infoSize + 1, 1);
     for (let id = 0; id < maxVcpus; id++) domain.vcpus.push(new GuestVcpu(domain, id));
     return domid;
+  }
+
+  /** A domain of Xen 2 names frames to its back ends by machine addresses of 32 bits. */
+  #checkLowFrames(): void {
+    const { firstMfn, frames } = this.#xen;
+    if (firstMfn + frames <= XEN2_MFN_END) return;
+    throw new XenError(
+      XEN_EINVAL,
+      `expected a host whose MFNs are all below 2^20 for a domain of xen-2.0, found ${firstMfn} to ${firstMfn + frames - 1}`,
+    );
   }
 
   maxMem(domid: number, kib: number): void {
@@ -169,6 +186,7 @@ export class Domctl {
       onlineVcpus: online.length,
       maxVcpuId: domain.maxVcpus - 1,
       handle: domain.handle.slice(),
+      interface: domain.layout.name,
     };
   }
 

@@ -169,10 +169,10 @@ const status = (vcpu: GuestVcpu, op: View<typeof evtchn_status>): number => {
 
 /** evtchn_unmask: a valid port that is free is nothing to be unmasked, and no error. */
 const unmaskPort = (vcpu: GuestVcpu, port: number): number => {
-  const { evtchn, host, sharedInfo, vcpus } = vcpu.domain;
+  const { evtchn, host, layout, sharedInfo, vcpus } = vcpu.domain;
   if (!evtchn.valid(port)) return -XEN_EINVAL;
   const target = vcpus[evtchn.vcpuOf(port)];
-  if (target !== undefined && unmask(host.memory, sharedInfo, target.infoAddress, port)) {
+  if (target !== undefined && unmask(host.memory, layout, sharedInfo, target.infoAddress, port)) {
     target.kick();
   }
   return 0;

@@ -1,14 +1,10 @@
 /*
  * The two-level bitmaps in a domain's shared_info, as Xen writes them.
  */
-import { shared_info, vcpu_info } from '@port-xen/abi';
 import type { MachineMemory } from './machine-memory.ts';
+import type { SharedInfoLayout } from './shared-info-layout.ts';
 
-const PENDING = shared_info.offset.evtchn_pending;
-const MASK = shared_info.offset.evtchn_mask;
-const SELECTOR = vcpu_info.offset.evtchn_pending_sel;
-
-/** Ports of the two-level ABI. */
+/** Ports of the two-level ABI, as Xen 3 lays it out. */
 export const NR_EVENT_CHANNELS = 4096;
 
 /** Sets a bit. @returns whether it was set before */
@@ -23,18 +19,32 @@ const test = (memory: MachineMemory, base: number, bit: number): boolean =>
   (memory.ld32(base + 4 * (bit >>> 5)) & (1 << (bit & 31))) !== 0;
 
 /** evtchn_2l_clear_pending. */
-export const clearPending = (memory: MachineMemory, sharedInfo: number, port: number): void => {
-  const at = sharedInfo + PENDING + 4 * (port >>> 5);
+export const clearPending = (
+  memory: MachineMemory,
+  layout: SharedInfoLayout,
+  sharedInfo: number,
+  port: number,
+): void => {
+  const at = sharedInfo + layout.pending + 4 * (port >>> 5);
   memory.st32(at, memory.ld32(at) & ~(1 << (port & 31)));
 };
 
 /** Whether a port is pending, masked or not (SCHEDOP_poll). */
-export const isPending = (memory: MachineMemory, sharedInfo: number, port: number): boolean =>
-  test(memory, sharedInfo + PENDING, port);
+export const isPending = (
+  memory: MachineMemory,
+  layout: SharedInfoLayout,
+  sharedInfo: number,
+  port: number,
+): boolean => test(memory, sharedInfo + layout.pending, port);
 
 /** Tells a vCPU to look at a word of ports. @returns whether its upcall became pending by this (vcpu_mark_events_pending) */
-const select = (memory: MachineMemory, vcpuInfo: number, port: number): boolean => {
-  if (testAndSet(memory, vcpuInfo + SELECTOR, port >>> 6)) return false;
+const select = (
+  memory: MachineMemory,
+  layout: SharedInfoLayout,
+  vcpuInfo: number,
+  port: number,
+): boolean => {
+  if (testAndSet(memory, vcpuInfo + layout.selector, port >>> layout.wordShift)) return false;
   const wasPending = memory.ld8(vcpuInfo) !== 0;
   memory.st8(vcpuInfo, 1);
   return !wasPending;
@@ -47,26 +57,28 @@ const select = (memory: MachineMemory, vcpuInfo: number, port: number): boolean 
  */
 export const setPending = (
   memory: MachineMemory,
+  layout: SharedInfoLayout,
   sharedInfo: number,
   vcpuInfo: number,
   port: number,
 ): 'quiet' | 'set' | 'told' => {
-  if (testAndSet(memory, sharedInfo + PENDING, port)) return 'quiet';
-  if (test(memory, sharedInfo + MASK, port)) return 'set';
-  return select(memory, vcpuInfo, port) ? 'told' : 'set';
+  if (testAndSet(memory, sharedInfo + layout.pending, port)) return 'quiet';
+  if (test(memory, sharedInfo + layout.mask, port)) return 'set';
+  return select(memory, layout, vcpuInfo, port) ? 'told' : 'set';
 };
 
 /** evtchn_2l_unmask. @returns whether an upcall became pending, for an event that waited */
 export const unmask = (
   memory: MachineMemory,
+  layout: SharedInfoLayout,
   sharedInfo: number,
   vcpuInfo: number,
   port: number,
 ): boolean => {
-  const at = sharedInfo + MASK + 4 * (port >>> 5);
+  const at = sharedInfo + layout.mask + 4 * (port >>> 5);
   const old = memory.ld32(at);
   const bit = 1 << (port & 31);
   memory.st32(at, old & ~bit);
-  if ((old & bit) === 0 || !test(memory, sharedInfo + PENDING, port)) return false;
-  return select(memory, vcpuInfo, port);
+  if ((old & bit) === 0 || !test(memory, sharedInfo + layout.pending, port)) return false;
+  return select(memory, layout, vcpuInfo, port);
 };

@@ -18,7 +18,6 @@ import {
   RUNSTATE_running,
   TRAP_gp_fault,
   TRAP_page_fault,
-  vcpu_info,
 } from '@port-xen/abi';
 import { BytesMemory } from '@port-xen/layout';
 import {
@@ -117,7 +116,7 @@ export class GuestVcpu implements Vcpu, MemoryVcpu, Runner {
   readonly xsave: Uint8Array = new Uint8Array(XSAVE_SIZE);
   xcr0Accum = 3;
 
-  /** Machine address of its vcpu_info. */
+  /** Machine address of its upcall bytes: its vcpu_info, or what Xen 2 has of one. */
   infoAddress: number;
   /** The frame registered for vcpu_info; -1: within shared_info. */
   registeredInfoMfn = -1;
@@ -150,7 +149,7 @@ export class GuestVcpu implements Vcpu, MemoryVcpu, Runner {
     this.id = id;
     this.mmu = new Mmu(domain);
     this.memory = this.mmu;
-    this.infoAddress = domain.sharedInfo + id * vcpu_info.size;
+    this.infoAddress = domain.sharedInfo + id * domain.layout.infoSize;
     this.timers = new VcpuTimers(this);
     this.time = new VcpuTime(this);
     this.runstate = new Runstate(this);
@@ -197,7 +196,7 @@ export class GuestVcpu implements Vcpu, MemoryVcpu, Runner {
 
   // What Xen sees.
 
-  /** vcpu_info's upcall bytes. */
+  /** The upcall bytes. */
   get upcallMask(): number {
     return this.domain.host.memory.ld8(this.infoAddress + 1);
   }

@@ -27,6 +27,10 @@ import { deliverEvents } from './trap.ts';
 
 const SLOT_FRAMES = 2 ** 21;
 const SLOTS = 64;
+/**
+ * Slots of hosts that run domains of Xen 2, which want every MFN below 2^20: eight of 512 MiB.
+ */
+export const XEN2_SLOT_FRAMES: number = 2 ** 17;
 /** From a domain's shutdown to dom0 hearing of it (VIRQ_DOM_EXC). */
 const DOM_EXC_NS = 2_000;
 
@@ -35,8 +39,10 @@ export interface HypervisorOptions {
   /** The machine's memory, zeroed. */
   readonly memory: ArrayBuffer;
   readonly byteOffset?: number;
-  /** 0 … 63: the host's first MFN is slot × 2^21. */
+  /** 0 … 63: the host's first MFN is slot × `slotFrames`. */
   readonly slot: number;
+  /** Frames from one host's first MFN to the next's: 2^21, or XEN2_SLOT_FRAMES. */
+  readonly slotFrames?: number;
   readonly frames: number;
   readonly tscKhz: number;
   /** The TSC when Xen started, ticks: the machine was on before. */
@@ -95,7 +101,7 @@ export class Hypervisor {
     this.host = new HostMemory({
       buffer: options.memory,
       byteOffset: options.byteOffset ?? 0,
-      firstMfn: options.slot * SLOT_FRAMES,
+      firstMfn: options.slot * (options.slotFrames ?? SLOT_FRAMES),
       frames: options.frames,
       random: options.sim.random.stream(`frames/${options.slot}`),
     });
@@ -175,7 +181,17 @@ export class Hypervisor {
   /** update_domain_wallclock_time. */
   writeWallclock(domain: Domain): void {
     if (domain.sharedInfoMfn < 0) return;
-    this.clock.writeWallclock(this.host.memory, domain.sharedInfo, domain.timeOffset_s);
+    const { clock } = this;
+    const { stamp_ns } = clock;
+    const tsc = { low: 0, high: 0 };
+    domain.tsc.at(stamp_ns, tsc);
+    domain.layout.writeWallclock(this.host.memory, domain.sharedInfo, {
+      clock,
+      tsc,
+      rate: domain.tsc,
+      stamp_ns,
+      offset_s: domain.timeOffset_s,
+    });
   }
 
   /** A vCPU got its context. The first one of a domain brings the wall clock. */

@@ -7,8 +7,14 @@ export {
 } from './dom0.ts';
 export type { TscSettings } from './domain-tsc.ts';
 export { type CpuPolicy, type CreateDomain, type DomainInfo, Domctl } from './domctl.ts';
-export { type HostCounts, Hypervisor, type HypervisorOptions } from './hypervisor.ts';
+export {
+  type HostCounts,
+  Hypervisor,
+  type HypervisorOptions,
+  XEN2_SLOT_FRAMES,
+} from './hypervisor.ts';
 export type { MachineMemory } from './machine-memory.ts';
 export type { FrameHold } from './memory-domain.ts';
 export { ModelBug } from './model-bug.ts';
+export type { SharedInfoName } from './shared-info-layout.ts';
 export { XenError } from './xen-error.ts';

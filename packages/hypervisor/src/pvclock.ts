@@ -19,7 +19,6 @@ import { shared_info, vcpu_time_info, XEN_PVCLOCK_TSC_STABLE_BIT } from '@port-x
 import type { Memory } from '@port-xen/layout';
 import type { Sim } from '@port-xen/sim';
 import type { Tsc } from '@port-xen/vcpu';
-import type { MachineMemory } from './machine-memory.ts';
 import { countOfTicks, type TimeScale, ticksAt, timeScale } from './time-scale.ts';
 
 const TWO_32 = 0x1_0000_0000;
@@ -160,8 +159,16 @@ export class HostClock {
     this.#wallclock_ns = ns < 0 ? ns + NS_PER_S : ns;
   }
 
+  /** The wall clock at a host time: since 1970. */
+  wallclockAt(host_ns: number): { s: number; ns: number } {
+    const seconds = Math.floor(host_ns / NS_PER_S);
+    const ns = this.#wallclock_ns + (host_ns - seconds * NS_PER_S);
+    const carry = Math.floor(ns / NS_PER_S);
+    return { s: this.#wallclock_s + this.epoch_s + seconds + carry, ns: ns - carry * NS_PER_S };
+  }
+
   /** update_domain_wallclock_time. @param offset_s the domain's time offset */
-  writeWallclock(memory: MachineMemory, sharedInfo: number, offset_s: number): void {
+  writeWallclock(memory: Memory, sharedInfo: number, offset_s: number): void {
     const si = shared_info.at(memory, sharedInfo);
     const seconds = this.#wallclock_s + offset_s;
     si.wc_version = beginUpdate(si.wc_version);
@@ -182,7 +189,7 @@ const beginUpdate = (version: number): number => (version + 1) | 1;
  * @param stamp_ns host time of this clock
  */
 export const writeTimeInfo = (
-  memory: MachineMemory,
+  memory: Memory,
   address: number,
   tsc: Tsc,
   clock: Pick<HostClock, 'storeSystemTime'>,

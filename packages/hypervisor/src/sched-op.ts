@@ -88,13 +88,13 @@ const poll = (vcpu: GuestVcpu, arg: number): number => {
   if (op.nr_ports > POLL_PORTS_MAX) return -XEN_EINVAL;
   if (op.nr_ports > 0 && !isGuestAddress(op.ports)) return -XEN_EFAULT;
   if (vcpu.upcallDeliverable) return 0;
-  const { host, sharedInfo, evtchn, xen } = vcpu.domain;
+  const { host, layout, sharedInfo, evtchn, xen } = vcpu.domain;
   const ports: number[] = [];
   for (let i = 0; i < op.nr_ports; i++) {
     const port = fetchU32(vcpu, op.ports + 4 * i);
     if (port === undefined) return -XEN_EFAULT;
     if (!evtchn.inUse(port)) return -XEN_EINVAL;
-    if (isPending(host.memory, sharedInfo, port)) return 0;
+    if (isPending(host.memory, layout, sharedInfo, port)) return 0;
     ports.push(port);
   }
   const low = op.memory.ld32(op.address + sched_poll.offset.timeout);

@@ -17,7 +17,6 @@ import {
   TRAP_page_fault,
   VGCF_syscall_disables_events,
   VMASST_TYPE_architectural_iopl,
-  vcpu_info,
 } from '@port-xen/abi';
 import { BytesMemory, st64 } from '@port-xen/layout';
 import { isCanonicalAddress, R11, RCX, type Registers, RFLAGS, RIP, RSP } from '@port-xen/vcpu';
@@ -133,7 +132,7 @@ export const deliverException = (
   }
   if (vector === TRAP_page_fault) {
     vcpu.cr2 = cr2;
-    st64(vcpu.domain.host.memory, vcpu.infoAddress + vcpu_info.offset.arch, cr2);
+    st64(vcpu.domain.host.memory, vcpu.infoAddress + vcpu.domain.layout.cr2, cr2);
   }
   if (vector === TRAP_no_device) vcpu.taskSwitched = false;
   if (entry === undefined) {

@@ -39,10 +39,18 @@ const PERIOD_MIN_NS = 1_000_000;
 /** STIME_DELTA_MAX. */
 const PERIOD_MAX_NS = 2 ** 62;
 
+/** What has its layout from Xen 3's vcpu_info: a domain without one is not offered it. */
+const REGISTERS: ReadonlySet<number> = new Set([
+  VCPUOP_register_vcpu_info,
+  VCPUOP_register_vcpu_time_memory_area,
+]);
+
 /** HYPERVISOR_vcpu_op(cmd, vcpuid, arg). */
 export const vcpuOp = (caller: GuestVcpu, cmd: number, id: number, arg: number): number => {
-  const vcpu = caller.domain.vcpus[id];
+  const { vcpus, layout } = caller.domain;
+  const vcpu = vcpus[id];
   if (vcpu === undefined) return -XEN_ENOENT;
+  if (!layout.registers && REGISTERS.has(cmd)) return -XEN_ENOSYS;
   switch (cmd) {
     case VCPUOP_initialise:
       return initialise(caller, vcpu, arg);

@@ -1,14 +1,13 @@
 /*
- * A vCPU's vcpu_time_info, and the copy of it that the guest may have asked for (update_vcpu_system_time,
+ * The time in a vCPU's part of shared_info, and the copy of it that the guest may have asked for (update_vcpu_system_time,
  * update_secondary_system_time, xen/arch/x86/time.c). Written when the vCPU gets a processor and the host's moment is another one,
  * and when something about its TSC changed.
  */
-import { vcpu_info, vcpu_time_info } from '@port-xen/abi';
+import { vcpu_time_info } from '@port-xen/abi';
 import { BytesMemory } from '@port-xen/layout';
 import type { Tsc } from '@port-xen/vcpu';
 import { copyToKernel } from './guest-copy.ts';
 import type { GuestVcpu } from './guest-vcpu.ts';
-import { writeTimeInfo } from './pvclock.ts';
 
 const SIZE = vcpu_time_info.size;
 
@@ -43,10 +42,16 @@ export class VcpuTime {
     const { memory } = domain.host;
     if (stamp_ns === this.#stamp_ns) return;
     this.#stamp_ns = stamp_ns;
-    const address = infoAddress + vcpu_info.offset.time;
     domain.tsc.at(stamp_ns, this.#tsc);
-    writeTimeInfo(memory, address, this.#tsc, clock, stamp_ns, domain.tsc.scale);
-    if (this.#area !== 0 && !this.#copy(address)) this.#stamp_ns = Number.NaN;
+    const { layout, sharedInfo, tsc: rate, timeOffset_s: offset_s } = domain;
+    layout.writeTime(memory, sharedInfo, infoAddress, {
+      clock,
+      tsc: this.#tsc,
+      rate,
+      stamp_ns,
+      offset_s,
+    });
+    if (this.#area !== 0 && !this.#copy(infoAddress + layout.time)) this.#stamp_ns = Number.NaN;
   }
 
   /** @returns false when the guest's page is not there: it is tried again */

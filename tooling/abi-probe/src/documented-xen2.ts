@@ -114,6 +114,8 @@ export const XEN2_STRUCTS: Readonly<
 export const XEN2_CONSTANTS: Readonly<Record<string, number>> = {
   XEN2_NR_EVENT_CHANNELS: 1024,
   XEN2_MAX_VIRT_CPUS: 1,
+  // Ours: the struct's size.
+  XEN2_CR2_OFFSET: 344,
   SIF_BLK_BE_DOMAIN: 16,
   SIF_NET_BE_DOMAIN: 32,
   CONTROL_IF_OFFSET: 2048,

@@ -11,6 +11,12 @@ export const XEN2_NR_EVENT_CHANNELS = 1024;
 /** vCPUs of a domain. */
 export const XEN2_MAX_VIRT_CPUS = 1;
 
+/**
+ * Where Xen leaves the address of a page fault, in shared_info's page: right after the struct, 8 bytes. Xen 2 pushed it on an i386 stack, for
+ * which the frames of x86-64 have no place, and Xen 3's place is another field's here.
+ */
+export const XEN2_CR2_OFFSET = 344;
+
 /** An entry of `shared_info_t.vcpu_data`, 4 bytes. */
 export const xen2_vcpu_data = packed('xen2_vcpu_data', {
   evtchn_upcall_pending: u8,
