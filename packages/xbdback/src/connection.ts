@@ -1,5 +1,5 @@
 /*
- * A connected ring: the shared page mapped, the event channel bound, requests on their way through the spindle.
+ * A connected ring: its page mapped, the event channel bound, requests on their way through the disks' spindles.
  *
  *     guest's event ──▶ take every request ──▶ check ──┬─▶ refused: answer at once
  *                                                      └─▶ spindle ──▶ transfer ──▶ answer
@@ -8,38 +8,28 @@
  * cannot be (more requests than slots) end the connection: `onBroken` is called once and nothing is taken any more.
  * The fault point 'xbdback.answer' (domid, devid, id) swallows an answer: the request was done and nobody is told.
  */
-import {
-  BLKIF_OP_FLUSH_DISKCACHE,
-  BLKIF_OP_WRITE_BARRIER,
-  blkif_request,
-  blkif_response,
-} from '@port-xen/abi';
-import type { GrantMapping } from '@port-xen/hypervisor';
-import { BackRing, ringSize } from '@port-xen/ring';
+import { BLKIF_RSP_ERROR } from '@port-xen/abi';
 import type { Sim } from '@port-xen/sim';
 import type { BackendXen } from '@port-xen/xenbus-backend';
-import type { BlockStore } from './block-store.ts';
-import {
-  checkRequest,
-  idOf,
-  isRefusal,
-  type Request,
-  SECTOR_BYTES,
-  takeRequest,
-} from './request.ts';
-import type { Spindle } from './spindle.ts';
+import type { BlockRing } from './block-ring.ts';
+import { idOf, type Request } from './request.ts';
+import type { ServedDisk } from './served-disk.ts';
 import { transfer } from './transfer.ts';
+import { isRefusal, SECTOR_BYTES, type Work } from './work.ts';
 
 /** What a connection is made of. */
 export interface ConnectionParts {
   readonly sim: Sim;
-  readonly dom0: BackendXen;
+  readonly dom0: Pick<BackendXen, 'bindInterdomain' | 'notify' | 'close'>;
   readonly domid: number;
-  readonly devid: number;
-  readonly disk: BlockStore;
-  readonly readonly: boolean;
-  /** The disk's own stream. */
-  readonly spindle: Spindle;
+  /** Mapped; the connection lets go of it. */
+  readonly ring: BlockRing;
+  /** The disk that a request is for. */
+  readonly diskOf: (device: number) => ServedDisk | undefined;
+  /** Does a request that is for no disk in particular, at once. @returns its status */
+  readonly probe: (work: Work) => number;
+  /** Forgets every job of its disks. */
+  readonly abandon: () => void;
   /** Nothing more is to be taken. */
   readonly isDraining: () => boolean;
   /** A response was put into the ring. */
@@ -50,124 +40,128 @@ export interface ConnectionParts {
   readonly onBroken: (sentence: string) => void;
 }
 
-const RING_BYTES = 4096;
+/** What a request is checked against that names no disk: any sectors will do. */
+const NO_DISK = { sectors: Number.MAX_SAFE_INTEGER, readonly: false };
 
-/** One life of a ring between a front end and its disk. */
+/** One life of a ring between a front end and its disks. */
 export class Connection {
   readonly #parts: ConnectionParts;
-  readonly #mapping: GrantMapping;
-  readonly #ring: BackRing;
   readonly #port: number;
   #released = false;
   #told = false;
 
   /**
-   * Maps the ring and binds the port; the guest may have put requests there already.
-   * @throws XenError when the reference or the port is no good; nothing is held then
+   * Binds the port; the guest may have put requests into the ring already.
+   * @throws XenError when the port is no good; the ring is let go of then
    */
-  constructor(parts: ConnectionParts, ringRef: number, remotePort: number) {
+  constructor(parts: ConnectionParts, remotePort: number) {
     this.#parts = parts;
-    this.#mapping = parts.dom0.grantMap(parts.domid, ringRef, false);
     try {
       this.#port = parts.dom0.bindInterdomain(parts.domid, remotePort, () => this.#takeAll());
     } catch (error) {
-      this.#mapping.unmap();
+      parts.ring.release();
       throw error;
     }
-    this.#ring = new BackRing(
-      this.#mapping.memory,
-      ringSize(RING_BYTES, blkif_request.size),
-      blkif_request.size,
-    );
   }
 
   /** Forgets what has not been answered, and lets go of port and page. Nothing is called back afterwards. */
   release(): void {
     this.#released = true;
-    this.#parts.spindle.abandon();
+    this.#parts.abandon();
     this.#parts.dom0.close(this.#port);
-    this.#mapping.unmap();
+    this.#parts.ring.release();
   }
 
-  /** Takes requests until there is none, as RING_FINAL_CHECK_FOR_REQUESTS does. */
+  /** Takes requests until there is none. */
   #takeAll(): void {
-    const ring = this.#ring;
+    const { ring, isDraining, onBroken } = this.#parts;
     for (;;) {
-      if (this.#released || this.#parts.isDraining()) return;
-      if (ring.overflown) {
-        this.#parts.onBroken(
-          `expected at most ${ring.entries} requests in the ring, found producer ${ring.requestProducer} with ${ring.taken} taken`,
-        );
+      if (this.#released || isDraining()) return;
+      const { overflow } = ring;
+      if (overflow !== undefined) {
+        onBroken(overflow);
         return;
       }
-      const slot = ring.nextRequest();
-      if (slot !== undefined) this.#take(takeRequest(this.#mapping.memory, slot));
-      // An event is asked for also when the ring is full: it will be full again.
-      else if (!ring.finalCheckForRequests() || ring.full) return;
+      const request = ring.take();
+      if (request !== undefined) this.#take(request);
+      else if (!ring.finalCheck()) return;
     }
   }
 
   #take(request: Request): void {
-    const { sim, domid, devid, disk, readonly, spindle, dom0 } = this.#parts;
-    const work = checkRequest(request, { sectors: disk.sectors, readonly });
-    if (sim.trace.on) {
-      const { operation, sector, nr_segments } = request;
-      const sectors = isRefusal(work) ? 0 : work.sectors;
-      const id = idOf(request);
-      sim.trace.emit(
-        'ring',
-        domid,
-        'blk-request',
-        devid,
-        operation,
-        id,
-        sector,
-        nr_segments,
-        sectors,
-      );
-    }
+    const { ring, diskOf, probe } = this.#parts;
+    const disk = diskOf(request.device);
+    const extent =
+      disk === undefined ? NO_DISK : { sectors: disk.store.sectors, readonly: disk.readonly };
+    const work = ring.check(request, extent);
+    this.#trace(request, disk, isRefusal(work) ? 0 : work.sectors);
     if (isRefusal(work)) {
-      this.#tellOnce(work.reason);
+      this.#tellOnce(request, work.reason);
       this.#answer(request, work.status);
-      return;
-    }
+    } else if (work.deed === 'probe') {
+      this.#answer(request, probe(work));
+      this.#parts.onDone();
+    } else if (disk === undefined) {
+      this.#tellOnce(request, 'expected the number of one of its disks');
+      this.#answer(request, BLKIF_RSP_ERROR);
+    } else this.#submit(request, work, disk);
+  }
+
+  #submit(request: Request, work: Work, { spindle, store }: ServedDisk): void {
     spindle.submit({
       bytes: work.sectors * SECTOR_BYTES,
-      orders:
-        request.operation === BLKIF_OP_WRITE_BARRIER ||
-        request.operation === BLKIF_OP_FLUSH_DISKCACHE,
+      orders: work.deed === 'barrier' || work.deed === 'flush',
       run: () => {
-        const { status, reason } = transfer(dom0, domid, disk, request, work);
-        if (reason !== undefined) this.#tellOnce(reason);
+        const { status, reason } = transfer(this.#parts.ring, store, request.sector, work);
+        if (reason !== undefined) this.#tellOnce(request, reason);
         this.#answer(request, status);
         this.#parts.onDone();
       },
     });
   }
 
-  #answer(request: Request, status: number): void {
-    const { sim, domid, devid, dom0, onAnswered } = this.#parts;
+  #trace(request: Request, disk: ServedDisk | undefined, sectors: number): void {
+    const { sim, domid } = this.#parts;
+    if (!sim.trace.on) return;
+    const { operation, sector, nr_segments, device } = request;
     const id = idOf(request);
+    const devid = disk?.devid ?? device;
+    sim.trace.emit(
+      'ring',
+      domid,
+      'blk-request',
+      devid,
+      operation,
+      id,
+      sector,
+      nr_segments,
+      sectors,
+    );
+  }
+
+  #answer(request: Request, status: number): void {
+    const { sim, domid, dom0, ring, onAnswered } = this.#parts;
+    const id = idOf(request);
+    const devid = this.#devidOf(request);
     if (sim.faults.hit('xbdback.answer', domid, devid, id)) return;
-    const { memory } = this.#mapping;
-    const at = this.#ring.nextResponse();
-    const response = blkif_response.at(memory, at);
-    memory.st32(at + blkif_response.offset.id, request.idLow);
-    memory.st32(at + blkif_response.offset.id + 4, request.idHigh);
-    response.operation = request.operation;
-    response.status = status;
+    const notify = ring.answer(request, status);
     if (sim.trace.on) {
       sim.trace.emit('ring', domid, 'blk-response', devid, request.operation, id, status);
     }
-    if (this.#ring.pushResponses()) dom0.notify(this.#port);
+    if (notify) dom0.notify(this.#port);
     onAnswered();
   }
 
+  #devidOf({ device }: Request): number {
+    return this.#parts.diskOf(device)?.devid ?? device;
+  }
+
   /** A guest that asks for nonsense is told of once, however often it asks. */
-  #tellOnce(reason: string): void {
+  #tellOnce(request: Request, reason: string): void {
     if (this.#told) return;
     this.#told = true;
-    const { sim, domid, devid } = this.#parts;
+    const { sim, domid } = this.#parts;
+    const devid = this.#devidOf(request);
     sim.tell('xbdback', `domain ${domid}, device ${devid}: a request failed: ${reason}`);
   }
 }

@@ -57,6 +57,15 @@ export class Spindle {
     this.#queue.length = 0;
   }
 
+  /** Does every job there is, now and in its order. */
+  finish(): void {
+    while (this.#queue.length > 0) {
+      const { job } = this.#queue.shift() as Queued;
+      job.run();
+    }
+    this.abandon();
+  }
+
   #start(): void {
     const [first, second] = this.#queue;
     if (first === undefined) return;

@@ -1,24 +1,11 @@
 /*
- * Does what a checked request asks. Data moves between the guest's pages and the disk by grant copies through a
- * buffer of the back end's own, so a guest that revokes a grant, or grants read-only what it wants filled,
- * loses its own request and nothing else.
- *
- *   READ            disk → buffer, buffer → pages
- *   WRITE           pages → buffer, buffer → disk          (nothing is written unless every page could be read)
- *   WRITE_BARRIER   flush, as WRITE, flush
- *   FLUSH           flush
+ * Does what a checked request asks of its disk. Data moves between the guest's pages and the disk through a buffer of the back
+ * end's own, so a guest that takes a page away, or lets only be read what it wants filled, loses its own request and nothing else.
  */
-import {
-  BLKIF_OP_FLUSH_DISKCACHE,
-  BLKIF_OP_READ,
-  BLKIF_OP_WRITE_BARRIER,
-  BLKIF_RSP_ERROR,
-  BLKIF_RSP_OKAY,
-  GNTST_okay,
-} from '@port-xen/abi';
-import type { Dom0 } from '@port-xen/hypervisor';
+import { BLKIF_RSP_ERROR, BLKIF_RSP_OKAY } from '@port-xen/abi';
+import type { BlockRing } from './block-ring.ts';
 import type { BlockStore } from './block-store.ts';
-import { type Request, SECTOR_BYTES, type Work } from './request.ts';
+import { SECTOR_BYTES, type Work } from './work.ts';
 
 /** What doing a request came to; `reason` is for people, when the status is not OKAY. */
 export interface Outcome {
@@ -29,32 +16,6 @@ export interface Outcome {
 const OKAY: Outcome = { status: BLKIF_RSP_OKAY };
 
 const failed = (reason: string): Outcome => ({ status: BLKIF_RSP_ERROR, reason });
-
-/** Between the request's pages and `buffer`, which holds them one after the other. */
-const copy = (
-  dom0: Pick<Dom0, 'grantCopy'>,
-  domid: number,
-  work: Work,
-  buffer: Uint8Array,
-  toGuest: boolean,
-): Outcome => {
-  let at = 0;
-  const statuses = dom0.grantCopy(
-    work.segments.map(({ gref, offset, bytes }) => {
-      const page = { domid, ref: gref, offset };
-      const part = { bytes: buffer, offset: at };
-      at += bytes;
-      return toGuest
-        ? { source: part, dest: page, length: bytes }
-        : { source: page, dest: part, length: bytes };
-    }),
-  );
-  const bad = statuses.findIndex((status) => status !== GNTST_okay);
-  if (bad < 0) return OKAY;
-  return failed(
-    `the copy ${toGuest ? 'to' : 'from'} grant ${work.segments[bad]?.gref} of domain ${domid} ended with status ${statuses[bad]}`,
-  );
-};
 
 /** Only the store's own errors become outcomes; an error of Xen's is a bug and goes on. */
 const onDisk = (work: () => void): Outcome => {
@@ -68,25 +29,25 @@ const onDisk = (work: () => void): Outcome => {
 
 /** Does the request, now. */
 export const transfer = (
-  dom0: Pick<Dom0, 'grantCopy'>,
-  domid: number,
+  ring: Pick<BlockRing, 'copy'>,
   disk: BlockStore,
-  request: Request,
+  sector: number,
   work: Work,
 ): Outcome => {
-  const { operation, sector } = request;
-  if (operation === BLKIF_OP_FLUSH_DISKCACHE) return onDisk(() => disk.flush());
+  const { deed } = work;
+  if (deed === 'flush') return onDisk(() => disk.flush());
   const buffer = new Uint8Array(work.sectors * SECTOR_BYTES);
-  if (operation === BLKIF_OP_READ) {
+  if (deed === 'read') {
     const outcome = onDisk(() => disk.read(sector, buffer));
-    return outcome === OKAY ? copy(dom0, domid, work, buffer, true) : outcome;
+    if (outcome !== OKAY) return outcome;
+    const reason = ring.copy(work, buffer, true);
+    return reason === undefined ? OKAY : failed(reason);
   }
-  const outcome = copy(dom0, domid, work, buffer, false);
-  if (outcome !== OKAY) return outcome;
-  const barrier = operation === BLKIF_OP_WRITE_BARRIER;
+  const reason = ring.copy(work, buffer, false);
+  if (reason !== undefined) return failed(reason);
   return onDisk(() => {
-    if (barrier) disk.flush();
+    if (deed === 'barrier') disk.flush();
     if (buffer.length > 0) disk.write(sector, buffer);
-    if (barrier) disk.flush();
+    if (deed !== 'write') disk.flush();
   });
 };

@@ -2,13 +2,14 @@
  * One virtual block device of one domain: the disk that its directory /local/domain/0/backend/vbd/D/DEVID names, and the ring
  * of the front end. When to open, connect, drain and close is the handshake's to say.
  */
-import { XenbusStateInitialised } from '@port-xen/abi';
+import { BLKIF_RSP_EOPNOTSUPP, XenbusStateInitialised } from '@port-xen/abi';
 import type { Sim } from '@port-xen/sim';
 import type { BackendXen, DeviceEnd, DeviceHandle } from '@port-xen/xenbus-backend';
 import type { StoreClient } from '@port-xen/xenstore';
 import type { BlockStore, OpenBlockStore } from './block-store.ts';
 import { Connection } from './connection.ts';
 import { readFrontend } from './frontend.ts';
+import { GrantRing } from './grant-ring.ts';
 import { publish } from './publish.ts';
 import { Spindle } from './spindle.ts';
 
@@ -68,15 +69,22 @@ export class Vbd implements DeviceEnd {
     if (typeof frontend === 'string') return frontend;
     const { sim, dom0, onAnswered } = this.#parts;
     const handle = this.#handle;
+    const disk = {
+      store: this.#disk as BlockStore,
+      readonly: this.#readonly,
+      devid: handle.devid,
+      spindle: this.#spindle,
+    };
     this.#connection = new Connection(
       {
         sim,
         dom0,
         domid: handle.domid,
-        devid: handle.devid,
-        disk: this.#disk as BlockStore,
-        readonly: this.#readonly,
-        spindle: this.#spindle,
+        ring: new GrantRing(dom0, handle.domid, frontend.ringRef),
+        // A ring is one disk's: what requests say there means nothing.
+        diskOf: () => disk,
+        probe: () => BLKIF_RSP_EOPNOTSUPP,
+        abandon: () => this.#spindle.abandon(),
         isDraining: () => handle.draining,
         onAnswered,
         onDone: () => {
@@ -84,7 +92,6 @@ export class Vbd implements DeviceEnd {
         },
         onBroken: (sentence) => handle.giveUp(sentence),
       },
-      frontend.ringRef,
       frontend.port,
     );
     handle.tell(`connected: ring grant ${frontend.ringRef}, port ${frontend.port}`);

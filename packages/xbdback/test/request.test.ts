@@ -10,7 +10,8 @@ import {
 import { BytesMemory } from '@port-xen/layout';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { checkRequest, idOf, isRefusal, takeRequest } from '../src/request.ts';
+import { checkRequest, idOf, takeRequest } from '../src/request.ts';
+import { isRefusal } from '../src/work.ts';
 
 const disk = { sectors: 100, readonly: false };
 
@@ -49,9 +50,10 @@ test('XBDBACK-4: sectors are taken from each page from the first to the last, bo
       [8, 3, 3],
     ]),
   ).toEqual({
+    deed: 'read',
     segments: [
-      { gref: 7, offset: 0, bytes: 4096 },
-      { gref: 8, offset: 1536, bytes: 512 },
+      { page: 7, offset: 0, bytes: 4096 },
+      { page: 8, offset: 1536, bytes: 512 },
     ],
     sectors: 9,
   });
@@ -94,7 +96,11 @@ test('XBDBACK-5: an operation that was not advertised is answered EOPNOTSUPP', (
 });
 
 test('XBDBACK-4: a barrier without data orders and writes nothing', () => {
-  expect(check(BLKIF_OP_WRITE_BARRIER, 0, [])).toEqual({ segments: [], sectors: 0 });
+  expect(check(BLKIF_OP_WRITE_BARRIER, 0, [])).toEqual({
+    deed: 'barrier',
+    segments: [],
+    sectors: 0,
+  });
 });
 
 test('XBDBACK-4: whatever a slot holds, it is refused or all of it lies within the disk and its pages', () => {

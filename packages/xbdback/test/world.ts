@@ -1,4 +1,4 @@
-import { XenError } from '@port-xen/hypervisor';
+import { type Dom0, XenError } from '@port-xen/hypervisor';
 import { BytesMemory } from '@port-xen/layout';
 import { Sim } from '@port-xen/sim';
 import type { BackendXen } from '@port-xen/xenbus-backend';
@@ -8,9 +8,11 @@ import { type BlockStore, Xbdback } from '../src/index.ts';
 const EINVAL = 22;
 
 /** Grants and event channels of guests that are a few pages each: what a back end sees of Xen, and nothing more. */
-export class PlainXen implements BackendXen {
+export class PlainXen implements BackendXen, Pick<Dom0, 'mapFrame'> {
   /** Granted pages by "domid ref". */
   readonly pages = new Map<string, { bytes: Uint8Array; readonly: boolean }>();
+  /** Frames by "domid mfn". */
+  readonly frames = new Map<string, { bytes: Uint8Array; readonly: boolean }>();
   /** Unbound ports of guests by "domid port". */
   readonly unbound = new Set<string>();
   readonly handlers = new Map<number, () => void>();
@@ -28,6 +30,22 @@ export class PlainXen implements BackendXen {
       memory: new BytesMemory(page.bytes),
       bytes: page.bytes,
       handle: ref,
+      unmap: () => {
+        this.mapped--;
+      },
+    };
+  }
+
+  mapFrame(domid: number, mfn: number, readonly: boolean) {
+    const page = this.frames.get(`${domid} ${mfn}`);
+    if (page === undefined || (page.readonly && !readonly)) {
+      throw new XenError(EINVAL, `mfn ${mfn} cannot be mapped`);
+    }
+    this.mapped++;
+    return {
+      memory: new BytesMemory(page.bytes),
+      bytes: page.bytes,
+      markDirty: () => {},
       unmap: () => {
         this.mapped--;
       },

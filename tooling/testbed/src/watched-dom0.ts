@@ -1,3 +1,4 @@
+import type { Dom0 } from '@port-xen/hypervisor';
 import type { BackendXen } from '@port-xen/xenbus-backend';
 import type { StaleHandles } from './stale-handles.ts';
 
@@ -6,9 +7,10 @@ import type { StaleHandles } from './stale-handles.ts';
  * that is none may be handles of a former life.
  */
 export const watchedDom0 = (
-  dom0: BackendXen,
+  dom0: BackendXen & Pick<Dom0, 'mapFrame'>,
   watcherOf: (domid: number) => StaleHandles | undefined,
-): BackendXen => ({
+): BackendXen & Pick<Dom0, 'mapFrame'> => ({
+  mapFrame: (domid, mfn, readonly) => dom0.mapFrame(domid, mfn, readonly),
   grantMap: (domid, ref, readonly) => {
     try {
       return dom0.grantMap(domid, ref, readonly);
