@@ -4,18 +4,11 @@
 import { blkif_request } from '@port-xen/abi';
 import type { Evtchn } from '@port-xen/evtchn';
 import { type Cpu, IPL_VM, PAGE_SIZE } from '@port-xen/kern';
-import { cString, textOf } from '@port-xen/layout';
+import { textOf } from '@port-xen/layout';
 import { FrontRing } from '@port-xen/ring';
 import { XENGNT_NO_ENTRY, type Xengnt } from '@port-xen/xengnt';
 import type { XbdPmap } from './requests.ts';
-import {
-  NXBD,
-  XBD_DISCONNECTED,
-  XBD_RING_SIZE,
-  type XbdSoftc,
-  xbd_data,
-  xbd_softc,
-} from './xbd-data.ts';
+import { newDisk, XBD_DISCONNECTED, XBD_RING_SIZE, type XbdSoftc, xbd_softc } from './xbd-data.ts';
 
 /** Where ring pages come from. */
 export interface XbdUvm {
@@ -65,21 +58,12 @@ export class Connection {
 
   /** A softc for a new device; its ring page is its own for good. @returns undefined when there are NXBD already */
   create(xbusd: number): XbdSoftc | undefined {
-    const { softcs } = xbd_data.at(this.cpu.memory, this.data);
-    for (let unit = 0; unit < NXBD; unit++) {
-      const sc = softcs.at(unit);
-      if (sc.sc_used !== 0) continue;
-      const page = sc.sc_ring_page;
-      this.cpu.memory.write(sc.address, new Uint8Array(xbd_softc.size));
-      sc.sc_used = 1;
-      sc.sc_unit = unit;
-      sc.sc_xbusd = xbusd;
-      sc.sc_xname = cString(`xbd${unit}`);
-      sc.sc_ring_gntref = XENGNT_NO_ENTRY;
-      sc.sc_ring_page = page === 0 ? this.uvm.kmAlloc(1) : page;
-      return sc;
-    }
-    return undefined;
+    const sc = newDisk(this.cpu.memory, this.data);
+    if (sc === undefined) return undefined;
+    sc.sc_xbusd = xbusd;
+    sc.sc_ring_gntref = XENGNT_NO_ENTRY;
+    if (sc.sc_ring_page === 0) sc.sc_ring_page = this.uvm.kmAlloc(1);
+    return sc;
   }
 
   /**

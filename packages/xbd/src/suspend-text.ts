@@ -3,14 +3,17 @@
  */
 import { call, done, ENXIO, goto, routine, type Text } from '@port-xen/kern';
 import { i64, struct, u32 } from '@port-xen/layout';
+import type { Xbd } from './xbd.ts';
 import { DRAIN_TICKS, XBD_CONNECTED, XBD_GONE, XBD_SUSPENDED } from './xbd-data.ts';
 import type { XbdXenbus } from './xbd-xenbus.ts';
 
-const suspending = struct('xbd_suspend_locals', { sc: i64, drained: u32, pad: u32 });
+const draining = struct('xbd_drain_locals', { sc: i64, drained: u32, pad: u32 });
+const suspending = struct('xbd_suspend_locals', { sc: i64, pad: i64 });
 
-export const suspendText: Text<XbdXenbus> = {
+/** What both transports do first. */
+export const drainText: Text<Xbd> = {
   /** (softc): waits for what is out, five seconds at most; what is not answered then is issued again after the restore. */
-  xbd_xenbus_suspend: routine(suspending, {
+  xbd_drain: routine(draining, {
     start: (_, l, softc) => {
       l.sc = softc;
       return goto('drain');
@@ -21,11 +24,25 @@ export const suspendText: Text<XbdXenbus> = {
         l.drained++;
         return call('drain', m.cpu.sym('tsleep'), m.idleChannel(sc), 1);
       }
+      if (sc.sc_backend_status === XBD_CONNECTED) sc.sc_backend_status = XBD_SUSPENDED;
+      return done();
+    },
+  }),
+};
+
+export const suspendText: Text<XbdXenbus> = {
+  /** (softc): drained, and the handler gone. */
+  xbd_xenbus_suspend: routine(suspending, {
+    start: (m, l, softc) => {
+      l.sc = softc;
+      return call('drained', m.cpu.sym('xbd_drain'), softc);
+    },
+    drained: (m, l) => {
+      const sc = m.at(l.sc);
       m.connection.silence(sc);
       m.kern.msgbuf.printf(
         `${m.nameOf(sc)}: suspended, port ${sc.sc_evtchn} let go, ${sc.sc_busy} requests unanswered\n`,
       );
-      if (sc.sc_backend_status === XBD_CONNECTED) sc.sc_backend_status = XBD_SUSPENDED;
       return done(1);
     },
   }),

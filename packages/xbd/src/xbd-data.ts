@@ -8,7 +8,20 @@
  * are made anew when a request is issued again to another host's back end.
  */
 import { BLKIF_MAX_SEGMENTS_PER_REQUEST, blkif_request } from '@port-xen/abi';
-import { array, bytes, i32, i64, nest, struct, u8, u32, u64, type View } from '@port-xen/layout';
+import {
+  array,
+  bytes,
+  cString,
+  i32,
+  i64,
+  type Memory,
+  nest,
+  struct,
+  u8,
+  u32,
+  u64,
+  type View,
+} from '@port-xen/layout';
 import { front_ring, ringSize } from '@port-xen/ring';
 
 export const RING_BYTES = 4096;
@@ -82,9 +95,36 @@ export const xbd_softc = struct('xbd_xenbus_softc', {
   /** Boot waits for it. */
   sc_pending: u32,
   sc_xname: bytes(8),
+  /** Over ctrl_if: the number by which requests name the disk. */
+  sc_device: u32,
   sc_reqs: array(xbd_req, XBD_REQUESTS),
 });
 
 export type XbdSoftc = View<typeof xbd_softc>;
 
 export const xbd_data = struct('xbd_data', { softcs: array(xbd_softc, NXBD) });
+
+/** The disks that there are, by unit. */
+export const disksOf = (memory: Memory, data: number): XbdSoftc[] => {
+  const { softcs } = xbd_data.at(memory, data);
+  return Array.from({ length: NXBD }, (_, unit) => softcs.at(unit)).filter(
+    ({ sc_used }) => sc_used !== 0,
+  );
+};
+
+/** A softc for a new disk. Of what its place held before it keeps the ring page. @returns undefined when there are NXBD already */
+export const newDisk = (memory: Memory, data: number): XbdSoftc | undefined => {
+  const { softcs } = xbd_data.at(memory, data);
+  for (let unit = 0; unit < NXBD; unit++) {
+    const sc = softcs.at(unit);
+    if (sc.sc_used !== 0) continue;
+    const page = sc.sc_ring_page;
+    memory.write(sc.address, new Uint8Array(xbd_softc.size));
+    sc.sc_used = 1;
+    sc.sc_unit = unit;
+    sc.sc_xname = cString(`xbd${unit}`);
+    sc.sc_ring_page = page;
+    return sc;
+  }
+  return undefined;
+};

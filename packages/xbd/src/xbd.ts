@@ -107,6 +107,8 @@ export abstract class Xbd extends Disk {
     let again = 0;
     for (const req of this.requests.out(sc)) {
       if (req.req_issued !== 0) continue;
+      // A ring that is another disk's too may be full: its answers make room.
+      if (this.room(sc) === 0) break;
       if (this.give(sc, req)) {
         this.#issue(sc, req);
         again++;
