@@ -7,6 +7,8 @@ import { parseDisk } from './disk-spec.ts';
 import {
   DEFAULT_MEM_KIB,
   type DomainConfig,
+  INTERFACES,
+  type Interface,
   isDomainName,
   MAX_MEM_KIB,
   MAX_VCPUS,
@@ -96,6 +98,13 @@ const action = (keys: Keys, key: string, otherwise: ShutdownAction): ShutdownAct
   return found ?? keys.wrong(key, `one of ${names.join(', ')}`, JSON.stringify(text));
 };
 
+const interfaceOf = (keys: Keys): Interface | undefined => {
+  const text = keys.text('interface');
+  if (text === undefined) return undefined;
+  const found = INTERFACES.find((one) => one === text);
+  return found ?? keys.wrong('interface', `one of ${INTERFACES.join(', ')}`, JSON.stringify(text));
+};
+
 /** `cmdline`, or else `root=` and `extra` put together. */
 const commandLine = (keys: Keys, warnings: string[]): string | undefined => {
   const cmdline = keys.text('cmdline');
@@ -145,6 +154,7 @@ export const domainConfig = (
   const kernel = keys.text('kernel');
   const ramdisk = keys.text('ramdisk');
   const cmdline = commandLine(keys, warnings);
+  const xen = interfaceOf(keys);
   const maxGrantFrames = keys.number('max_grant_frames', 1, 4096);
   const maxEventChannels = keys.number('max_event_channels', 1, 4095);
   const config: DomainConfig = {
@@ -157,6 +167,7 @@ export const domainConfig = (
     ...(kernel !== undefined && { kernel }),
     ...(ramdisk !== undefined && { ramdisk }),
     ...(cmdline !== undefined && { cmdline }),
+    ...(xen !== undefined && { interface: xen }),
     ...(maxGrantFrames !== undefined && { maxGrantFrames }),
     ...(maxEventChannels !== undefined && { maxEventChannels }),
     disks: keys.list('disk', parseDisk),

@@ -4,6 +4,7 @@ import {
   DISK_FORMATS,
   type DiskConfig,
   type DomainConfig,
+  INTERFACES,
   isDomainName,
   MAX_MEM_KIB,
   MAX_VCPUS,
@@ -109,11 +110,15 @@ export const fromJson = (text: string): DomainConfig => {
     maxMem_kib,
     targetMem_kib,
     ...given<
-      Pick<DomainConfig, 'kernel' | 'ramdisk' | 'cmdline' | 'maxGrantFrames' | 'maxEventChannels'>
+      Pick<
+        DomainConfig,
+        'kernel' | 'ramdisk' | 'cmdline' | 'interface' | 'maxGrantFrames' | 'maxEventChannels'
+      >
     >({
       kernel: build.text('kernel', TEXT),
       ramdisk: build.text('ramdisk', TEXT),
       cmdline: build.text('cmdline', TEXT),
+      interface: build.oneOf('interface', INTERFACES),
       maxGrantFrames: build.integer('max_grant_frames', 1, 4096),
       maxEventChannels: build.integer('event_channels', 1, 4095),
     }),

@@ -27,6 +27,11 @@ export const DISK_BACKENDS = ['phy', 'tap', 'qdisk', 'standalone'] as const;
 
 export type DiskBackend = (typeof DISK_BACKENDS)[number];
 
+/** Whose interface a domain's kernel is written for: the note XEN_VERSION of its ELF file. */
+export const INTERFACES = ['xen-3.0', 'xen-2.0'] as const;
+
+export type Interface = (typeof INTERFACES)[number];
+
 /** One virtual disk (libxl_device_disk). */
 export interface DiskConfig {
   /** What the back end opens; empty for an empty drive. */
@@ -70,6 +75,8 @@ export interface DomainConfig {
   readonly kernel?: string;
   readonly ramdisk?: string;
   readonly cmdline?: string;
+  /** Ours alone, and not libxl's: `xen-2.0` has the controller interface. Without it, `xen-3.0`. */
+  readonly interface?: Interface;
   readonly maxGrantFrames?: number;
   readonly maxEventChannels?: number;
   readonly disks: readonly DiskConfig[];

@@ -9,6 +9,8 @@ export {
   type DiskConfig,
   type DiskFormat,
   type DomainConfig,
+  INTERFACES,
+  type Interface,
   type NicConfig,
   SHUTDOWN_ACTIONS,
   type ShutdownAction,

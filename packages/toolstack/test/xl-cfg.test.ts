@@ -226,6 +226,15 @@ describe('JSON', () => {
     expect(fromJson(toJson(found))).toEqual(found);
   });
 
+  test("CFG-9: a domain of Xen 2's interface is one after its save, too", () => {
+    const { config: found } = config(`${TYPICAL}\ninterface = "xen-2.0"`);
+    expect(found.interface).toBe('xen-2.0');
+    expect(fromJson(toJson(found))).toEqual(found);
+    expect(() => config(`${TYPICAL}\ninterface = "xen-1.2"`)).toThrow(
+      'expected interface to be one of xen-3.0, xen-2.0, found "xen-1.2"',
+    );
+  });
+
   test('JSON-3: any JSON value in any place is a configuration or a sentence', () => {
     const json = toJson(config(TYPICAL).config);
     const tokens = json.split(/(\s+|[{}[\],:])/);
