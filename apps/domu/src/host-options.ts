@@ -10,11 +10,15 @@ export interface HostOptions {
   tscKhz?: number;
   /** Nanoseconds since 1970 when the world starts. */
   wallclock_ns?: number;
+  /** Nanoseconds that the host's clocks gain in a second; negative when they lose. */
+  drift_ppb?: number;
   /** First domid and first dynamic port depend on the slot. */
   disjoint?: boolean;
 }
 
 export const SLOTS = 64;
+/** No crystal is off by more: 500 ppm, which is what ntpd can correct. */
+const DRIFT_PPB_MAX = 500_000;
 
 const number = (key: string, text: string, low: number, high: number): number => {
   const value = Number(text);
@@ -44,6 +48,9 @@ export const readHostOption = (option: string, into: HostOptions, now_ns: () => 
     case 'wallclock':
       into.wallclock_ns = value === 'now' ? now_ns() : Math.round(number(key, value, 0, 4e9)) * 1e9;
       return;
+    case 'drift-ppb':
+      into.drift_ppb = Math.round(number(key, value, -DRIFT_PPB_MAX, DRIFT_PPB_MAX));
+      return;
     case 'handles':
       if (value !== 'disjoint' && value !== 'plain') {
         throw new UserError(
@@ -54,7 +61,7 @@ export const readHostOption = (option: string, into: HostOptions, now_ns: () => 
       return;
     default:
       throw new UserError(
-        `expected --host slot=, uptime=, tsc-khz=, wallclock= or handles=, found ${JSON.stringify(option)}`,
+        `expected --host slot=, uptime=, tsc-khz=, wallclock=, drift-ppb= or handles=, found ${JSON.stringify(option)}`,
       );
   }
 };
@@ -76,6 +83,7 @@ export const completeHost = (options: HostOptions, seed: number, slot: number): 
     uptime_ns: options.uptime_ns ?? uptime_ns,
     tscKhz: options.tscKhz ?? tscKhz,
     wallclock_ns: options.wallclock_ns ?? EPOCH_NS + random.below(300) * DAY_NS,
+    drift_ppb: options.drift_ppb ?? 0,
     disjoint: options.disjoint ?? false,
   };
 };

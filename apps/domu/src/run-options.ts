@@ -40,7 +40,7 @@ export const addRunFlags = (command: Command): Command =>
     .option('--seed <n>', 'seed of the world: everything that is drawn is drawn from it', seed, 1)
     .option(
       '--host <key=value>',
-      'slot=0..63, uptime=SECONDS, tsc-khz=KHZ, wallclock=SECONDS|now, handles=plain|disjoint',
+      'slot=0..63, uptime=SECONDS, tsc-khz=KHZ, wallclock=SECONDS|now, drift-ppb=N, handles=plain|disjoint',
       host,
       {},
     )

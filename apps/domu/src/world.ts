@@ -77,6 +77,7 @@ export class World {
       tscKhz: host.tscKhz,
       uptime_ns: host.uptime_ns,
       wallclock_ns: host.wallclock_ns,
+      drift_ppb: host.drift_ppb,
       ...(host.disjoint
         ? { firstDomid: 1 + DOMID_STRIDE * host.slot, firstPort: 1 + PORT_STRIDE * host.slot }
         : {}),

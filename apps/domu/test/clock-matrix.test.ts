@@ -25,7 +25,8 @@ test('a guest keeps its clocks over every kind of absence', { timeout: PATIENCE_
 test('ten years and two hundred saves lose nothing', { timeout: PATIENCE_MS }, () => {
   const result = tenYears(SAVES, 1, guests.plain);
   expect(result.faults).toEqual([]);
-  expect(Math.abs(result.uptime_ns)).toBeLessThan(SAVES);
+  expect(Math.abs(result.monotonic_ns)).toBeLessThan(SAVES / 10);
+  expect(Math.abs(result.uptime_ns)).toBeLessThan(SAVES / 10);
   expect(result.ticks).toBeGreaterThan(SAVES * 100);
   expect(result.years).toBeGreaterThan(8);
 });

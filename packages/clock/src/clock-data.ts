@@ -1,3 +1,4 @@
+import { vcpu_runstate_info } from '@port-xen/abi';
 import { array, i32, i64, nest, struct, u32, u64 } from '@port-xen/layout';
 import { timespec } from './timespec.ts';
 
@@ -19,9 +20,14 @@ export const clock_data = struct('clock_data', {
   /** CLOCK_TICKLESS … CLOCK_PERIODIC. */
   mode: u32,
   timer_port: i32,
-  /** At the suspend: time since the last counted tick, ns, and the host's wall clock. */
-  suspend_since_tick: u64,
+  /** The vCPU's runstate as Xen left it here when the domain stopped, and when it had got a processor again. */
+  left: nest(vcpu_runstate_info),
+  arrived: nest(vcpu_runstate_info),
+  /** At the suspend: how long the vCPU had been offline, ns, and the host's wall clock at system time 0. */
+  suspend_offline: u64,
   suspend_wall: nest(timespec),
+  /** How much later in system time it is than when the domain stopped, ns, 64 bits: the hosts' may differ by anything. */
+  shift: i64,
   /** What is added to Xen's runstate times: they start anew with every domain. ns, by RUNSTATE_*. */
   runstate_base: array(i64, 4),
   /** Times away; most ticks counted at once in a guest that was not idle; what resume did to the wall clock. */

@@ -6,9 +6,10 @@
  *     oneshot    the one-shot timer, every tick, idle or not
  *     periodic   Xen's periodic timer, which interrupts only a vCPU that runs; an idle guest does as if tickless
  *
- * A suspend has one number to note: how long ago the last tick was. Resume puts hard_base that long before the new
- * host's now. Nothing that was in system time of the old host is ever compared with system time of the new one. How long
- * the domain was away only the hosts' wall clocks can tell.
+ * Monotonic time stands still from the moment the vCPU stops, in the hypercall, to the moment it has a processor again. No guest
+ * can note the first by itself, since it is not running then; Xen writes it down (runstate.ts). System time at the second less
+ * system time at the first, of whatever hosts, is the shift: added to hard_base, it is all that a resume has to do, and nothing
+ * is lost, were it done ten thousand times. How long the domain was away only the hosts' wall clocks can tell.
  */
 import {
   __HYPERVISOR_set_timer_op,
@@ -28,9 +29,9 @@ import {
   clock_data,
 } from './clock-data.ts';
 import { addNs, storeSystemTime } from './pvclock.ts';
-import { noteRunstate, resumeRunstate } from './runstate.ts';
+import { arrive, leave, shiftTime, startRunstate } from './runstate.ts';
 import { type ClockKern, HZ, NS_PER_TICK, Timecounter } from './timecounter.ts';
-import { addTime, NS_PER_S, nsBetween, subTime, type Timespec } from './timespec.ts';
+import { addTime, NS_PER_S, nsBetween, setTimeOfNs, subTime, type Timespec } from './timespec.ts';
 
 const TWO_32 = 0x1_0000_0000;
 /** The longest that an idle guest leaves its timer alone: Xen takes 2^50 ns for a mistake. */
@@ -73,17 +74,15 @@ export class Clock extends Timecounter {
     const wall: Timespec = { tv_sec: 0, tv_nsec: 0 };
     this.rtcGet(wall);
     this.setclock(wall);
-    resumeRunstate(this);
+    startRunstate(this);
     this.bind();
     this.startTicks();
   }
 
-  /** xen_suspendclocks: notes where time stands, and lets go of VIRQ_TIMER. */
+  /** xen_suspendclocks: has Xen note when the domain stops, and lets go of VIRQ_TIMER. */
   suspendclocks(): void {
-    const d = this.d;
-    d.suspend_since_tick = this.sinceTick_ns();
-    this.rtcGet(d.suspend_wall);
-    noteRunstate(this);
+    this.hostEpoch(this.d.suspend_wall);
+    leave(this);
     const port = this.evtchn.unbindVirq(VIRQ_TIMER);
     this.evtchn.mask(port);
     this.evtchn.removeHandler(port);
@@ -92,35 +91,39 @@ export class Clock extends Timecounter {
   /** xen_resumeclocks. @param cancelled the domain never left: the host is the one it was on */
   resumeclocks(cancelled: boolean): void {
     this.d.resumes++;
-    // Nothing between the two: what passes here would be counted twice.
+    arrive(this, cancelled);
     this.rebase();
     this.resynchronise(cancelled);
-    resumeRunstate(this);
     this.bind();
     this.startTicks();
   }
 
-  /** Monotonic time goes on where it stood: the last tick was as long ago as it was at the suspend. */
+  /** Monotonic time goes on where it stood: the last tick was as long ago as it was when the domain stopped. */
   rebase(): void {
-    const d = this.d;
-    const base = d.address + clock_data.offset.hard_base;
-    storeSystemTime(this.cpu, this.time, base);
-    addNs(this.cpu.memory, base, -d.suspend_since_tick);
+    shiftTime(this, this.data + clock_data.offset.hard_base);
   }
 
-  /** Takes the absence from the hosts' wall clocks, and the wall clock from another host. */
+  /** Takes the absence from the hosts' clocks, and the wall clock from another host. */
   resynchronise(cancelled: boolean): void {
     const d = this.d;
     const host: Timespec = { tv_sec: 0, tv_nsec: 0 };
     const away: Timespec = { tv_sec: 0, tv_nsec: 0 };
-    this.rtcGet(host);
-    subTime(away, host, d.suspend_wall);
+    const { memory } = this.cpu;
+    const shift = d.address + clock_data.offset.shift;
+    setTimeOfNs(away, memory.ld32(shift), memory.ld32(shift + 4));
+    if (!cancelled) {
+      this.hostEpoch(host);
+      addTime(away, away, host);
+      subTime(away, away, d.suspend_wall);
+    }
     if (away.tv_sec >= 0) {
       addTime(d.absence, d.absence, away);
       // What programs did to the clock of this host is still good here.
       if (cancelled) addTime(d.boottime, d.boottime, away);
     }
-    if (!cancelled) this.#takeWalltime(host);
+    if (cancelled) return;
+    this.rtcGet(host);
+    this.#takeWalltime(host);
   }
 
   /** The wall clock becomes the host's: forward at once, back slowly if it is little. */

@@ -87,21 +87,28 @@ export class Timecounter {
     setTime(into, into.tv_sec + d.boottime.tv_sec, into.tv_nsec + d.boottime.tv_nsec + made);
   }
 
-  /** xen_rtc_get: the wall clock as the host has it. */
-  rtcGet(into: Timespec): void {
-    const { memory } = this.cpu;
-    const si = shared_info.at(memory, this.kern.spl.sharedInfo);
-    const now = this.data + clock_data.offset.now;
+  /** The host's wall clock at system time 0. */
+  hostEpoch(into: Timespec): void {
+    const si = shared_info.at(this.cpu.memory, this.kern.spl.sharedInfo);
     for (;;) {
       const version = si.wc_version;
       const sec = (si.wc_sec_hi | 0) * TWO_32 + si.wc_sec;
       const nsec = si.wc_nsec;
       if ((version & 1) !== 0 || si.wc_version !== version) continue;
-      storeSystemTime(this.cpu, this.time, now);
-      setTimeOfNs(into, memory.ld32(now), memory.ld32(now + 4));
-      setTime(into, into.tv_sec + sec, into.tv_nsec + nsec);
+      setTime(into, sec, nsec);
       return;
     }
+  }
+
+  /** xen_rtc_get: the wall clock as the host has it. */
+  rtcGet(into: Timespec): void {
+    const { memory } = this.cpu;
+    const now = this.data + clock_data.offset.now;
+    const up: Timespec = { tv_sec: 0, tv_nsec: 0 };
+    this.hostEpoch(into);
+    storeSystemTime(this.cpu, this.time, now);
+    setTimeOfNs(up, memory.ld32(now), memory.ld32(now + 4));
+    addTime(into, into, up);
   }
 
   /** How many ticks until `ns` nanoseconds will have passed. */

@@ -45,9 +45,9 @@ export const nsBetween = (a: Readonly<Timespec>, b: Readonly<Timespec>): number 
 const S_PER_2_48 = 281_474;
 const NS_PER_2_48 = 976_710_656;
 
-/** Sets a time from an unsigned 64-bit number of ns, given by its halves. */
+/** Sets a time from a signed 64-bit number of ns, given by its halves. */
 export const setTimeOfNs = (into: Timespec, low: number, high: number): void => {
-  const top = high >>> 16;
+  const top = high >> 16;
   const rest = (high & 0xffff) * 0x1_0000_0000 + (low >>> 0);
   setTime(into, top * S_PER_2_48, top * NS_PER_2_48 + rest);
 };

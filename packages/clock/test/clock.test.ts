@@ -1,3 +1,10 @@
+import {
+  RUNSTATE_blocked,
+  RUNSTATE_runnable,
+  RUNSTATE_running,
+  vcpu_runstate_info,
+} from '@port-xen/abi';
+import { BytesMemory } from '@port-xen/layout';
 import { MODES } from '@tooling/guest-testbed';
 import { describe, expect, test } from 'vitest';
 import {
@@ -138,6 +145,32 @@ describe.each(MODES)('%s', (_, options) => {
       const absence = guest.read(CLOCK_BOOTTIME) - guest.read(CLOCK_MONOTONIC);
       expect(apart(absence, 2 * DAY)).toBeLessThan(TICK);
     });
+  });
+
+  test('CLK-5: thirty suspends take nothing from monotonic time but the time that the vCPU was offline', () => {
+    /** What the vCPU has lived on this host, by Xen's account. */
+    const livedHere = ({ host, domid }: ProbeGuest): number => {
+      const record = host.hv.domains.get(domid)?.vcpus[0]?.runstate.bytes(true) as Uint8Array;
+      const { time } = vcpu_runstate_info.at(new BytesMemory(record.slice()), 0);
+      return time.get(RUNSTATE_running) + time.get(RUNSTATE_runnable) + time.get(RUNSTATE_blocked);
+    };
+    const guest = new ProbeGuest(options, 'tickless');
+    let lived = -livedHere(guest);
+    const before = guest.read(CLOCK_MONOTONIC);
+    for (let i = 0; i < 30; i++) {
+      guest.host.runFor(7 * MS);
+      if (i % 2 === 0) {
+        guest.checkpoint();
+        continue;
+      }
+      const image = guest.save();
+      lived += livedHere(guest);
+      guest.restore(image, { host: hostWith(i, HOSTS[i % HOSTS.length] as HostTime) });
+    }
+    const after = guest.read(CLOCK_MONOTONIC);
+    lived += livedHere(guest);
+    // Five microseconds for each would be more than asking takes.
+    expect(apart(after - before, lived)).toBeLessThan(ASKING_NS);
   });
 
   test('CLK-7: an idle guest leaves its timer alone until a callout is due, and its ticks stay true', () => {

@@ -103,7 +103,8 @@ export const driftReport = (
   const holds = result.faults.length === 0;
   const lines = [
     `${result.saves} saves in ${result.years.toFixed(2)} years, ${result.ticks} ticks counted`,
-    `off at most: uptime ${result.uptime_ns} ns, monotonic time ${ms(result.monotonic_ns)}, wall clock ${ms(result.wall_ns)}`,
+    `off at most: uptime ${result.uptime_ns} ns, monotonic time ${result.monotonic_ns} ns, runstates ${result.runstates_ns} ns, wall clock ${ms(result.wall_ns)}`,
+    `off true time by ${(result.rate_ppb / 1000).toFixed(1)} ppm at most, on hosts that are off by 50`,
     ...(holds ? ['nothing lost'] : result.faults.slice(0, TOLD)),
   ];
   return { lines, holds };

@@ -54,6 +54,7 @@ const drawHost = (random: Random, slot: number, tscKhz: number): Host => ({
   uptime_ns: 40 * DAY_NS + random.below(DAY_NS),
   tscKhz,
   wallclock_ns: EPOCH_NS + random.below(300) * DAY_NS + random.below(1e9),
+  drift_ppb: 0,
   disjoint: true,
 });
 
@@ -117,7 +118,7 @@ const runRestore = (cell: RestoreCell, random: Random, guest: Guest): Outcome =>
   if (chunks === undefined) {
     return { cell, faults: ['the save failed'], monotonic_ns: 0, wall_ns: 0, ticksAtOnce: 0 };
   }
-  const ranHere = source.world.sim.now_ns - before.time_ns;
+  const ranHere = source.stopped_ns - before.time_ns;
   const target = new WatchedHost(
     random.next(),
     {
@@ -125,6 +126,7 @@ const runRestore = (cell: RestoreCell, random: Random, guest: Guest): Outcome =>
       uptime_ns: source.uptime_ns + cell.uptime_s * 1e9,
       tscKhz: cell.targetTscKhz,
       wallclock_ns: source.wallclock_ns + (cell.away_s + cell.wallError_s) * 1e9,
+      drift_ppb: 0,
       disjoint: true,
     },
     guest,
@@ -133,7 +135,7 @@ const runRestore = (cell: RestoreCell, random: Random, guest: Guest): Outcome =>
   toTheEnd(target, faults);
   // The wall clocks are all that can tell how long it was away.
   const absence = Math.max(0, cell.away_s + cell.wallError_s) * 1e9;
-  const elapsedAt = (seen: Seen): number => ranHere + seen.time_ns;
+  const elapsedAt = (seen: Seen): number => ranHere + seen.time_ns - target.started_ns;
   return { cell, faults, ...judge(before, target.seen, elapsedAt, absence, 0, faults) };
 };
 

@@ -2,6 +2,7 @@
  * A host with one guest on it that runs clockwatch, and the observer outside: every line of clockwatch's is kept with the
  * world's time at which its last byte came out, so that it can be compared with the host's own clocks.
  */
+import { __HYPERVISOR_sched_op, SCHEDOP_shutdown } from '@port-xen/abi';
 import { domainConfig, parseXlCfg } from '@port-xen/toolstack';
 import type { BlockStore } from '@port-xen/xbdback';
 import type { Guest } from '../guest.ts';
@@ -13,18 +14,21 @@ const UUID = '5f1f8a3e-3c0b-4c1e-9a39-2f6f0c10c10c';
 
 /** What clockwatch said in one line. Times in ns, the wall clock less the host's. */
 export interface Seen {
-  /** World time at which it was seen. */
+  /** When it was seen: world time, and how far the host's own clock had come since the world began. */
   readonly time_ns: number;
+  readonly host_ns: number;
   readonly monotonic_ns: number;
   readonly uptime_ns: bigint;
   readonly wallAhead_ns: number;
+  /** All runstates together. */
+  readonly runstates_ns: number;
   readonly ticks: number;
   readonly ticksAtOnce: number;
   readonly resumes: number;
 }
 
 const LINE =
-  /^clockwatch \d+: mono (\d+)\.(\d{9}) up (\d+)\.(\d{9}) wall (-?\d+)\.(\d{9}) ticks (\d+) at-once (\d+) .* resumes (\d+) /;
+  /^clockwatch \d+: mono (\d+)\.(\d{9}) up (\d+)\.(\d{9}) wall (-?\d+)\.(\d{9}) ticks (\d+) at-once (\d+) ran (\S+) stolen (\S+) blocked (\S+) .* resumes (\d+) /;
 
 /** A disk that is all zeroes. */
 class BlankDisk implements BlockStore {
@@ -48,11 +52,14 @@ export class WatchedHost {
   console = '';
   /** The guest's reason to end; undefined while it runs. */
   ended: number | undefined;
-  readonly #host: Host;
+  /** World time at which the domain was let run, and at which it stopped to be saved. */
+  started_ns = 0;
+  stopped_ns = 0;
+  readonly host: Host;
   #line = '';
 
   constructor(seed: number, host: Host, guest: Guest) {
-    this.#host = host;
+    this.host = host;
     this.world = new World({
       seed,
       host,
@@ -82,28 +89,38 @@ export class WatchedHost {
     if (match === null) return;
     const at = (i: number): number => Number(match[i]);
     const time_ns = this.world.sim.now_ns;
-    const { wallclock_ns } = this.#host;
+    const host_ns = this.hostTime_ns(time_ns);
+    const { wallclock_ns } = this.host;
     // In parts: nanoseconds since 1970 are more than a Number holds.
     const hostSeconds = Math.floor(wallclock_ns / 1e9);
-    const hostRest = (wallclock_ns % 1e9) + time_ns;
+    const hostRest = (wallclock_ns % 1e9) + host_ns;
     this.seen.push({
       time_ns,
+      host_ns,
       monotonic_ns: at(1) * 1e9 + at(2),
       uptime_ns: BigInt(at(3)) * 1_000_000_000n + BigInt(at(4)),
       wallAhead_ns: (at(5) - hostSeconds) * 1e9 + (at(6) - hostRest),
       ticks: at(7),
       ticksAtOnce: at(8),
-      resumes: at(9),
+      runstates_ns: Math.round((at(9) + at(10) + at(11)) * 1e9),
+      resumes: at(12),
     });
+  }
+
+  /** How far the host's clock has come since the world began, when that was so long ago. */
+  hostTime_ns(world_ns: number): number {
+    const gained = (BigInt(world_ns) * BigInt(this.host.drift_ppb)) / 1_000_000_000n;
+    const cut = (BigInt(world_ns) * BigInt(this.host.drift_ppb)) % 1_000_000_000n < 0n ? 1 : 0;
+    return world_ns + Number(gained) - cut;
   }
 
   /** The host's clocks now, ns. */
   get uptime_ns(): number {
-    return this.#host.uptime_ns + this.world.sim.now_ns;
+    return this.host.uptime_ns + this.hostTime_ns(this.world.sim.now_ns);
   }
 
   get wallclock_ns(): number {
-    return this.#host.wallclock_ns + this.world.sim.now_ns;
+    return this.host.wallclock_ns + this.hostTime_ns(this.world.sim.now_ns);
   }
 
   /** What clockwatch found wrong. */
@@ -128,10 +145,15 @@ export class WatchedHost {
     let result: Error | null | undefined;
     let slow = slow_ns;
     const write = (some: readonly Uint8Array[]): void => {
-      this.world.sim.spend(slow);
+      sim.spend(slow);
       slow = 0;
       chunks.push(...some.map((chunk) => chunk.slice()));
     };
+    const { sim } = this.world;
+    sim.trace.listen((kind, _, [number, command]) => {
+      const stops = number === __HYPERVISOR_sched_op && command === SCHEDOP_shutdown;
+      if (kind === 'hypercall' && stops) this.stopped_ns = sim.now_ns;
+    });
     this.world.xl.save(domid, { write }, { checkpoint }, (error) => {
       result = error;
     });
@@ -166,6 +188,7 @@ export class WatchedHost {
       return done;
     };
     const { domid } = this.world.xl.restore({ read });
+    this.started_ns = this.world.sim.now_ns;
     this.world.xl.unpause(domid);
     return domid;
   }

@@ -126,7 +126,7 @@ const describe = (d: Data): string => {
   const { now } = d;
   return (
     `clockwatch ${d.round}: mono ${time(now.mono)} up ${time(now.up)} wall ${time(now.wall)} ` +
-    `ticks ${now.ticks} at-once ${now.ticks_at_once} stolen ${seconds(stolen(now))} ` +
+    `ticks ${now.ticks} at-once ${now.ticks_at_once} ran ${seconds(now.runstate.get(0))} stolen ${seconds(stolen(now))} ` +
     `blocked ${seconds(now.runstate.get(2))} io ${seconds(d.io)} resumes ${now.resumes} steps ${now.steps} slews ${now.slews}\n`
   );
 };
