@@ -4,3 +4,4 @@ export { NPMAP, pmap_data } from './pmap-data.ts';
 export { pmapText } from './pmap-text.ts';
 export { PDIR_SLOT_PTE } from './pte.ts';
 export { UserPmaps } from './user-pmap.ts';
+export { Xen2P2mFrameList } from './xen2-p2m-frame-list.ts';
