@@ -18,7 +18,7 @@ import {
   CMSG_BLKIF_FE_INTERFACE_STATUS,
   control_msg,
 } from '@port-xen/abi';
-import { call, EIO, ENXIO, goto, leaf, PRI_KTHREAD, routine, type Text } from '@port-xen/kern';
+import { call, EIO, goto, leaf, PRI_KTHREAD, routine, type Text } from '@port-xen/kern';
 import { i64, struct } from '@port-xen/layout';
 import { PROBE_ANSWERED, PROBE_OUT, WANT_CONNECT, WANT_SCAN, WANT_UP } from './blkif-data.ts';
 import { PROBE_MAX, scanned } from './scan.ts';
@@ -93,13 +93,7 @@ export const blkifText: Text<XbdCtrlIf> = {
       blkif_fe_driver_status.at(m.cpu.memory, at).status = BLKIF_DRIVER_STATUS_UP;
       return send(m, 'announced');
     },
-    announced: (m, _, error) => {
-      const { sc } = m.blkif;
-      if (error !== 0) return goto('unheard');
-      const { max_handle } = blkif_fe_driver_status.at(m.cpu.memory, sc.if_rsp.address + PAYLOAD);
-      if (max_handle === 0) m.blkif.close('this host has no disks', ENXIO);
-      return goto('next');
-    },
+    announced: (_, __, error) => goto(error === 0 ? 'next' : 'unheard'),
     connect: (m) => {
       const { sc } = m.blkif;
       sc.if_wanted &= ~WANT_CONNECT;
