@@ -1,1 +1,2 @@
+export { InputQueue } from './input-queue.ts';
 export { Xenconsoled, type XenconsoledParts } from './xenconsoled.ts';

@@ -1,0 +1,220 @@
+/*
+ * The controller's part in connecting a front end of a domain's with its back end: CMSG_BLKIF_FE and CMSG_NETIF_FE, which are the
+ * same but for what a front end says of its rings.
+ *
+ *                       DRIVER_STATUS UP                INTERFACE_CONNECT, the back end took it
+ *     CLOSED ─────────────────────────────▶ DISCONNECTED ──────────────────────────▶ CONNECTED
+ *        ▲  DRIVER_STATUS DOWN,                 ▲  DRIVER_STATUS UP, INTERFACE_DISCONNECT      │
+ *        └─ the back end refused                └──────────────────────────────────────────────┘
+ *
+ * Each step is told to the guest by INTERFACE_STATUS. One at a time is under way; what happened meanwhile is told as it is then, so a
+ * guest that goes back and forth costs nothing but its own time. A driver that is down is told nothing.
+ *
+ * The guest's port is allocated when it is first needed and used again for the next connection, unless the guest closed it: so a
+ * guest has one port for an interface, however often it connects.
+ */
+import {
+  BLKIF_DRIVER_STATUS_UP,
+  BLKIF_INTERFACE_STATUS_CHANGED,
+  BLKIF_INTERFACE_STATUS_CLOSED,
+  BLKIF_INTERFACE_STATUS_CONNECTED,
+  BLKIF_INTERFACE_STATUS_DISCONNECTED,
+  blkif_fe_driver_status,
+  blkif_fe_interface_disconnect,
+  CMSG_BLKIF_FE_DRIVER_STATUS,
+  CMSG_BLKIF_FE_INTERFACE_CONNECT,
+  CMSG_BLKIF_FE_INTERFACE_DISCONNECT,
+  CMSG_BLKIF_FE_INTERFACE_QUERY,
+  CMSG_BLKIF_FE_INTERFACE_STATUS,
+  control_msg,
+} from '@port-xen/abi';
+import { BytesMemory, type Struct } from '@port-xen/layout';
+import type { ControlChannel } from './control-channel.ts';
+import { MSG, messageOf } from './control-message.ts';
+
+const PATIENCE_NS = 60_000_000_000;
+const CONTROLLER = 0;
+
+/** What an interface says of its state, whatever its kind: the fields that INTERFACE_STATUS and INTERFACE_QUERY have in common. */
+export interface InterfaceStatus {
+  handle: number;
+  status: number;
+  evtchn: number;
+  domid: number;
+}
+
+/** A device of a domain's, as far as it depends on its kind. */
+export interface FrontEndKind {
+  /** CMSG_BLKIF_FE or CMSG_NETIF_FE. */
+  readonly type: number;
+  /** The payload of INTERFACE_STATUS and INTERFACE_QUERY. */
+  readonly status: Struct;
+  /** The payload of INTERFACE_CONNECT. */
+  readonly connectPayload: Struct;
+  /** What INTERFACE_STATUS says besides. */
+  describe(memory: BytesMemory): void;
+  /**
+   * Has the back end map what the front end names and bind to the guest's port.
+   * @param request the guest's INTERFACE_CONNECT
+   * @returns why it cannot, if it cannot
+   */
+  connect(request: BytesMemory, port: number): string | undefined;
+  /** Has the back end let go, if it holds anything. */
+  disconnect(): void;
+}
+
+/** What a front end's walk is made of. */
+export interface FrontEndParts {
+  readonly kind: FrontEndKind;
+  readonly channel: ControlChannel;
+  /** A port of the guest's to which a back end can bind: `last` again, if that can be; undefined when the guest has none left. */
+  readonly portFor: (last: number | undefined) => number | undefined;
+  readonly tell: (sentence: string) => void;
+}
+
+/** Interface 0 of one kind of a domain. */
+export class FrontEnd {
+  readonly #parts: FrontEndParts;
+  #status = BLKIF_INTERFACE_STATUS_CLOSED;
+  #up = false;
+  #port: number | undefined;
+  #telling = false;
+  #due = false;
+  #changed = false;
+
+  constructor(parts: FrontEndParts) {
+    this.#parts = parts;
+  }
+
+  get connected(): boolean {
+    return this.#status === BLKIF_INTERFACE_STATUS_CONNECTED;
+  }
+
+  /** What stands behind the interface has changed: a connected front end is to look. */
+  changed(): void {
+    this.#changed = true;
+    this.#say();
+  }
+
+  /** The domain has no control interface any more. */
+  release(): void {
+    this.#up = false;
+    this.#disconnect(BLKIF_INTERFACE_STATUS_CLOSED);
+  }
+
+  /** Does what a message of the guest's says and answers it in place. */
+  receive(message: Uint8Array): void {
+    const memory = new BytesMemory(message);
+    const view = control_msg.at(memory, 0);
+    const { kind } = this.#parts;
+    const expected = this.#payloadOf(view.subtype);
+    if (expected === undefined || view.length !== expected.size) {
+      view.length = 0;
+      return;
+    }
+    if (view.subtype === CMSG_BLKIF_FE_DRIVER_STATUS) this.#driverStatus(memory);
+    else if (view.subtype === CMSG_BLKIF_FE_INTERFACE_QUERY) this.#query(memory);
+    // There is one interface; messages about others are acknowledged and mean nothing.
+    else if (memory.ld32(MSG) !== 0) return;
+    else if (view.subtype === CMSG_BLKIF_FE_INTERFACE_CONNECT) this.#connect(memory);
+    else if (this.#up) {
+      kind.disconnect();
+      this.#become(BLKIF_INTERFACE_STATUS_DISCONNECTED);
+    }
+  }
+
+  #payloadOf(subtype: number): Struct | undefined {
+    const { kind } = this.#parts;
+    switch (subtype) {
+      case CMSG_BLKIF_FE_DRIVER_STATUS:
+        return blkif_fe_driver_status;
+      case CMSG_BLKIF_FE_INTERFACE_CONNECT:
+        return kind.connectPayload;
+      case CMSG_BLKIF_FE_INTERFACE_DISCONNECT:
+        return blkif_fe_interface_disconnect;
+      case CMSG_BLKIF_FE_INTERFACE_QUERY:
+        return kind.status;
+      default:
+        return undefined;
+    }
+  }
+
+  /** A driver that comes up begins anew, whatever was before: it may be one that was restored, or the next kernel's. */
+  #driverStatus(memory: BytesMemory): void {
+    const view = blkif_fe_driver_status.at(memory, MSG);
+    this.#up = view.status === BLKIF_DRIVER_STATUS_UP;
+    view.max_handle = 0;
+    this.#disconnect(
+      this.#up ? BLKIF_INTERFACE_STATUS_DISCONNECTED : BLKIF_INTERFACE_STATUS_CLOSED,
+    );
+  }
+
+  #query(memory: BytesMemory): void {
+    const { kind } = this.#parts;
+    const handle = memory.ld32(MSG) >>> 0;
+    if (handle === 0) this.#fill(memory, this.#status);
+    else (kind.status.at(memory, MSG) as unknown as InterfaceStatus).status = 0;
+  }
+
+  #connect(memory: BytesMemory): void {
+    if (!this.#up || this.#status === BLKIF_INTERFACE_STATUS_CLOSED) return;
+    const { kind, portFor, tell } = this.#parts;
+    if (this.connected) kind.disconnect();
+    this.#port = portFor(this.#port);
+    const refused =
+      this.#port === undefined ? 'it has no port left' : kind.connect(memory, this.#port);
+    if (refused === undefined) {
+      tell(`connected, port ${this.#port}`);
+      this.#become(BLKIF_INTERFACE_STATUS_CONNECTED);
+      return;
+    }
+    tell(`not connected: ${refused}`);
+    this.#become(BLKIF_INTERFACE_STATUS_CLOSED);
+  }
+
+  #disconnect(status: number): void {
+    if (this.connected) this.#parts.kind.disconnect();
+    this.#become(status);
+  }
+
+  #become(status: number): void {
+    this.#status = status;
+    this.#changed = false;
+    this.#due = true;
+    this.#say();
+  }
+
+  /** Tells the guest of the state as it is, or that a connected interface has changed. */
+  #say(): void {
+    if (this.#telling || !this.#up) return;
+    const { kind, channel, tell } = this.#parts;
+    const onlyChanged = !this.#due && this.#changed && this.connected;
+    if (!this.#due && !onlyChanged) return;
+    this.#due = false;
+    if (onlyChanged) this.#changed = false;
+    this.#telling = true;
+    const status = onlyChanged ? BLKIF_INTERFACE_STATUS_CHANGED : this.#status;
+    const message = messageOf(kind.type, CMSG_BLKIF_FE_INTERFACE_STATUS, kind.status, (view) =>
+      this.#fill(view.memory as BytesMemory, status),
+    );
+    const told = (): void => {
+      this.#telling = false;
+      this.#say();
+    };
+    const failed = (error: Error): void => {
+      tell(`${error.message}: status ${status}`);
+      told();
+    };
+    channel.send(message, { answered: told, failed }, PATIENCE_NS);
+  }
+
+  #fill(memory: BytesMemory, status: number): void {
+    const { kind } = this.#parts;
+    const view = kind.status.at(memory, MSG) as unknown as InterfaceStatus;
+    view.handle = 0;
+    view.status = status;
+    view.evtchn = status >= BLKIF_INTERFACE_STATUS_CONNECTED ? (this.#port ?? 0) : 0;
+    view.domid = CONTROLLER;
+    kind.describe(memory);
+  }
+}

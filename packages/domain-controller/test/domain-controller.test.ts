@@ -1,0 +1,350 @@
+import {
+  BLKIF_OP_PROBE,
+  BLKIF_OP_READ,
+  blkif_fe_driver_status,
+  blkif_fe_interface_connect,
+  blkif_fe_interface_disconnect,
+  blkif_fe_interface_status,
+  CMSG_BLKIF_FE,
+  CMSG_BLKIF_FE_INTERFACE_CONNECT,
+  CMSG_BLKIF_FE_INTERFACE_DISCONNECT,
+  CMSG_BLKIF_FE_INTERFACE_QUERY,
+  CMSG_CONSOLE,
+  CMSG_SHUTDOWN,
+  CMSG_SHUTDOWN_SUSPEND,
+  CMSG_SHUTDOWN_SYSRQ,
+  xen2_blkif_request,
+  xen2_blkif_response,
+  xen2_blkif_ring,
+} from '@port-xen/abi';
+import { expect, test } from 'vitest';
+import { Host } from './scripted-guest.ts';
+
+const bytes = (text: string) => new TextEncoder().encode(text);
+const text = (chunks: readonly { bytes: Uint8Array }[]) =>
+  chunks.map((chunk) => new TextDecoder().decode(chunk.bytes)).join('');
+const DOWN = 0;
+const UP = 1;
+const [CLOSED, DISCONNECTED, CONNECTED, CHANGED] = [0, 1, 2, 3];
+const XVDA = 51712;
+
+/** A host and a guest with a disk of 64 sectors. */
+const withDisk = () => {
+  const host = new Host();
+  const guest = host.guest().connect();
+  const disk = host.disk('a');
+  host.controller.addDisk(guest.domid, { params: 'a', readonly: false, vdevice: XVDA });
+  return { host, guest, disk };
+};
+
+test('DC-10: what a guest prints comes out once and in order, over many rings full', () => {
+  const host = new Host();
+  const guest = host.guest().connect();
+  for (let i = 0; i < 40; i++) {
+    guest.print(`line ${i}, and nothing else\n`);
+    if (i % 8 !== 7) continue;
+    guest.notify();
+    host.settle();
+    expect(guest.answers().map(({ bytes: { length } }) => length)).toEqual(Array(8).fill(0));
+  }
+  const expected = Array.from({ length: 40 }, (_, i) => `line ${i}, and nothing else\n`).join('');
+  expect(host.text(guest.domid)).toBe(expected);
+});
+
+test('DC-11: what was printed last is out when a guest has shut down, before anybody reads its pages', () => {
+  const host = new Host();
+  const guest = host.guest().connect();
+  guest.print('good night');
+  let seen = '';
+  host.hv.onDomainShutdown((domid) => {
+    seen = host.text(domid);
+  });
+  guest.suspend();
+  host.settle();
+  expect(seen).toBe('good night');
+  expect(host.text(guest.domid)).toBe('good night');
+});
+
+test('DC-10: what is typed reaches the guest once and in order, sixty bytes at a time, and waits for its answers', () => {
+  const host = new Host();
+  const guest = host.guest().connect();
+  const typed = Array.from({ length: 700 }, (_, i) => String(i % 10)).join('');
+  expect(host.controller.input(guest.domid, bytes(typed))).toBe(700);
+  host.settle();
+  const first = guest.requests();
+  expect(first.map(({ bytes: { length } }) => length)).toEqual([60, 60, 60, 60]);
+  for (const message of first) guest.answer(message);
+  guest.notify();
+  expect(text([...first, ...guest.serve()])).toBe(typed);
+  expect(host.controller.input(99, bytes('x'))).toBe(0);
+});
+
+test('DC-12: nothing is put into the pages of a guest that has suspended; it comes when the guest runs on', () => {
+  const host = new Host();
+  const guest = host.guest().connect();
+  guest.suspend();
+  host.controller.input(guest.domid, bytes('hello'));
+  host.settle(50_000_000);
+  expect(guest.index('rx_req_prod')).toBe(0);
+  host.hv.domctl.resumeDomain(guest.domid);
+  host.settle(5_000_000);
+  expect(text(guest.serve())).toBe('hello');
+});
+
+test('DC-20: a front end is walked to its disk: UP, DISCONNECTED, INTERFACE_CONNECT, CONNECTED; and reads there', () => {
+  const { host, guest, disk } = withDisk();
+  disk.bytes.fill(0x5a, 1024, 1536);
+  expect(guest.statuses()).toEqual([]);
+  guest.driver(UP);
+  const [up] = guest.answers();
+  expect(blkif_fe_driver_status.at(up?.memory as never, 4)).toMatchObject({
+    status: UP,
+    max_handle: 0,
+  });
+  expect(guest.statuses()).toEqual([{ status: DISCONNECTED, evtchn: 0 }]);
+  guest.connectRing(1);
+  const [connected] = guest.statuses();
+  expect(connected?.status).toBe(CONNECTED);
+  const ring = guest.frame(1);
+  const put = (slot: number, fields: object, mfn: number, sectors: number) => {
+    const at = xen2_blkif_ring.offset.ring + slot * xen2_blkif_request.size;
+    const request = xen2_blkif_request.at(ring, at);
+    Object.assign(request, { nr_segments: 1, device: XVDA, ...fields });
+    request.frame_and_sects.set(0, (mfn << 12) | sectors);
+    ring.st32(0, slot + 1);
+    guest.domain.evtchn.send(connected?.evtchn as number);
+    host.settle(5_000_000);
+    return xen2_blkif_response.at(ring, at).status;
+  };
+  expect(put(0, { operation: BLKIF_OP_PROBE }, guest.mfn(2), 7)).toBe(1);
+  expect(put(1, { operation: BLKIF_OP_READ, sector_number: 2 }, guest.mfn(3), 0)).toBe(0);
+  expect([...guest.frame(3).bytes.subarray(510, 514)]).toEqual([0x5a, 0x5a, 0, 0]);
+});
+
+test('DC-21: a driver that comes up again begins anew, with the port that it had', () => {
+  const { host, guest } = withDisk();
+  guest.driver(UP);
+  guest.connectRing(1);
+  const [, first] = guest.statuses();
+  const held = host.held();
+  for (let i = 0; i < 5; i++) {
+    guest.driver(UP);
+    expect(guest.statuses()).toEqual([{ status: DISCONNECTED, evtchn: 0 }]);
+    guest.connectRing(2);
+    expect(guest.statuses()).toEqual([first]);
+    expect(host.held()).toEqual(held);
+  }
+  guest.domain.evtchn.close(first?.evtchn as number);
+  const own = guest.domain.evtchn.allocUnbound(7);
+  expect(own).toBe(first?.evtchn);
+  guest.ask(CMSG_BLKIF_FE, CMSG_BLKIF_FE_INTERFACE_DISCONNECT, blkif_fe_interface_disconnect, {});
+  expect(guest.statuses()).toEqual([{ status: DISCONNECTED, evtchn: 0 }]);
+  guest.connectRing(2);
+  expect(guest.statuses()).toEqual([{ status: CONNECTED, evtchn: own + 1 }]);
+});
+
+test('DC-21: a driver that is down is told nothing and serves nothing', () => {
+  const { host, guest } = withDisk();
+  guest.driver(UP);
+  guest.connectRing(1);
+  guest.statuses();
+  const holds = [...host.hv.dom0.holds].length;
+  guest.driver(DOWN);
+  host.disk('b');
+  host.controller.addDisk(guest.domid, { params: 'b', readonly: true, vdevice: 3 });
+  guest.connectRing(1);
+  expect(guest.statuses()).toEqual([]);
+  expect([...host.hv.dom0.holds].length).toBe(holds - 1);
+});
+
+test('DC-22: a ring that is no frame of the guest’s closes its interface until its driver comes up again', () => {
+  const { host, guest } = withDisk();
+  const other = host.guest();
+  guest.driver(UP);
+  guest.statuses();
+  let held: object | undefined;
+  for (const shmem_frame of [other.mfn(1), 2 ** 20 + guest.mfn(1), 2 ** 52, 5]) {
+    guest.ask(CMSG_BLKIF_FE, CMSG_BLKIF_FE_INTERFACE_CONNECT, blkif_fe_interface_connect, {
+      shmem_frame,
+    });
+    expect(guest.statuses()).toEqual([{ status: CLOSED, evtchn: 0 }]);
+    guest.connectRing(1);
+    expect(guest.statuses()).toEqual([]);
+    guest.driver(UP);
+    expect(guest.statuses()).toEqual([{ status: DISCONNECTED, evtchn: 0 }]);
+    held ??= host.held();
+    expect(host.held()).toEqual(held);
+  }
+  guest.connectRing(1);
+  expect(guest.statuses()).toMatchObject([{ status: CONNECTED }]);
+});
+
+test('DC-23: a disk that comes or goes is told to a connected front end, once', () => {
+  const { host, guest } = withDisk();
+  host.disk('b');
+  const add = () =>
+    host.controller.addDisk(guest.domid, { params: 'b', readonly: true, vdevice: 3 });
+  add();
+  expect(() => add()).toThrow('does not have, found 3');
+  expect(() =>
+    host.controller.addDisk(guest.domid, { params: 'c', readonly: true, vdevice: 4 }),
+  ).toThrow('found no c');
+  guest.driver(UP);
+  guest.connectRing(1);
+  guest.statuses();
+  expect(host.controller.removeDisk(guest.domid, 3)).toBe(true);
+  expect(host.controller.removeDisk(guest.domid, 3)).toBe(false);
+  add();
+  expect(guest.statuses().map(({ status }) => status)).toEqual([CHANGED, CHANGED]);
+  expect(host.xbdback.loop.count).toBe(2);
+});
+
+test('DC-24: INTERFACE_QUERY tells the state, and CLOSED of interfaces that there are not', () => {
+  const { guest } = withDisk();
+  const query = (handle: number) => {
+    guest.ask(CMSG_BLKIF_FE, CMSG_BLKIF_FE_INTERFACE_QUERY, blkif_fe_interface_status, {
+      handle,
+      status: 9,
+    });
+    const [answer] = guest.answers();
+    return blkif_fe_interface_status.at(answer?.memory as never, 4).status;
+  };
+  expect(query(0)).toBe(CLOSED);
+  guest.driver(UP);
+  guest.answers();
+  expect([query(0), query(1), query(-1)]).toEqual([DISCONNECTED, CLOSED, CLOSED]);
+});
+
+test('DC-30: a request to suspend is answered when the guest takes it up, and failed when it does not in time', () => {
+  const host = new Host();
+  const guest = host.guest().connect();
+  const ends: (string | null)[] = [];
+  const done = (error: Error | null) => ends.push(error?.message ?? null);
+  host.controller.requestShutdown(guest.domid, 'suspend', done);
+  host.settle();
+  const [message] = guest.requests();
+  expect(message).toMatchObject({ type: CMSG_SHUTDOWN, subtype: CMSG_SHUTDOWN_SUSPEND });
+  expect(message?.bytes.length).toBe(0);
+  expect(ends).toEqual([]);
+  guest.answer(message as never);
+  guest.notify();
+  host.settle();
+  expect(ends).toEqual([null]);
+  host.controller.requestShutdown(guest.domid, 'suspend', done);
+  host.settle(59e9);
+  expect(ends).toHaveLength(1);
+  host.settle(2e9);
+  expect(ends).toEqual([null, `domain ${guest.domid} did not answer in time`]);
+  // It answers after all: nobody waits, and nobody else is answered by it.
+  host.controller.sysrq(guest.domid, 's', done);
+  host.settle();
+  const [late, key] = guest.requests();
+  expect(key).toMatchObject({ subtype: CMSG_SHUTDOWN_SYSRQ, bytes: Uint8Array.of(115, 0, 0, 0) });
+  guest.answer(late as never);
+  guest.notify();
+  host.settle();
+  expect(ends).toHaveLength(2);
+  guest.answer(key as never);
+  guest.notify();
+  host.settle();
+  expect(ends).toHaveLength(3);
+  expect(ends[2]).toBeNull();
+});
+
+test('DC-31: a request can be taken back while the guest cannot have seen it, and not after', () => {
+  const host = new Host();
+  const guest = host.guest().connect();
+  let ends = 0;
+  const takeBack = host.controller.requestShutdown(guest.domid, 'poweroff', () => ends++);
+  expect([takeBack(), takeBack()]).toEqual([true, false]);
+  host.settle(100e9);
+  expect([ends, guest.requests().length]).toEqual([0, 0]);
+  const tooLate = host.controller.requestShutdown(guest.domid, 'reboot', () => ends++);
+  host.settle();
+  expect(tooLate()).toBe(false);
+});
+
+test('DC-32: a guest that knows nothing of its memory says so, and one that does has its way', () => {
+  const host = new Host();
+  const guest = host.guest().connect();
+  const ends: (string | null)[] = [];
+  const done = (error: Error | null) => ends.push(error?.message ?? null);
+  for (const length of [0, 8]) {
+    host.controller.setMemory(guest.domid, 1000, done);
+    host.settle();
+    const [message] = guest.requests();
+    expect(message?.memory.ld32(4)).toBe(1000);
+    message?.memory.st8(3, length);
+    guest.answer(message as never);
+    guest.notify();
+    host.settle();
+  }
+  expect(ends).toEqual([`domain ${guest.domid} does not know how to change its memory`, null]);
+});
+
+test('DC-2: connected anew, a guest finds its rings at rest, whoever waited is told, and its disks are there', () => {
+  const { host, guest } = withDisk();
+  guest.driver(UP);
+  guest.connectRing(1);
+  guest.statuses();
+  const held = host.held();
+  const ends: (string | null)[] = [];
+  host.controller.requestShutdown(guest.domid, 'suspend', (error) => {
+    ends.push(error?.message ?? null);
+  });
+  host.settle();
+  guest.suspend();
+  host.hv.domctl.pauseDomain(guest.domid);
+  host.hv.dom0.resetEventChannels(guest.domid);
+  expect(host.hv.dom0.allocUnbound(guest.domid, 0)).toBe(guest.port);
+  guest.connect();
+  host.settle();
+  expect(ends).toEqual([`domain ${guest.domid} has lost its control interface`]);
+  expect(
+    ['tx_resp_prod', 'rx_req_prod', 'tx_req_prod'].map((n) => guest.index(n as never)),
+  ).toEqual([0, 0, 0]);
+  guest.responsesTaken = guest.requestsTaken = 0;
+  host.hv.domctl.resumeDomain(guest.domid);
+  guest.driver(UP);
+  guest.connectRing(1);
+  expect(guest.statuses().map(({ status }) => status)).toEqual([DISCONNECTED, CONNECTED]);
+  expect(host.held()).toEqual(held);
+});
+
+test('DC-3: a domain that is released leaves nothing behind', () => {
+  const host = new Host();
+  const before = host.held();
+  for (let i = 0; i < 3; i++) {
+    const guest = host.guest().connect();
+    host.disk('a');
+    host.controller.addDisk(guest.domid, { params: 'a', readonly: false, vdevice: XVDA });
+    guest.driver(UP);
+    guest.connectRing(1);
+    host.controller.input(guest.domid, bytes('x'.repeat(1000)));
+    host.settle();
+    guest.destroy();
+    host.settle(100e9);
+    expect(host.held()).toEqual(before);
+  }
+});
+
+test('DC-1: a frame or a port that is no good is refused and nothing is held', () => {
+  const host = new Host();
+  const guest = host.guest();
+  const other = host.guest();
+  const before = host.hv.dom0.evtchn.count;
+  const { domid, sharedInfoMfn, port } = guest;
+  expect(() => host.controller.connect(domid, other.sharedInfoMfn, port)).toThrow(
+    'cannot be mapped',
+  );
+  expect(() => host.controller.connect(domid, sharedInfoMfn, port + 1)).toThrow('cannot be bound');
+  expect([[...host.hv.dom0.holds].length, host.hv.dom0.evtchn.count]).toEqual([0, before]);
+  host.controller.connect(domid, sharedInfoMfn, port);
+  guest.print('here');
+  guest.put(77, 0, bytes('what is that'));
+  guest.put(CMSG_CONSOLE, 5, bytes('no such subtype'));
+  guest.notify();
+  host.settle();
+  expect(guest.answers().map(({ bytes: b }) => b.length)).toEqual([0, 0, 0]);
+  expect(host.text(domid)).toBe('here');
+});
