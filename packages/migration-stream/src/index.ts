@@ -38,3 +38,9 @@ export {
   type MfnToPfn,
 } from './vcpu-context.ts';
 export { WriterBug } from './writer-bug.ts';
+export {
+  isXen2SharedInfo,
+  mergeXen2SharedInfo,
+  patchXen2StartInfo,
+  type Xen2StartOfLife,
+} from './xen2-pages.ts';

@@ -1,7 +1,7 @@
 import type { DomainConfig } from './domain-config.ts';
 import { type DomainLayout, domainLayout } from './domain-layout.ts';
+import { guestInterface } from './guest-interface.ts';
 import { type KernelImage, kernelImage } from './kernel-image.ts';
-import { CMDLINE_BYTES } from './start-info.ts';
 import { ToolstackError } from './toolstack-error.ts';
 
 /** A domain that can be built, as far as its kernel and its configuration say. */
@@ -20,14 +20,20 @@ export interface BuildPlan {
 export const planBuild = (config: DomainConfig, kernel: Uint8Array): BuildPlan => {
   const { cmdline = '', ramdisk, targetMem_kib } = config;
   const image = kernelImage(kernel);
+  if (config.interface !== undefined && config.interface !== image.interface) {
+    throw new ToolstackError(
+      `expected a kernel for ${config.interface}, as the configuration says, found one for ${image.interface}`,
+    );
+  }
   if (ramdisk !== undefined) {
     throw new ToolstackError(
       `expected no ramdisk, found ${JSON.stringify(ramdisk)}: a kernel is loaded alone`,
     );
   }
-  if (cmdline.length >= CMDLINE_BYTES) {
+  const { cmdlineBytes } = guestInterface(image.interface);
+  if (cmdline.length >= cmdlineBytes) {
     throw new ToolstackError(
-      `expected a command line of at most ${CMDLINE_BYTES - 1} characters, found ${cmdline.length}`,
+      `expected a command line of at most ${cmdlineBytes - 1} characters, found ${cmdline.length}`,
     );
   }
   return { kernel, image, layout: domainLayout(image, Math.floor(targetMem_kib / 4)), cmdline };

@@ -3,36 +3,20 @@
  * tables and hypercall page, pins the L4, seeds the grants of the store and console pages, and sets vCPU 0 at the entry.
  */
 
-import { shared_info } from '@port-xen/abi';
 import type { Hypervisor } from '@port-xen/hypervisor';
-import { BytesMemory, st64 } from '@port-xen/layout';
+import { st64 } from '@port-xen/layout';
 import { bootContext } from './boot-context.ts';
 import { writeBootPageTables } from './boot-page-tables.ts';
 import type { BuildPlan } from './build-plan.ts';
 import type { DomainLayout } from './domain-layout.ts';
 import { GuestFrames } from './guest-frames.ts';
+import { guestInterface } from './guest-interface.ts';
+import type { DomainPorts, HostHandles } from './host-handles.ts';
 import { populate } from './populate.ts';
-import { fillStartInfo, type HostHandles } from './start-info.ts';
 import { tellExtents } from './tell-extents.ts';
 import { ToolstackError } from './toolstack-error.ts';
 
 const PAGE = 4096;
-
-/** The ports that were allocated for the domain. */
-export interface DomainPorts {
-  readonly storePort: number;
-  readonly consolePort: number;
-}
-
-/** Domain 0 holds both ends of these grants (GNTTAB_RESERVED_CONSOLE, GNTTAB_RESERVED_XENSTORE). */
-const CONSOLE_REF = 0;
-const STORE_REF = 1;
-
-/** Grants the console and store pages to domain 0, which is what lets a daemon map them. */
-export const seedGrants = (hv: Hypervisor, domid: number, handles: HostHandles): void => {
-  hv.dom0.seedGrant(domid, CONSOLE_REF, 0, handles.consoleMfn);
-  hv.dom0.seedGrant(domid, STORE_REF, 0, handles.storeMfn);
-};
 
 class Builder {
   readonly #hv: Hypervisor;
@@ -49,7 +33,7 @@ class Builder {
     this.#mfnOf = new Int32Array(plan.layout.pages);
   }
 
-  build({ storePort, consolePort }: DomainPorts): HostHandles {
+  build(ports: DomainPorts): HostHandles {
     const { domid } = this.#frames;
     const layout = this.#layout;
     const pfns = Int32Array.from({ length: layout.pages }, (_, pfn) => pfn);
@@ -63,25 +47,25 @@ class Builder {
     this.#loadKernel();
     this.#writeP2m();
     const handles: HostHandles = {
+      ...ports,
       sharedInfoMfn: this.#hv.domctl.getDomainInfo(domid).sharedInfoMfn,
       storeMfn: this.#mfn(layout.storePfn),
-      storePort,
       consoleMfn: this.#mfn(layout.consolePfn),
-      consolePort,
     };
+    const guest = guestInterface(this.#plan.image.interface);
     this.#frames.with(this.#mfn(layout.startInfoPfn), (_, memory) =>
-      fillStartInfo(memory, layout, handles, this.#plan.cmdline),
+      guest.fillStartInfo(memory, layout, handles, this.#plan.cmdline),
     );
     this.#startPageTables();
-    this.#startSharedInfo(handles.sharedInfoMfn);
-    seedGrants(this.#hv, domid, handles);
+    this.#frames.with(handles.sharedInfoMfn, (_, memory) => guest.maskUpcalls(memory));
+    guest.seedGrants(this.#hv, domid, handles);
     const context = bootContext(this.#plan.image, layout, this.#mfn(layout.ptBasePfn));
     this.#hv.domctl.setVcpuContext(domid, 0, context);
     return handles;
   }
 
   #mfn(pfn: number): number {
-    return this.#mfnOf[pfn] as number;
+    return this.#mfnOf[pfn] ?? -1;
   }
 
   /** Copies the segments, page by page; frames are zero before, so bss needs nothing. */
@@ -120,14 +104,6 @@ class Builder {
       ),
     );
     this.#hv.dom0.pin(this.#frames.domid, 4, this.#mfn(this.#layout.ptBasePfn));
-  }
-
-  /** Xen gives the page with its clocks in it; the builder masks the events of every vCPU. */
-  #startSharedInfo(mfn: number): void {
-    this.#frames.with(mfn, (bytes) => {
-      const { vcpu_info } = shared_info.at(new BytesMemory(bytes), 0);
-      for (let vcpu = 0; vcpu < vcpu_info.length; vcpu++) vcpu_info.at(vcpu).evtchn_upcall_mask = 1;
-    });
   }
 }
 

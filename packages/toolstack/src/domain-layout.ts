@@ -4,11 +4,14 @@
  *
  *     image | P2M list | start_info | xenstore | console | page tables | boot stack | slack to a 4 MiB boundary
  *
+ * (A kernel for Xen 2 has no pages for xenstore and console.)
+ *
  * The slack is at least 512 KiB. The page tables are the L4, then the L3s, the L2s and the L1s that map all of it. Their
  * number depends on the end of the area, which depends on their number: it is counted until it fits. A kernel with INIT_P2M
  * has its P2M list last, after the mapped area, followed by the tables that map it at the address the kernel chose.
  */
 import { hex64, isCanonicalAddress } from '@port-xen/vcpu';
+import { guestInterface } from './guest-interface.ts';
 import type { KernelImage } from './kernel-image.ts';
 import { ToolstackError } from './toolstack-error.ts';
 
@@ -40,6 +43,7 @@ export interface DomainLayout {
   /** Pages of the list and of the tables that map it, where the kernel chose its address; else 0. */
   readonly p2mFrames: number;
   readonly startInfoPfn: number;
+  /** -1 where the kernel's interface has no such page. */
   readonly storePfn: number;
   readonly consolePfn: number;
   /** The L4. */
@@ -114,8 +118,9 @@ export const domainLayout = (image: KernelImage, pages: number): DomainLayout =>
   };
   const inlineP2m = image.initP2m === undefined ? take(p2mPages) : undefined;
   const startInfoPfn = take(1);
-  const storePfn = take(1);
-  const consolePfn = take(1);
+  const { hasRings } = guestInterface(image.interface);
+  const storePfn = hasRings ? take(1) : -1;
+  const consolePfn = hasRings ? take(1) : -1;
   const ptBasePfn = next;
 
   const extra = 1 + SLACK / PAGE;

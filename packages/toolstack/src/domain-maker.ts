@@ -2,28 +2,20 @@
  * Makes and unmakes domains: the domain in Xen, its ports, its nodes in xenstore, its devices. Whatever fails half-way is
  * undone before the error goes on.
  */
-import { shared_info } from '@port-xen/abi';
 import type { Hypervisor } from '@port-xen/hypervisor';
 import type { Sim } from '@port-xen/sim';
 import type { Engine } from '@port-xen/vcpu';
 import type { StoreClient } from '@port-xen/xenstore';
 import type { BuildPlan } from './build-plan.ts';
-import { addDisk, addNic } from './device-nodes.ts';
+import type { ControlPath } from './control-path.ts';
 import { buildDomain } from './domain-builder.ts';
 import type { DiskConfig, DomainConfig } from './domain-config.ts';
 import { GuestFrames } from './guest-frames.ts';
+import { guestInterface, type RingMfns } from './guest-interface.ts';
 import { hex } from './hex.ts';
+import type { DomainPorts, HostHandles } from './host-handles.ts';
 import type { RestoreTarget } from './restored-vcpus.ts';
-import type { HostHandles } from './start-info.ts';
 import { domainPath } from './store-paths.ts';
-import {
-  addConsole,
-  fillSkeleton,
-  makeSkeleton,
-  releaseStore,
-  removeNodes,
-  tellStore,
-} from './store-skeleton.ts';
 import { tellExtents } from './tell-extents.ts';
 import { ToolstackError } from './toolstack-error.ts';
 import { uuidBytes } from './uuid.ts';
@@ -37,15 +29,22 @@ export interface MadeDomain extends RestoreTarget {
 
 /** Beyond its memory a domain may have this much: what libxl adds for tables of its own (LIBXL_MAXMEM_CONSTANT). */
 export const MAXMEM_SLACK_KIB = 1024;
-const DOM0 = 0;
 
 export class DomainMaker {
   readonly #sim: Sim;
   readonly #hv: Hypervisor;
   readonly #store: StoreClient;
+  readonly #pathOf: (config: DomainConfig) => ControlPath;
   readonly #made = new Map<number, MadeDomain>();
 
-  constructor(sim: Sim, hv: Hypervisor, store: StoreClient) {
+  /** @param pathOf how a domain of a configuration is reached */
+  constructor(
+    sim: Sim,
+    hv: Hypervisor,
+    store: StoreClient,
+    pathOf: (config: DomainConfig) => ControlPath,
+  ) {
+    this.#pathOf = pathOf;
     this.#sim = sim;
     this.#hv = hv;
     this.#store = store;
@@ -61,27 +60,26 @@ export class DomainMaker {
    */
   make(config: DomainConfig, engine: Engine, kernel: Uint8Array | undefined): MadeDomain {
     this.#checkName(config.name);
-    const { domctl, dom0 } = this.#hv;
+    const guest = guestInterface(config.interface);
+    guest.check(config);
+    const { domctl } = this.#hv;
     const domid = domctl.createDomain({
       handle: uuidBytes(config.uuid),
       maxVcpus: config.maxVcpus,
       ...(config.maxGrantFrames !== undefined && { maxGrantFrames: config.maxGrantFrames }),
       ...(config.maxEventChannels !== undefined && { maxEvtchnPort: config.maxEventChannels }),
+      interface: guest.name,
       engine,
     });
-    const made = { domid, config, kernel, storePort: 0, consolePort: 0 };
+    const none = { storePort: 0, consolePort: 0, controllerPort: 0 };
+    const made = { domid, config, kernel, ...none };
     this.#made.set(domid, made);
     return this.#orUndo(domid, () => {
-      makeSkeleton(this.#store, domid, config);
+      this.#pathOf(config).made(made);
       domctl.maxMem(domid, config.maxMem_kib + MAXMEM_SLACK_KIB);
-      const storePort = dom0.allocUnbound(domid, DOM0);
-      const consolePort = dom0.allocUnbound(domid, DOM0);
-      const whole = { ...made, storePort, consolePort };
+      const whole = { ...made, ...guest.allocatePorts(this.#hv, domid) };
       this.#made.set(domid, whole);
-      this.#tell(
-        domid,
-        `made, ${JSON.stringify(config.name)}: store port ${storePort}, console port ${consolePort}`,
-      );
+      this.#tell(domid, `made, ${JSON.stringify(config.name)}: ${portsText(whole)}`);
       return whole;
     });
   }
@@ -103,39 +101,25 @@ export class DomainMaker {
   introduce(made: RestoreTarget, handles: HostHandles, mfnOf?: Int32Array): void {
     const { domid, config } = made;
     if (mfnOf !== undefined) tellExtents(this.#sim, domid, mfnOf);
-    this.#tell(
-      domid,
-      `shared_info mfn ${hex(handles.sharedInfoMfn)}, store mfn ${hex(handles.storeMfn)} port ${handles.storePort}, console mfn ${hex(handles.consoleMfn)} port ${handles.consolePort}`,
-    );
-    const startTime_ns = this.#wallclock_ns(domid, handles.sharedInfoMfn);
-    fillSkeleton(this.#store, domid, config, handles, startTime_ns);
-    this.#store.introduce(domid, handles.storeMfn, handles.storePort);
-    for (const disk of config.disks) addDisk(this.#store, domid, disk);
-    addConsole(this.#store, domid, handles);
-    for (const nic of config.nics) addNic(this.#store, domid, nic);
+    this.#tell(domid, `shared_info mfn ${hex(handles.sharedInfoMfn)}, ${ringsText(handles)}`);
+    this.#pathOf(config).introduce(made, handles, this.#wallclock_ns(made, handles.sharedInfoMfn));
   }
 
   /**
-   * Connects a domain of which every port was closed: its store and its console again, its devices anew.
-   * @returns its ports
+   * Connects a domain of which every port was closed, its devices anew.
+   * @param mfns its pages for daemons
+   * @returns its ports, in words
    */
-  reconnect(
-    domid: number,
-    mfns: Pick<HostHandles, 'sharedInfoMfn' | 'storeMfn' | 'consoleMfn'>,
-  ): Pick<HostHandles, 'storePort' | 'consolePort'> {
-    const { dom0 } = this.#hv;
+  reconnect(domid: number, mfns: RingMfns): string {
     const made = this.#made.get(domid) as MadeDomain;
-    const { disks, nics } = made.config;
-    const storePort = dom0.allocUnbound(domid, DOM0);
-    const consolePort = dom0.allocUnbound(domid, DOM0);
-    const handles = { ...mfns, storePort, consolePort };
-    this.#made.set(domid, { ...made, storePort, consolePort });
-    tellStore(this.#store, domid, handles);
-    this.#store.introduce(domid, handles.storeMfn, storePort);
-    for (const disk of disks) addDisk(this.#store, domid, disk);
-    addConsole(this.#store, domid, handles);
-    for (const nic of nics) addNic(this.#store, domid, nic);
-    return handles;
+    const guest = guestInterface(made.config.interface);
+    const { sharedInfoMfn } = this.#hv.domctl.getDomainInfo(domid);
+    const ports = guest.allocatePorts(this.#hv, domid);
+    const again = { ...made, ...ports };
+    this.#made.set(domid, again);
+    guest.tellPorts(this.#hv, domid, ports);
+    this.#pathOf(made.config).reconnect(again, { ...mfns, ...ports, sharedInfoMfn });
+    return portsText(ports);
   }
 
   /** Gives a running domain a disk. @throws ToolstackError when it has one of that name */
@@ -145,7 +129,7 @@ export class DomainMaker {
     if (disks.some(({ vdev }) => vdevNumber(vdev) === vdevNumber(disk.vdev))) {
       throw new ToolstackError(`domain ${domid} has a device ${disk.vdev} already`);
     }
-    addDisk(this.#store, domid, disk);
+    this.#pathOf(made.config).attachDisk(domid, disk);
     this.#made.set(domid, { ...made, config: { ...made.config, disks: [...disks, disk] } });
   }
 
@@ -167,10 +151,9 @@ export class DomainMaker {
 
   /** @throws XenError if there is no such domain */
   destroy(domid: number): void {
-    const uuid = this.#made.get(domid)?.config.uuid;
+    const made = this.#made.get(domid);
     this.#made.delete(domid);
-    removeNodes(this.#store, domid, uuid);
-    releaseStore(this.#store, domid);
+    if (made !== undefined) this.#pathOf(made.config).remove(domid, made.config.uuid);
     this.#hv.domctl.destroyDomain(domid);
   }
 
@@ -198,16 +181,24 @@ export class DomainMaker {
       .find((id) => this.#store.tryRead(`/local/domain/${id}/name`) === name);
   }
 
-  /** Since 1970: domain 0 reads it where Xen writes it for every domain. */
-  #wallclock_ns(domid: number, sharedInfoMfn: number): number {
-    const atBoot_ns = new GuestFrames(this.#hv, domid).with(sharedInfoMfn, (_, memory) => {
-      const { wc_sec, wc_nsec } = shared_info.at(memory, 0);
-      return wc_sec * 1e9 + wc_nsec;
-    });
-    return atBoot_ns + this.#hv.uptime_ns();
+  #wallclock_ns({ domid, config }: RestoreTarget, sharedInfoMfn: number): number {
+    return new GuestFrames(this.#hv, domid).with(sharedInfoMfn, (_, memory) =>
+      guestInterface(config.interface).wallclock_ns(this.#hv, memory),
+    );
   }
 
   #tell(domid: number, text: string): void {
     this.#sim.tell('toolstack', `domain ${domid}: ${text}`);
   }
 }
+
+/** A domain's ports, for the story. */
+const portsText = ({ storePort, consolePort, controllerPort }: DomainPorts): string =>
+  controllerPort > 0
+    ? `controller port ${controllerPort}`
+    : `store port ${storePort}, console port ${consolePort}`;
+
+const ringsText = (handles: HostHandles): string =>
+  handles.controllerPort > 0
+    ? portsText(handles)
+    : `store mfn ${hex(handles.storeMfn)} port ${handles.storePort}, console mfn ${hex(handles.consoleMfn)} port ${handles.consolePort}`;

@@ -11,16 +11,14 @@
 import { SHUTDOWN_suspend } from '@port-xen/abi';
 import { ModelBug } from '@port-xen/hypervisor';
 import { type Sink, WriterBug } from '@port-xen/migration-stream';
-import type { StoreClient } from '@port-xen/xenstore';
 import { toJson } from './config-json.ts';
+import type { ControlPath, SuspendUnderWay } from './control-path.ts';
 import type { DomainMaker, MadeDomain } from './domain-maker.ts';
 import { kernelImage } from './kernel-image.ts';
 import { ResetResume } from './reset-resume.ts';
 import { resumeDomain } from './resume-domain.ts';
 import { saveImage } from './save-image.ts';
-import { SuspendRequest } from './suspend-request.ts';
 import type { SaveOptions, ToolstackParts } from './toolstack-parts.ts';
-import type { WatchTokens } from './watch-tokens.ts';
 
 /** Whether it is something that can be told and lived with, as opposed to a bug of the machine's or of ours. */
 export const isUsersError = (error: unknown): error is Error =>
@@ -29,9 +27,8 @@ export const isUsersError = (error: unknown): error is Error =>
 /** What a save is made of. */
 export interface SaveParts {
   readonly host: ToolstackParts;
-  readonly store: StoreClient;
+  readonly path: ControlPath;
   readonly maker: DomainMaker;
-  readonly tokens: WatchTokens;
   /** Destroys the domain: its file is whole. */
   readonly destroy: () => void;
 }
@@ -43,8 +40,7 @@ export class DomainSave {
   readonly #sink: Sink;
   readonly #options: SaveOptions;
   readonly #done: (error: Error | null) => void;
-  readonly #token: string;
-  readonly #request: SuspendRequest;
+  readonly #request: SuspendUnderWay;
   #resume: ResetResume | undefined;
   #state: 'under way' | 'late' | 'over' = 'under way';
 
@@ -61,11 +57,7 @@ export class DomainSave {
     this.#sink = sink;
     this.#options = options;
     this.#done = done;
-    this.#token = parts.tokens.add('suspend', () => this.#request.nodeChanged());
-    const { hv } = parts.host;
-    this.#request = new SuspendRequest(hv, parts.store, made.domid, this.#token, (error) =>
-      this.#answered(error),
-    );
+    this.#request = parts.path.requestSuspend(made.domid, (error) => this.#answered(error));
   }
 
   /** Whether another save has to wait for this one. */
@@ -97,7 +89,6 @@ export class DomainSave {
   }
 
   #answered(error: Error | null): void {
-    this.#parts.tokens.remove(this.#token);
     if (error !== null) {
       this.#state = this.#request.acknowledged ? 'late' : 'over';
       this.#done(error);
@@ -129,7 +120,7 @@ export class DomainSave {
 
   /** Has the suspended domain go on. @param then given what kept it from that */
   #goOn(then: (error: Error | null) => void): void {
-    const { host, store } = this.#parts;
+    const { host, path } = this.#parts;
     const { domid } = this.#made;
     const over = (error: Error | null): void => {
       this.#state = 'over';
@@ -145,7 +136,7 @@ export class DomainSave {
         this.#tell(`cannot be resumed as if restored: ${error.message}`);
       }
     }
-    resumeDomain(host.hv, store, domid);
+    resumeDomain(host.hv, path, domid);
     over(null);
   }
 

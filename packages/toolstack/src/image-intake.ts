@@ -51,7 +51,7 @@ export class ImageIntake implements ImageVisitor {
   leafPfns = new Int32Array(0);
   p2mPlace: ImagePlace = this.#place;
   endPlace: ImagePlace = this.#place;
-  sharedInfoPage: Uint8Array | undefined;
+  sharedInfoPage: KeptRecord | undefined;
   tsc: { readonly info: TscInfo; readonly place: ImagePlace } | undefined;
   leaves: KeptRecord | undefined;
   msrs: KeptRecord | undefined;
@@ -123,7 +123,7 @@ export class ImageIntake implements ImageVisitor {
   }
 
   sharedInfo(page: Uint8Array): void {
-    this.sharedInfoPage = page;
+    this.sharedInfoPage = this.#kept(page);
   }
 
   vcpuBasic(vcpu: number, context: Uint8Array): void {

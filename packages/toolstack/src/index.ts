@@ -15,6 +15,7 @@ export {
   SHUTDOWN_ACTIONS,
   type ShutdownAction,
 } from './domain-config.ts';
+export type { ControlChannel, DomainController } from './domain-controller.ts';
 export { type DomainLayout, domainLayout } from './domain-layout.ts';
 export { type DomainRow, domainListText } from './domain-list.ts';
 export { dumpCore } from './dump-core.ts';

@@ -4,6 +4,7 @@
  * and base must lie as they can.
  */
 import { PT_LOAD } from '@port-xen/abi';
+import type { SharedInfoName } from '@port-xen/hypervisor';
 import { hex64, isCanonicalAddress } from '@port-xen/vcpu';
 import { Elf64 } from './elf64.ts';
 import { ToolstackError } from './toolstack-error.ts';
@@ -18,6 +19,8 @@ interface KernelSegment {
 
 export interface KernelImage {
   readonly notes: XenNotes;
+  /** The Xen that it is for. */
+  readonly interface: SharedInfoName;
   /** Where pfn 0 is mapped. */
   readonly virtBase: number;
   /** First and one past the last address of the image. */
@@ -40,17 +43,20 @@ const fail = (expected: string, found: string): never => {
   throw new ToolstackError(`kernel: expected ${expected}, found ${found}`);
 };
 
-const checkNotes = (notes: XenNotes): void => {
+/** @returns the Xen that it is for */
+const checkNotes = (notes: XenNotes): SharedInfoName => {
   const { loader = '', guestOs = '', xenVersion = '', features = '' } = notes;
   if (!loader.startsWith('generic') && !guestOs.startsWith('linux')) {
     fail('a kernel for the generic loader', `loader ${JSON.stringify(loader)}`);
   }
-  if (!xenVersion.startsWith('xen-3.0')) {
-    fail('a kernel for xen-3.0', `Xen version ${JSON.stringify(xenVersion)}`);
+  const name = (['xen-3.0', 'xen-2.0'] as const).find((known) => xenVersion.startsWith(known));
+  if (name === undefined) {
+    return fail('a kernel for xen-3.0 or xen-2.0', `Xen version ${JSON.stringify(xenVersion)}`);
   }
   const required = features.split(/[| ]/).filter((feature) => feature.startsWith('!'));
   const impossible = required.find((feature) => IMPOSSIBLE.includes(feature.slice(1)));
   if (impossible) fail('features that a PV domain can have', `${impossible.slice(1)} required`);
+  return name;
 };
 
 const segmentsOf = (elf: Elf64, offset: number): KernelSegment[] =>
@@ -85,7 +91,7 @@ const isBelow = (a: number, b: number): boolean => (a < 0 === b < 0 ? a < b : a 
 export const kernelImage = (file: Uint8Array): KernelImage => {
   const elf = new Elf64(file);
   const notes = xenNotes(elf);
-  checkNotes(notes);
+  const name = checkNotes(notes);
   if (notes.paddrOffset !== undefined && notes.virtBase === undefined) {
     fail('VIRT_BASE where PADDR_OFFSET is given', 'none');
   }
@@ -128,6 +134,7 @@ export const kernelImage = (file: Uint8Array): KernelImage => {
     isBelow(initP2m, virtBase);
   return {
     notes,
+    interface: name,
     virtBase,
     start,
     end,

@@ -11,19 +11,19 @@ import {
   ImageReader,
   type ImageReaderOptions,
   type ImageSummary,
-  mergeSharedInfo,
   type Source,
+  StreamError,
 } from '@port-xen/migration-stream';
-import { seedGrants } from './domain-builder.ts';
 import { FewWarnings } from './few-warnings.ts';
 import { GuestFrames } from './guest-frames.ts';
+import { guestInterface } from './guest-interface.ts';
 import { hex } from './hex.ts';
+import type { HostHandles } from './host-handles.ts';
 import { ImageIntake, type IntakeHooks } from './image-intake.ts';
 import { orRefuse } from './refusal.ts';
 import type { RestoredMemory } from './restored-memory.ts';
 import { writeP2m } from './restored-p2m.ts';
 import type { RestoreTarget } from './restored-vcpus.ts';
-import type { HostHandles } from './start-info.ts';
 
 /** What restoring asks of the caller. */
 export interface RestoreHooks extends IntakeHooks {
@@ -70,7 +70,7 @@ export const restoreImage = (
   const pinned = pin(hv, intake);
   writeP2m(intake, frames, warnings.warn);
   warnings.end();
-  seedGrants(hv, target.domid, handles);
+  guestInterface(target.config.interface).seedGrants(hv, target.domid, handles);
   return { target, handles, memory, summary, pinned };
 };
 
@@ -81,9 +81,16 @@ const setDomain = (
   frames: GuestFrames,
   sharedInfoMfn: number,
 ): void => {
-  const { domid } = made.target;
+  const { domid, config } = made.target;
   if (sharedInfoPage !== undefined) {
-    frames.with(sharedInfoMfn, (page) => mergeSharedInfo(page, sharedInfoPage));
+    const { bytes, place } = sharedInfoPage;
+    const guest = guestInterface(config.interface);
+    if (!guest.isSharedInfo(bytes)) {
+      const words = 'Image of another interface';
+      const [expected, found] = [`a shared_info page of ${guest.name}`, 'one of another'];
+      throw new StreamError({ words, expected, found, ...place });
+    }
+    frames.with(sharedInfoMfn, (page) => guest.mergeSharedInfo(page, bytes));
   }
   if (tsc !== undefined) {
     orRefuse('Unable to set TSC information', tsc.place, () => domctl.setTscInfo(domid, tsc.info));

@@ -1,18 +1,17 @@
 import type { Hypervisor } from '@port-xen/hypervisor';
-import { localiseVcpu, localiseVcpu0, patchStartInfo } from '@port-xen/migration-stream';
+import { localiseVcpu, localiseVcpu0 } from '@port-xen/migration-stream';
 import type { DomainConfig } from './domain-config.ts';
 import { GuestFrames } from './guest-frames.ts';
+import { guestInterface } from './guest-interface.ts';
+import type { DomainPorts, HostHandles } from './host-handles.ts';
 import { type ImagePlace, orRefuse } from './refusal.ts';
 import type { RestoredMemory } from './restored-memory.ts';
-import type { HostHandles } from './start-info.ts';
 import { ToolstackError } from './toolstack-error.ts';
 
 /** The domain that is being restored into, as whoever made it knows it. */
-export interface RestoreTarget {
+export interface RestoreTarget extends DomainPorts {
   readonly domid: number;
   readonly config: DomainConfig;
-  readonly storePort: number;
-  readonly consolePort: number;
 }
 
 /** A record's body, and where it stood. */
@@ -28,8 +27,6 @@ export interface VcpuState {
   xsave?: KeptRecord;
   msrs?: KeptRecord;
 }
-
-const PAGE = 4096;
 
 /** The vCPUs of a domain that is being restored: kept until all else is there, then given to Xen. */
 export class RestoredVcpus {
@@ -101,14 +98,11 @@ const patch = (
   sharedInfoMfn: number,
 ): HostHandles =>
   new GuestFrames(hv, target.domid).with(memory.pfnToMfn(startInfoPfn), (page) => {
-    const { storePort, consolePort } = target;
+    const { storePort, consolePort, controllerPort, config } = target;
+    const ports = { storePort, consolePort, controllerPort };
     const place = { offset: memory.offsetOf(startInfoPfn), record: 'PAGE_DATA' };
-    const { store_mfn, console_mfn } = orRefuse('Start Info has bad frames', place, () =>
-      patchStartInfo(page, memory, {
-        shared_info: sharedInfoMfn * PAGE,
-        store_evtchn: storePort,
-        console_evtchn: consolePort,
-      }),
+    const rings = orRefuse('Start Info has bad frames', place, () =>
+      guestInterface(config.interface).patchStartInfo(page, memory, sharedInfoMfn, ports),
     );
-    return { sharedInfoMfn, storeMfn: store_mfn, storePort, consoleMfn: console_mfn, consolePort };
+    return { sharedInfoMfn, ...ports, ...rings };
   });

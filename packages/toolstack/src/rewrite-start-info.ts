@@ -2,26 +2,19 @@ import { start_info, vcpu_guest_context } from '@port-xen/abi';
 import type { Hypervisor } from '@port-xen/hypervisor';
 import { BytesMemory, ldI64, type Memory, st64 } from '@port-xen/layout';
 import { GuestFrames } from './guest-frames.ts';
-import { readGuestP2m } from './guest-p2m.ts';
+import type { RingMfns } from './guest-interface.ts';
 import { hex } from './hex.ts';
 import { ToolstackError } from './toolstack-error.ts';
-
-/** Where a suspended domain's store and console pages are. */
-export interface RingMfns {
-  readonly storeMfn: number;
-  readonly consoleMfn: number;
-}
 
 /**
  * Turns the pfns that a suspended guest left in store_mfn and console.domU.mfn back into MFNs (xc_domain_resume_any).
  * start_info's own frame is in rdx: the guest named it in its suspend hypercall.
  *
+ * @param mfnOf the domain's P2M
  * @throws ToolstackError or XenError if there is no such page; nothing is written then
  */
-export const rewriteStartInfo = (hv: Hypervisor, domid: number): RingMfns => {
+export const rewriteStartInfo = (hv: Hypervisor, domid: number, mfnOf: Int32Array): RingMfns => {
   const frames = new GuestFrames(hv, domid);
-  const { sharedInfoMfn } = hv.domctl.getDomainInfo(domid);
-  const { mfnOf } = readGuestP2m(hv, domid, new BytesMemory(frames.copy(sharedInfoMfn)));
   const context = new BytesMemory(hv.domctl.getVcpuContext(domid, 0));
   const { rdx } = vcpu_guest_context.at(context, 0).user_regs;
   const frameOf = (memory: Memory, offset: number, name: string): number => {

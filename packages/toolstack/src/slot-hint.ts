@@ -67,9 +67,11 @@ export const oldMfn = (source: Source): number | undefined => {
 
 /**
  * The MFN slot of the host where the domain was saved, so that a restore can take another and stale handles show.
+ *
+ * @param slotFrames frames of a slot: 2^21, or the hypervisor's XEN2_SLOT_FRAMES for a domain of Xen 2
  * @throws StreamError
  */
-export const slotHint = (source: Source): number | undefined => {
+export const slotHint = (source: Source, slotFrames: number = SLOT_FRAMES): number | undefined => {
   const mfn = oldMfn(source);
-  return mfn === undefined ? undefined : Math.floor(mfn / SLOT_FRAMES);
+  return mfn === undefined ? undefined : Math.floor(mfn / slotFrames);
 };

@@ -1,24 +1,16 @@
 /*
- * start_info, the page by which a PV domain learns what it has been given, as the domain builder fills it at boot. (What
+ * Xen 3's start_info, the page by which a PV domain learns what it has been given, as the domain builder fills it at boot. (What
  * restore writes over in it is migration-stream's to say.)
  */
 import { SIF_VIRT_P2M_4TOOLS, start_info } from '@port-xen/abi';
 import { cString, type Memory } from '@port-xen/layout';
 import type { DomainLayout } from './domain-layout.ts';
+import type { HostHandles } from './host-handles.ts';
 
 const PAGE = 4096;
 
 /** Room for the command line, its NUL included (MAX_GUEST_CMDLINE). */
 export const CMDLINE_BYTES = 1024;
-
-/** What is the domain's on this host, in this life. */
-export interface HostHandles {
-  readonly sharedInfoMfn: number;
-  readonly storeMfn: number;
-  readonly storePort: number;
-  readonly consoleMfn: number;
-  readonly consolePort: number;
-}
 
 /** Fills the page of a domain that starts. It is zero before. */
 export const fillStartInfo = (

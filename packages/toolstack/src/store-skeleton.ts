@@ -11,7 +11,7 @@
 import { XenbusStateInitialising } from '@port-xen/abi';
 import { type StoreClient, XenstoreError } from '@port-xen/xenstore';
 import type { DomainConfig } from './domain-config.ts';
-import type { HostHandles } from './start-info.ts';
+import type { HostHandles } from './host-handles.ts';
 import { StoreNodes } from './store-nodes.ts';
 import { backendPath, domainPath, frontendPath, libxlPath, vmPath } from './store-paths.ts';
 
@@ -24,6 +24,22 @@ export const makeDomain0 = (store: StoreClient): void => {
   store.write(`${domainPath(0)}/domid`, '0');
   store.write(`${domainPath(0)}/name`, 'Domain-0');
 };
+
+/** Writes what a domain is called, for `xl list`. Whatever a domain of that number left behind is removed first. */
+export const makeNames = (store: StoreClient, domid: number, config: DomainConfig): void =>
+  store.transaction((tx) => {
+    const nodes = new StoreNodes(store, tx, domid);
+    const home = domainPath(domid);
+    const vm = vmPath(config.uuid);
+    for (const path of [home, vm, libxlPath(domid)]) nodes.remove(path);
+    nodes.readable(home);
+    nodes.readable(vm);
+    nodes.hidden(libxlPath(domid));
+    nodes.hidden(`${libxlPath(domid)}/type`, 'pv');
+    nodes.readable(`${home}/vm`, vm);
+    nodes.readable(`${home}/name`, config.name);
+    nodes.values(vm, { uuid: config.uuid, name: config.name });
+  });
 
 /** Makes the domain's directories, empty. Whatever a domain of that number left behind is removed first. */
 export const makeSkeleton = (store: StoreClient, domid: number, config: DomainConfig): void =>

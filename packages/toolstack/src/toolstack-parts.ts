@@ -3,6 +3,7 @@ import type { Sim } from '@port-xen/sim';
 import type { Engine } from '@port-xen/vcpu';
 import type { Xenstored } from '@port-xen/xenstore';
 import type { DomainConfig, ShutdownAction } from './domain-config.ts';
+import type { DomainController } from './domain-controller.ts';
 
 /** What a toolstack is made of. */
 export interface ToolstackParts {
@@ -10,6 +11,8 @@ export interface ToolstackParts {
   readonly hv: Hypervisor;
   /** The host's own xenstore: the toolstack opens a connection of domain 0's. */
   readonly xenstored: Pick<Xenstored, 'connect'>;
+  /** Without one no domain of xen-2.0 can be made. */
+  readonly controller?: DomainController;
   /**
    * What is to execute the vCPUs of a new domain.
    * @param kernel the file that the domain is built from; undefined for one that is restored

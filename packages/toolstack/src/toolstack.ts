@@ -7,7 +7,8 @@ import type { Sink, Source } from '@port-xen/migration-stream';
 import type { StoreClient } from '@port-xen/xenstore';
 import { planBuild } from './build-plan.ts';
 import { configOf, NO_CONFIG } from './config-of-image.ts';
-import { DeviceRemoval } from './device-removal.ts';
+import type { ControlPath } from './control-path.ts';
+import { ControllerPath } from './controller-path.ts';
 import type { DiskConfig, DomainConfig, ShutdownAction } from './domain-config.ts';
 import { type DomainRow, domainRows } from './domain-list.ts';
 import { DomainMaker, type MadeDomain } from './domain-maker.ts';
@@ -15,7 +16,6 @@ import { DomainSave, isUsersError } from './domain-save.ts';
 import { hex } from './hex.ts';
 import { actionFor, outcomeOf, reasonText } from './life-cycle.ts';
 import { type RestoreHooks, restoreImage } from './restore-image.ts';
-import { domainPath } from './store-paths.ts';
 import { makeDomain0 } from './store-skeleton.ts';
 import { ToolstackError } from './toolstack-error.ts';
 import type {
@@ -27,6 +27,7 @@ import type {
 } from './toolstack-parts.ts';
 import { vdevNumber } from './vdev.ts';
 import { WatchTokens } from './watch-tokens.ts';
+import { XenstorePath } from './xenstore-path.ts';
 
 /** A daemon that waits for a domain's end takes so long to see to it. */
 const REACTION_NS = 1_000_000;
@@ -38,13 +39,20 @@ export class Toolstack {
   readonly #maker: DomainMaker;
   readonly #saves = new Map<number, DomainSave>();
   readonly #listeners: ExitListener[] = [];
-  readonly #tokens = new WatchTokens();
+  readonly #paths: { readonly 'xen-3.0': ControlPath; readonly 'xen-2.0': ControlPath };
 
   constructor(parts: ToolstackParts) {
     this.#parts = parts;
-    this.#store = parts.xenstored.connect(0, (_, token) => this.#tokens.fired(token));
+    const tokens = new WatchTokens();
+    this.#store = parts.xenstored.connect(0, (_, token) => tokens.fired(token));
     makeDomain0(this.#store);
-    this.#maker = new DomainMaker(parts.sim, parts.hv, this.#store);
+    this.#paths = {
+      'xen-3.0': new XenstorePath(parts.hv, this.#store, tokens),
+      'xen-2.0': new ControllerPath(parts.hv, this.#store, parts.controller),
+    };
+    this.#maker = new DomainMaker(parts.sim, parts.hv, this.#store, (config) =>
+      this.#pathOf(config),
+    );
     parts.hv.onDomainShutdown((domid, reason) => this.#shutDown(domid, reason));
   }
 
@@ -58,7 +66,10 @@ export class Toolstack {
   create(config: DomainConfig, kernelElf: Uint8Array, options: { paused?: boolean } = {}): number {
     const plan = planBuild(config, kernelElf);
     const engine = this.#parts.engineFor(kernelElf, config);
-    const domid = this.#maker.build(config, engine, plan);
+    const { interface: name } = plan.image;
+    // The kernel may be for another Xen than configurations are for that say nothing: the save file is to say so.
+    const said = name === 'xen-3.0' ? config : { ...config, interface: name };
+    const domid = this.#maker.build(said, engine, plan);
     if (!options.paused) this.unpause(domid);
     return domid;
   }
@@ -80,9 +91,8 @@ export class Toolstack {
     }
     const parts = {
       host: this.#parts,
-      store: this.#store,
+      path: this.#pathOf(made.config),
       maker: this.#maker,
-      tokens: this.#tokens,
       destroy: () => this.destroy(domid),
     };
     const save = new DomainSave(parts, made, sink, options, (error) => {
@@ -157,10 +167,7 @@ export class Toolstack {
     if (!config.disks.some((disk) => vdevNumber(disk.vdev) === devid)) {
       throw new ToolstackError(`domain ${domid} has no device ${vdev}`);
     }
-    const token = this.#tokens.add('remove', () => removal.stateChanged());
-    const device = { domid, kind: 'vbd', devid } as const;
-    const removal = new DeviceRemoval(this.#parts.sim, this.#store, device, token, (error) => {
-      this.#tokens.remove(token);
+    this.#pathOf(config).detachDisk(domid, vdev, (error) => {
       if (error === null) this.#maker.forgetDisk(domid, devid);
       done(error);
     });
@@ -175,10 +182,9 @@ export class Toolstack {
     this.#tell(`domain ${domid}: unpaused`);
   }
 
-  /** Asks the guest to power off or to reboot, through control/shutdown. */
+  /** Asks the guest to power off or to reboot. */
   requestShutdown(domid: number, how: 'poweroff' | 'reboot' | 'halt'): void {
-    this.#known(domid);
-    this.#store.write(`${domainPath(domid)}/control/shutdown`, how);
+    this.#pathOf(this.#known(domid).config).requestShutdown(domid, how);
     this.#tell(`domain ${domid}: asked to ${how}`);
   }
 
@@ -193,6 +199,10 @@ export class Toolstack {
 
   onExit(listener: ExitListener): void {
     this.#listeners.push(listener);
+  }
+
+  #pathOf({ interface: name = 'xen-3.0' }: DomainConfig): ControlPath {
+    return this.#paths[name];
   }
 
   #known(domid: number): MadeDomain {

@@ -3,11 +3,12 @@
  * until it is used. Page tables, and the few pages that registers name, go into it; all other pages stay in the file.
  * What the machine's Xen refuses is refused here too. The image's kernel does not matter: nothing runs.
  */
-import { Hypervisor, XenError } from '@port-xen/hypervisor';
+import { Hypervisor, type SharedInfoName, XEN2_SLOT_FRAMES, XenError } from '@port-xen/hypervisor';
 import {
   type ImageFile,
   ImageReader,
   type ImageSummary,
+  isXen2SharedInfo,
   readFileAt,
   StreamError,
   sourceOfFile,
@@ -17,6 +18,7 @@ import type { Engine } from '@port-xen/vcpu';
 import { configOf, NO_CONFIG } from './config-of-image.ts';
 import type { DomainConfig } from './domain-config.ts';
 import { MAXMEM_SLACK_KIB } from './domain-maker.ts';
+import { guestInterface } from './guest-interface.ts';
 import { restoreImage } from './restore-image.ts';
 import type { RestoreTarget } from './restored-vcpus.ts';
 import { ToolstackError } from './toolstack-error.ts';
@@ -39,9 +41,10 @@ const SPARE_FRAMES = 2048;
 const PAGES_PER_SPARE_FRAME = 256;
 /** Of the host: its MFNs are none that an image holds by mistake for pfns. */
 const SLOT = 63;
+/** And of a host for domains of Xen 2. */
+const XEN2_SLOT = 7;
 const PAGE = 4096;
 const KIB_PER_PAGE = 4;
-const DOM0 = 0;
 
 const nothingRuns: Engine = {
   run: () => {
@@ -50,7 +53,8 @@ const nothingRuns: Engine = {
 };
 
 /** What a bare stream of so many pages is taken for. */
-const bareConfig = (pages: number): DomainConfig => ({
+const bareConfig = (pages: number, name: SharedInfoName): DomainConfig => ({
+  interface: name,
   name: 'bare',
   uuid: '00000000-0000-0000-0000-000000000000',
   maxVcpus: 1,
@@ -66,38 +70,61 @@ const bareConfig = (pages: number): DomainConfig => ({
   onSoftReset: 'destroy',
 });
 
-/** How many pages the domain has at most, as far as the file can be read. */
-const pagesOf = (file: ImageFile): number => {
+/** What the file is about, as far as it can be read. */
+interface Outline {
+  /** How many pages the domain has at most. */
+  readonly pages: number;
+  /** What the configuration says, or else the shared_info page. */
+  readonly interface: SharedInfoName;
+}
+
+const outlineOf = (file: ImageFile): Outline => {
   let pages = 0;
+  let said: SharedInfoName | undefined;
+  let seen: SharedInfoName = 'xen-3.0';
   const reader = new ImageReader(sourceOfFile(file));
   try {
-    reader.read({ p2mFrames: ({ endPfn }) => (pages = Math.max(pages, endPfn + 1)) });
+    reader.read({
+      config: (text, format) => {
+        said = configOf(text, format, new Sim(0).random).interface ?? 'xen-3.0';
+      },
+      p2mFrames: ({ endPfn }) => {
+        pages = Math.max(pages, endPfn + 1);
+      },
+      sharedInfo: (page) => {
+        seen = isXen2SharedInfo(page) ? 'xen-2.0' : 'xen-3.0';
+      },
+    });
   } catch (error) {
-    if (!(error instanceof StreamError)) throw error;
+    if (!(error instanceof StreamError || error instanceof ToolstackError)) throw error;
   }
-  return pages;
+  return { pages, interface: said ?? seen };
 };
 
-const emptyHost = (pages: number): Hypervisor => {
+const emptyHost = ({ pages, interface: name }: Outline): Hypervisor => {
   const spare = SPARE_FRAMES + Math.ceil(pages / PAGES_PER_SPARE_FRAME);
-  const frames = Math.min(FRAMES_MAX, pages + spare);
+  const low = name === 'xen-2.0';
+  const frames = Math.min(low ? XEN2_SLOT_FRAMES : FRAMES_MAX, pages + spare);
   const memory = new ArrayBuffer(frames * PAGE);
   const clocks = { tscKhz: 2_000_000, uptime_ns: 0, wallclock_ns: 0 };
-  return new Hypervisor({ sim: new Sim(0), memory, slot: SLOT, frames, ...clocks });
+  const place = low ? { slot: XEN2_SLOT, slotFrames: XEN2_SLOT_FRAMES } : { slot: SLOT };
+  return new Hypervisor({ sim: new Sim(0), memory, ...place, frames, ...clocks });
 };
 
-const makeDomain = ({ domctl, dom0 }: Hypervisor, config: DomainConfig): RestoreTarget => {
+const makeDomain = (hv: Hypervisor, config: DomainConfig): RestoreTarget => {
+  const { domctl } = hv;
+  const guest = guestInterface(config.interface);
+  guest.check(config);
   const domid = domctl.createDomain({
     handle: uuidBytes(config.uuid),
     maxVcpus: config.maxVcpus,
     ...(config.maxGrantFrames !== undefined && { maxGrantFrames: config.maxGrantFrames }),
     ...(config.maxEventChannels !== undefined && { maxEvtchnPort: config.maxEventChannels }),
+    interface: guest.name,
     engine: nothingRuns,
   });
   domctl.maxMem(domid, config.maxMem_kib + MAXMEM_SLACK_KIB);
-  const storePort = dom0.allocUnbound(domid, DOM0);
-  const consolePort = dom0.allocUnbound(domid, DOM0);
-  return { domid, config, storePort, consolePort };
+  return { domid, config, ...guest.allocatePorts(hv, domid) };
 };
 
 /**
@@ -107,7 +134,8 @@ const makeDomain = ({ domctl, dom0 }: Hypervisor, config: DomainConfig): Restore
  * @throws only what `file` throws
  */
 export const verifyImage = (file: ImageFile): ImageVerdict => {
-  const hv = emptyHost(pagesOf(file));
+  const outline = outlineOf(file);
+  const hv = emptyHost(outline);
   const warnings: string[] = [];
   let config: DomainConfig | undefined;
   try {
@@ -121,7 +149,7 @@ export const verifyImage = (file: ImageFile): ImageVerdict => {
           config = configOf(text, format, hv.sim.random);
         },
         makeDomain: (barePages) => {
-          if (barePages !== undefined) config = bareConfig(barePages);
+          if (barePages !== undefined) config = bareConfig(barePages, outline.interface);
           if (config === undefined) throw new ToolstackError(NO_CONFIG);
           return makeDomain(hv, config);
         },

@@ -53,8 +53,8 @@ describe('kernel', () => {
       'kernel: expected HYPERCALL_PAGE on a page boundary, found ffffffff80000004',
     ],
     [
-      handElf({ extraNotes: [[5, cString('xen-2.0')]] }),
-      'kernel: expected a kernel for xen-3.0, found Xen version "xen-2.0"',
+      handElf({ extraNotes: [[5, cString('xen-1.0')]] }),
+      'kernel: expected a kernel for xen-3.0 or xen-2.0, found Xen version "xen-1.0"',
     ],
     [
       handElf({ extraNotes: [[15, new Uint8Array(3)]] }),

@@ -21,7 +21,14 @@ const CONFIG: DomainConfig = {
   onSoftReset: 'soft_reset',
 };
 
-const HANDLES = { sharedInfoMfn: 1, storeMfn: 77, storePort: 1, consoleMfn: 78, consolePort: 2 };
+const HANDLES = {
+  sharedInfoMfn: 1,
+  storeMfn: 77,
+  storePort: 1,
+  consoleMfn: 78,
+  consolePort: 2,
+  controllerPort: 0,
+};
 
 const whole = () => {
   const xenstored = new Xenstored({ sim: new Sim(1) });

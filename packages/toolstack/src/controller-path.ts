@@ -1,0 +1,154 @@
+/*
+ * Domains of Xen 2: everything goes through the host's domain controller. xenstore has their names, for `xl list`, and nothing else of them.
+ */
+import { SHUTDOWN_suspend } from '@port-xen/abi';
+import type { Hypervisor } from '@port-xen/hypervisor';
+import type { StoreClient } from '@port-xen/xenstore';
+import type { ControlPath, PathEnd, SuspendUnderWay } from './control-path.ts';
+import type { DiskConfig } from './domain-config.ts';
+import type { DomainController } from './domain-controller.ts';
+import type { HostHandles } from './host-handles.ts';
+import { makeNames, removeNodes } from './store-skeleton.ts';
+import { ToolstackError } from './toolstack-error.ts';
+
+/** How long a guest may take to suspend after it has answered. */
+const PATIENCE_NS = 60_000_000_000;
+/** From the back ends' letting go to the channel's being made anew. */
+const PAUSE_NS = 1_000_000;
+
+export class ControllerPath implements ControlPath {
+  readonly #hv: Hypervisor;
+  readonly #store: StoreClient;
+  readonly #controller: DomainController | undefined;
+
+  /** @param controller undefined on a host that has none: every domain is refused */
+  constructor(hv: Hypervisor, store: StoreClient, controller: DomainController | undefined) {
+    this.#hv = hv;
+    this.#store = store;
+    this.#controller = controller;
+  }
+
+  get #known(): DomainController {
+    if (this.#controller !== undefined) return this.#controller;
+    throw new ToolstackError(
+      'expected a domain controller for a domain of xen-2.0, found none on this host',
+    );
+  }
+
+  made({ domid, config }: PathEnd): void {
+    if (this.#known) makeNames(this.#store, domid, config);
+  }
+
+  introduce(end: PathEnd, handles: HostHandles): void {
+    this.#connect(end, handles);
+  }
+
+  reconnect(end: PathEnd, handles: HostHandles): void {
+    this.#connect(end, handles);
+  }
+
+  #connect({ domid, config }: PathEnd, { sharedInfoMfn, controllerPort }: HostHandles): void {
+    const { disks, nics } = config;
+    this.#known.connect(domid, { sharedInfoMfn, port: controllerPort }, { disks, nics });
+  }
+
+  attachDisk(domid: number, disk: DiskConfig): void {
+    this.#known.attachDisk(domid, disk);
+  }
+
+  detachDisk(domid: number, vdev: string, done: (error: Error | null) => void): void {
+    this.#known.detachDisk(domid, vdev, done);
+  }
+
+  requestShutdown(domid: number, how: 'poweroff' | 'reboot' | 'halt'): void {
+    this.#known.shutdown(domid, how === 'halt' ? 'poweroff' : how, (error) => {
+      if (error !== null) this.#tell(domid, error.message);
+    });
+  }
+
+  requestSuspend(domid: number, done: (error: Error | null) => void): SuspendUnderWay {
+    return new SuspendMessage(this.#hv, this.#known, domid, done);
+  }
+
+  resumed(domid: number): void {
+    this.#known.resume(domid);
+  }
+
+  letGo(domid: number, done: (devices: number) => void): () => void {
+    this.#known.disconnect(domid);
+    const timer = this.#hv.sim.after(PAUSE_NS, () => done(0));
+    return () => this.#hv.sim.cancel(timer);
+  }
+
+  remove(domid: number, uuid: string | undefined): void {
+    this.#controller?.disconnect(domid);
+    removeNodes(this.#store, domid, uuid);
+  }
+
+  #tell(domid: number, text: string): void {
+    this.#hv.sim.tell('toolstack', `domain ${domid}: ${text}`);
+  }
+}
+
+/** CMSG_SHUTDOWN_SUSPEND: the guest answers, and then it suspends. A message cannot be taken back, so it may come late. */
+class SuspendMessage implements SuspendUnderWay {
+  readonly acknowledged = true;
+  readonly #hv: Hypervisor;
+  readonly #domid: number;
+  readonly #done: (error: Error | null) => void;
+  #over = false;
+  #timer = 0;
+
+  constructor(
+    hv: Hypervisor,
+    controller: DomainController,
+    domid: number,
+    done: (error: Error | null) => void,
+  ) {
+    this.#hv = hv;
+    this.#domid = domid;
+    this.#done = done;
+    this.#tell('issuing PV suspend request via the controller interface');
+    controller.shutdown(domid, 'suspend', (error) => {
+      if (this.#over) return;
+      if (error !== null) this.#finish(error);
+      else this.#answered();
+    });
+  }
+
+  #answered(): void {
+    this.#tell('guest acknowledged suspend request; wait for the guest to suspend');
+    this.#timer = this.#hv.sim.after(PATIENCE_NS, () =>
+      this.#finish(new ToolstackError('guest did not suspend, timed out')),
+    );
+  }
+
+  domainShutDown(reason: number): void {
+    if (this.#over) return;
+    if (reason === SHUTDOWN_suspend) {
+      this.#tell('guest has suspended');
+      this.#finish(null);
+      return;
+    }
+    this.#finish(
+      new ToolstackError(
+        `guest we were suspending has shut down with unexpected reason code ${reason}`,
+      ),
+    );
+  }
+
+  domainGone(): void {
+    if (this.#over) return;
+    this.#finish(new ToolstackError('guest we were suspending has been destroyed'));
+  }
+
+  #finish(error: Error | null): void {
+    this.#over = true;
+    this.#hv.sim.cancel(this.#timer);
+    this.#done(error);
+  }
+
+  #tell(text: string): void {
+    this.#hv.sim.tell('toolstack', `domain ${this.#domid}: ${text}`);
+  }
+}

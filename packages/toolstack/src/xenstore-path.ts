@@ -1,0 +1,105 @@
+/*
+ * Domains of Xen 3: nodes in xenstore, which front ends, back ends and daemons watch; a ring of the domain's own to the store daemon.
+ */
+import type { Hypervisor } from '@port-xen/hypervisor';
+import type { StoreClient } from '@port-xen/xenstore';
+import type { ControlPath, PathEnd, SuspendUnderWay } from './control-path.ts';
+import { addDisk, addNic } from './device-nodes.ts';
+import { DeviceRelease } from './device-release.ts';
+import { DeviceRemoval } from './device-removal.ts';
+import type { DiskConfig } from './domain-config.ts';
+import type { HostHandles } from './host-handles.ts';
+import { domainPath } from './store-paths.ts';
+import {
+  addConsole,
+  fillSkeleton,
+  makeSkeleton,
+  releaseStore,
+  removeNodes,
+  tellStore,
+} from './store-skeleton.ts';
+import { SuspendRequest } from './suspend-request.ts';
+import { vdevNumber } from './vdev.ts';
+import type { WatchTokens } from './watch-tokens.ts';
+
+export class XenstorePath implements ControlPath {
+  readonly #hv: Hypervisor;
+  readonly #store: StoreClient;
+  readonly #tokens: WatchTokens;
+
+  /** @param tokens of `store`'s watches */
+  constructor(hv: Hypervisor, store: StoreClient, tokens: WatchTokens) {
+    this.#hv = hv;
+    this.#store = store;
+    this.#tokens = tokens;
+  }
+
+  made({ domid, config }: PathEnd): void {
+    makeSkeleton(this.#store, domid, config);
+  }
+
+  introduce(end: PathEnd, handles: HostHandles, startTime_ns: number): void {
+    fillSkeleton(this.#store, end.domid, end.config, handles, startTime_ns);
+    this.#connect(end, handles);
+  }
+
+  reconnect(end: PathEnd, handles: HostHandles): void {
+    this.#forgetSuspendChannel(end.domid);
+    tellStore(this.#store, end.domid, handles);
+    this.#connect(end, handles);
+  }
+
+  #connect({ domid, config }: PathEnd, handles: HostHandles): void {
+    const store = this.#store;
+    store.introduce(domid, handles.storeMfn, handles.storePort);
+    for (const disk of config.disks) addDisk(store, domid, disk);
+    addConsole(store, domid, handles);
+    for (const nic of config.nics) addNic(store, domid, nic);
+  }
+
+  attachDisk(domid: number, disk: DiskConfig): void {
+    addDisk(this.#store, domid, disk);
+  }
+
+  detachDisk(domid: number, vdev: string, done: (error: Error | null) => void): void {
+    const token = this.#tokens.add('remove', () => removal.stateChanged());
+    const device = { domid, kind: 'vbd', devid: vdevNumber(vdev) } as const;
+    const removal = new DeviceRemoval(this.#hv.sim, this.#store, device, token, (error) => {
+      this.#tokens.remove(token);
+      done(error);
+    });
+  }
+
+  requestShutdown(domid: number, how: 'poweroff' | 'reboot' | 'halt'): void {
+    this.#store.write(`${domainPath(domid)}/control/shutdown`, how);
+  }
+
+  requestSuspend(domid: number, done: (error: Error | null) => void): SuspendUnderWay {
+    const token = this.#tokens.add('suspend', () => request.nodeChanged());
+    const request = new SuspendRequest(this.#hv, this.#store, domid, token, (error) => {
+      this.#tokens.remove(token);
+      done(error);
+    });
+    return request;
+  }
+
+  resumed(domid: number): void {
+    if (this.#store.isDomainIntroduced(domid)) this.#store.resume(domid);
+  }
+
+  letGo(domid: number, done: (devices: number) => void): () => void {
+    const release = new DeviceRelease(this.#hv.sim, this.#store, domid, this.#tokens, done);
+    return () => release.cancel();
+  }
+
+  remove(domid: number, uuid: string | undefined): void {
+    removeNodes(this.#store, domid, uuid);
+    releaseStore(this.#store, domid);
+  }
+
+  /** The port by which the guest wanted to be asked to suspend is no more: the next one of its number is another's. */
+  #forgetSuspendChannel(domid: number): void {
+    const node = `${domainPath(domid)}/device/suspend/event-channel`;
+    if (this.#store.tryRead(node)) this.#store.write(node, '');
+  }
+}
