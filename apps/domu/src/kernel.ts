@@ -101,11 +101,11 @@ const link = (cpu: Cpu, data: Readonly<Record<string, number>>, variant: KernelV
   const console = new Xencons(cpu, at(data, 'xencons'), kern, evtchn);
   const p2mFrameList = new P2mFrameList(cpu, at(data, 'p2mFrameList'), pmap, kern.spl.sharedInfo);
   const xenbus = new Xenbus(cpu, at(data, 'xenbus'), kern, evtchn, startOfDay, DRIVERS);
-  const balloon = new Balloon(at(data, 'balloon'), kern, pmap, uvm, xenbus.watches);
   const xbd = new XbdXenbus(cpu, at(data, 'xbd'), kern, evtchn, xengnt, pmap, uvm, xenbus);
   const net = linkNetinet(cpu, data, kern, { uptime_ns: () => clock.uptime_s() * 1e9 });
   const parts = { cpu, kern, evtchn, xengnt, pmap, uvm, xenbus, stack: net.inet };
   const xennet = new Xennet(at(data, 'xennet'), parts);
+  const balloon = new Balloon(at(data, 'balloon'), kern, pmap, uvm, xenbus.watches, xennet);
   const machdep: Machdep = {
     kern,
     startOfDay,

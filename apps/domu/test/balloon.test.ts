@@ -28,6 +28,31 @@ describe.each([
     }
   });
 
+  test('pages that a network back end has are not the balloon’s to fill, and come back when it goes', () => {
+    const host = createHost({ mib: 48, netFeatures: { rxCopy: false } });
+    const cmdline = 'xennet0=10.9.0.1/24 init=sleep 1000';
+    const { elf, engine } = kernel;
+    const nics = ['00:16:3e:00:00:01'];
+    const domid = host.bootKernel({ elf, engine, memoryMib: 16, cmdline, nics });
+    host.runUntilConsole(domid, ', page flipping\n');
+    host.runFor(50e6);
+    const owned = pagesOf(host, domid);
+    expect(owned).toBe(16 * PAGES_PER_MIB - 256);
+    for (const mib of [8, 16]) {
+      host.store.write(`/local/domain/${domid}/memory/target`, String(mib * 1024));
+      host.runUntilConsole(domid, `balloon0: ${mib * 1024} KiB\n`);
+      host.runFor(1e6);
+      expect(pagesOf(host, domid)).toBe(owned - (16 - mib) * PAGES_PER_MIB);
+    }
+    const back = `/local/domain/0/backend/vif/${domid}/0`;
+    host.store.write(`${back}/online`, '0');
+    host.store.write(`${back}/state`, '5');
+    host.runUntilConsole(domid, 'xennet0: detached\n');
+    host.runFor(1e6);
+    expect(pagesOf(host, domid)).toBe(16 * PAGES_PER_MIB);
+    expect(host.audit()).toEqual([]);
+  });
+
   test('a target beyond what is possible is met as far as it is', () => {
     const host = createHost({ mib: 48 });
     const { elf, engine } = kernel;

@@ -20,6 +20,7 @@ import type { Domain } from './domain.ts';
 import { EventChannels } from './event-channels.ts';
 import { NR_EVENT_CHANNELS } from './event-delivery.ts';
 import { holdFrame, releaseFrame } from './grant-mapping.ts';
+import { transferFromDom0 } from './grant-transfer.ts';
 import type { Hypervisor } from './hypervisor.ts';
 import type { FrameHold } from './memory-domain.ts';
 import { machphysUpdate } from './mmu-update.ts';
@@ -55,6 +56,13 @@ export interface CopyOp {
   readonly source: CopySide;
   readonly dest: CopySide;
   readonly length: number;
+}
+
+/** A page's first bytes for a domain that takes a frame. */
+export interface TransferOp {
+  readonly bytes: Uint8Array;
+  readonly domid: number;
+  readonly ref: number;
 }
 
 export class Dom0 {
@@ -278,6 +286,13 @@ export class Dom0 {
         this.#release(hold);
       },
     };
+  }
+
+  /** GNTTABOP_transfer of a fresh frame for each. @returns GNTST_* for each */
+  grantTransfer(ops: readonly TransferOp[]): Int16Array {
+    return Int16Array.from(ops, ({ bytes, domid, ref }) =>
+      transferFromDom0(this.#xen, bytes, domid, ref),
+    );
   }
 
   /** GNTTABOP_copy. @returns GNTST_* for each */

@@ -3,11 +3,15 @@
  * grant table that it takes one from the caller.
  *
  * The frame leaves the caller first. A transfer that fails after that has lost it: it is free.
+ *
+ * Domain 0 has no frames of its own here. What it transfers is a frame that it has just got for this (XENMEM_increase_reservation,
+ * as Linux's netback does for each page that it flips), so that nothing of it is left with domain 0 either way.
  */
 import {
   GNTST_bad_domain,
   GNTST_bad_page,
   GNTST_general_error,
+  GNTST_no_device_space,
   GNTST_okay,
   GTF_accept_transfer,
   GTF_transfer_committed,
@@ -18,6 +22,7 @@ import type { View } from '@port-xen/layout';
 import type { Domain } from './domain.ts';
 import { freeStolenFrame, giveFrame, stealFrame } from './domain-frames.ts';
 import type { GuestVcpu } from './guest-vcpu.ts';
+import type { Hypervisor } from './hypervisor.ts';
 
 /** One operation. */
 export const grantTransfer = (vcpu: GuestVcpu, op: View<typeof gnttab_transfer>): void => {
@@ -29,16 +34,38 @@ export const grantTransfer = (vcpu: GuestVcpu, op: View<typeof gnttab_transfer>)
     return;
   }
   const to = domain.xen.domains.get(op.domid);
-  op.status = to === undefined ? GNTST_bad_domain : hand(domain, to, op.ref, mfn);
+  op.status = to === undefined ? GNTST_bad_domain : hand(domain.domid, to, op.ref, mfn);
   if (op.status !== GNTST_okay) freeStolenFrame(host, mfn);
 };
 
-const hand = (from: Domain, to: Domain, ref: number, mfn: number): number => {
+/**
+ * One operation of domain 0's: a page whose first bytes are `bytes`, the others zero.
+ * @param bytes 4096 at most @returns GNTST_*
+ */
+export const transferFromDom0 = (
+  xen: Hypervisor,
+  bytes: Uint8Array,
+  domid: number,
+  ref: number,
+): number => {
+  const { host } = xen;
+  const to = xen.domains.get(domid);
+  if (to === undefined) return GNTST_bad_domain;
+  // Zeroed.
+  const mfn = host.allocator.allocate(0);
+  if (mfn < 0) return GNTST_no_device_space;
+  host.memory.frameBytes(mfn).set(bytes);
+  const status = hand(0, to, ref, mfn);
+  if (status !== GNTST_okay) freeStolenFrame(host, mfn);
+  return status;
+};
+
+const hand = (from: number, to: Domain, ref: number, mfn: number): number => {
   const { memory } = to.host;
   const address = to.grants.addressOf(ref);
   if (to.dying || to.totPages >= to.maxPages || address < 0) return GNTST_general_error;
   const word = memory.ld32(address);
-  if ((word & 0xffff) !== GTF_accept_transfer || word >>> 16 !== from.domid) {
+  if ((word & 0xffff) !== GTF_accept_transfer || word >>> 16 !== from) {
     return GNTST_general_error;
   }
   memory.st16(address, GTF_accept_transfer | GTF_transfer_committed);

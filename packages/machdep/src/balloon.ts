@@ -4,38 +4,28 @@
  *     inflate   free pages leave uvm; their P2M entries become invalid; their frames go to Xen      decrease_reservation
  *     deflate   pfns whose P2M entry is invalid get frames from Xen; the pages go to uvm            populate_physmap
  *
- * Which pages are with Xen is what the P2M says, and nothing else: there is no list that could become stale. A step is one
+ * Which pages are with Xen is what the P2M says, but for those that a driver has lent: there is no list that could become stale. A step is one
  * macro-instruction, so that no save can see one half done: neither a frame that was given away nor a new one is ever kept
  * anywhere but in the P2M. NetBSD's can be suspended in the middle, and then gives back frames of the last host.
  *
  * The number of pseudo-physical pages, start_info.nr_pages, is not changed by this: it is how long the P2M is.
  */
 import {
-  __HYPERVISOR_memory_op,
-  DOMID_SELF,
-  XENMEM_decrease_reservation,
-  XENMEM_populate_physmap,
-  xen_memory_reservation,
-} from '@port-xen/abi';
-import {
   call,
   done,
   goto,
   type Kern,
-  kassert,
   PAGE_SIZE,
   PRI_KTHREAD,
   routine,
   type Text,
 } from '@port-xen/kern';
-import { bytes, cString, ldI64, st64, struct, textOf, u32, type View } from '@port-xen/layout';
-import type { Pmap } from '@port-xen/pmap';
+import { bytes, cString, struct, textOf, u32, type View } from '@port-xen/layout';
+import { INVALID_P2M_ENTRY, type Pmap, RESERVATION_MAX } from '@port-xen/pmap';
 import type { Uvm } from '@port-xen/uvm';
 
 /** Pages of one step. */
-const BALLOON_DELTA = 256;
-/** Virtual time for each page of a step. */
-const PAGE_NS = 500;
+const BALLOON_DELTA = RESERVATION_MAX;
 /** Pages that the kernel wants to have beyond those that make the page daemon work. */
 const RESERVATION_MIN = 256;
 /** Ticks until what could not be done is tried again. */
@@ -43,7 +33,6 @@ const RETRY_TICKS = 10;
 const KIB_PER_PAGE = PAGE_SIZE / 1024;
 const NODE = 'memory/target';
 const VALUE_MAX = 32;
-const INVALID_P2M_ENTRY = -1;
 
 export const balloon_data = struct('balloon_data', {
   /** Pages that the domain is to have. */
@@ -69,19 +58,33 @@ export interface BalloonStore {
   create(node: string, symbol: string, argument: number): number;
 }
 
+/** A driver that gives pages away for a time (page flipping): they have no frame, and are not the balloon's to fill. */
+export interface PageLender {
+  hasLent(pfn: number): boolean;
+}
+
 export class Balloon {
   readonly data: number;
   readonly kern: Kern;
   readonly pmap: Pmap;
   readonly uvm: Uvm;
   readonly watches: BalloonStore;
+  readonly lender: PageLender | undefined;
 
-  constructor(data: number, kern: Kern, pmap: Pmap, uvm: Uvm, watches: BalloonStore) {
+  constructor(
+    data: number,
+    kern: Kern,
+    pmap: Pmap,
+    uvm: Uvm,
+    watches: BalloonStore,
+    lender?: PageLender,
+  ) {
     this.data = data;
     this.kern = kern;
     this.pmap = pmap;
     this.uvm = uvm;
     this.watches = watches;
+    this.lender = lender;
   }
 
   get d(): View<typeof balloon_data> {
@@ -110,22 +113,6 @@ export class Balloon {
     this.kern.sched.wakeup(this.data);
   }
 
-  /** memory_op with a list of pfns or frames. @returns how many extents were done */
-  #reserve(command: number, list: readonly number[]): { count: number; at: number } {
-    const { cpu, args } = this.kern;
-    const op = args.at(xen_memory_reservation);
-    const at = args.words(xen_memory_reservation.size, 8 * list.length);
-    list.forEach((value, i) => {
-      st64(cpu.memory, at + 8 * i, value);
-    });
-    op.extent_start = at;
-    op.nr_extents = list.length;
-    op.domid = DOMID_SELF;
-    const count = cpu.hypercall(__HYPERVISOR_memory_op, command, op.address);
-    cpu.spend(list.length * PAGE_NS);
-    return { count, at };
-  }
-
   /** Gives pages to Xen, as many as can be spared. @returns how many */
   inflate(wanted: number): number {
     const { pages } = this.uvm;
@@ -134,12 +121,8 @@ export class Balloon {
       pfns.push(pages.pageAlloc());
     }
     if (pfns.length === 0) return 0;
-    // A page that was a table may still be where tables are looked at.
-    this.pmap.ops.closeWindow();
-    const frames = pfns.map((pfn) => this.pmap.mfnOf(pfn * PAGE_SIZE));
-    for (const pfn of pfns) this.pmap.setMfn(pfn, INVALID_P2M_ENTRY);
-    const { count } = this.#reserve(XENMEM_decrease_reservation, frames);
-    kassert(count === frames.length, `balloon: Xen took ${count} of ${frames.length} pages`);
+    this.pmap.reservation.give(pfns);
+    const count = pfns.length;
     const { d } = this;
     d.ballooned += count;
     d.lowest = Math.min(d.lowest, ...pfns);
@@ -148,25 +131,24 @@ export class Balloon {
 
   /** Takes pages from Xen. @returns how many it gave */
   deflate(wanted: number): number {
-    const { d } = this;
-    const { memory } = this.kern.cpu;
+    const { d, pmap } = this;
     const pfns: number[] = [];
     const count = Math.min(wanted, BALLOON_DELTA, d.ballooned);
-    for (let pfn = d.lowest; pfns.length < count && pfn < this.pmap.nrPages; pfn++) {
-      if (this.pmap.mfnOf(pfn * PAGE_SIZE) === INVALID_P2M_ENTRY) pfns.push(pfn);
+    for (let pfn = d.lowest; pfns.length < count && pfn < pmap.nrPages; pfn++) {
+      if (this.#isBallooned(pfn)) pfns.push(pfn);
     }
-    const given = this.#reserve(XENMEM_populate_physmap, pfns);
-    const frames = pfns
-      .slice(0, Math.max(0, given.count))
-      .map((_, i) => ldI64(memory, given.at + 8 * i));
-    frames.forEach((mfn, i) => {
-      const pfn = pfns[i] as number;
-      this.pmap.setMfn(pfn, mfn);
+    const given = pmap.reservation.take(pfns);
+    for (const pfn of pfns.slice(0, given)) {
       this.uvm.pages.pageFree(pfn);
       d.lowest = pfn + 1;
-    });
-    d.ballooned -= frames.length;
-    return frames.length;
+    }
+    d.ballooned -= given;
+    return given;
+  }
+
+  #isBallooned(pfn: number): boolean {
+    const isOut = this.pmap.mfnOf(pfn * PAGE_SIZE) === INVALID_P2M_ENTRY;
+    return isOut && this.lender?.hasLent(pfn) !== true;
   }
 }
 

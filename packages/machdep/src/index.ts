@@ -1,4 +1,10 @@
-export { Balloon, type BalloonStore, balloon_data, balloonText } from './balloon.ts';
+export {
+  Balloon,
+  type BalloonStore,
+  balloon_data,
+  balloonText,
+  type PageLender,
+} from './balloon.ts';
 export type { Machdep, MachdepClock, MachdepConsole, ShutdownRequests } from './machdep.ts';
 export { mainText } from './main.ts';
 export { processText } from './process.ts';

@@ -11,7 +11,7 @@
  */
 import { _PAGE_PRESENT, MMUEXT_COPY_PAGE, start_info } from '@port-xen/abi';
 import { type Cpu, type HypercallArgs, KERNBASE, kassert } from '@port-xen/kern';
-import { ldI64, st64, type View } from '@port-xen/layout';
+import { ldI64, type View } from '@port-xen/layout';
 import { MmuOps } from './mmu-ops.ts';
 import type { pmap_data } from './pmap-data.ts';
 import {
@@ -25,6 +25,7 @@ import {
   pteMfn,
   slotOf,
 } from './pte.ts';
+import { Reservation } from './reservation.ts';
 import { UserPmaps } from './user-pmap.ts';
 
 /** What the pmap needs of the kernel. */
@@ -37,11 +38,14 @@ export class Pmap {
   readonly ops: MmuOps;
   /** The address spaces of programs. */
   readonly users: UserPmaps;
+  /** Pages without frames. */
+  readonly reservation: Reservation;
 
   constructor(cpu: Cpu, data: number, kern: PmapKern) {
     this.cpu = cpu;
     this.ops = new MmuOps(cpu, kern.args, data);
     this.users = new UserPmaps(cpu, this.ops);
+    this.reservation = new Reservation(this.ops);
   }
 
   get #d(): View<typeof pmap_data> {
@@ -71,13 +75,6 @@ export class Pmap {
   /** xpmap_ptom: the machine frame behind a physical address; -1 when there is none. */
   mfnOf(pa: number): number {
     return this.ops.mfnOf(pa);
-  }
-
-  /** xpmap_ptom_map, xpmap_ptom_unmap: a page has another machine frame, or none (-1). */
-  setMfn(pfn: number, mfn: number): void {
-    const { nr_pages, xpmap_phys_to_machine_mapping } = this.#d;
-    kassert(pfn < nr_pages, `pmap: expected a pfn below ${nr_pages}, found ${pfn}`);
-    st64(this.cpu.memory, xpmap_phys_to_machine_mapping + 8 * pfn, mfn);
   }
 
   /** xpmap_mtop: the physical address behind a machine frame. */

@@ -2,7 +2,7 @@ import { PageFault } from '@port-xen/vcpu';
 import { createHost } from '@tooling/testbed';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { PDIR_SLOT_PTE } from '../src/index.ts';
+import { INVALID_P2M_ENTRY, PDIR_SLOT_PTE } from '../src/index.ts';
 import { type Probe, type ProbeStep, probeKernel } from './probe-kernel.ts';
 
 const PAGE = 4096;
@@ -56,6 +56,32 @@ describe.each([
       expect(p.pmap.extract(0, KVA)).toBe(-1);
       expect(() => p.cpu.memory.ld32(KVA)).toThrow(PageFault);
     }));
+
+  test('PMAP-9: a page gives its frame away and gets another, and is saved without one in between', () => {
+    const pfns: number[] = [];
+    runOver(
+      (p) => {
+        pfns.push(p.page(), p.page());
+        p.pmap.kenterPa(KVA, (pfns[0] as number) * PAGE, true);
+        fill(p, KVA, 0x77);
+        p.pmap.kremove(KVA);
+        p.pmap.reservation.give(pfns);
+        for (const pfn of pfns) expect(p.pmap.mfnOf(pfn * PAGE)).toBe(INVALID_P2M_ENTRY);
+      },
+      'suspend',
+      (p) => {
+        for (const pfn of pfns) expect(p.pmap.mfnOf(pfn * PAGE)).toBe(INVALID_P2M_ENTRY);
+        expect(p.pmap.reservation.take(pfns)).toBe(2);
+        for (const pfn of pfns) {
+          const mfn = p.pmap.mfnOf(pfn * PAGE);
+          expect([mfn > 0, p.pmap.paOf(mfn)]).toEqual([true, pfn * PAGE]);
+          p.pmap.kenterPa(KVA, pfn * PAGE, true);
+          expect(p.cpu.memory.ld32(KVA)).toBe(0);
+          p.pmap.kremove(KVA);
+        }
+      },
+    );
+  });
 
   test('a read-only kernel page cannot be stored to', () =>
     run((p) => {

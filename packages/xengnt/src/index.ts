@@ -1,6 +1,7 @@
 export {
   FIRST_REF,
   XENGNT_NO_ENTRY,
+  XENGNT_NO_FRAME,
   Xengnt,
   type XengntKern,
   type XengntPmap,

@@ -14,20 +14,27 @@
  */
 import {
   __HYPERVISOR_grant_table_op,
+  __HYPERVISOR_memory_op,
   DOMID_SELF,
   GNTST_okay,
   GNTTABOP_query_size,
   GNTTABOP_setup_table,
+  GTF_accept_transfer,
   GTF_permit_access,
   GTF_reading,
   GTF_readonly,
+  GTF_transfer_committed,
+  GTF_transfer_completed,
+  GTF_type_mask,
   GTF_writing,
   gnttab_query_size,
   gnttab_setup_table,
   grant_entry_v1,
+  XENMEM_decrease_reservation,
+  xen_memory_reservation,
 } from '@port-xen/abi';
 import { type Cpu, type HypercallArgs, kassert, type Msgbuf } from '@port-xen/kern';
-import { array, i64, ldI64, struct, u32, type View } from '@port-xen/layout';
+import { array, i64, ldI64, st64, struct, u32, type View } from '@port-xen/layout';
 
 const PAGE_SIZE = 4096;
 const PER_FRAME = PAGE_SIZE / grant_entry_v1.size;
@@ -37,6 +44,8 @@ const NFRAMES_MAX = 64;
 export const FIRST_REF = 9;
 /** No reference is free. */
 export const XENGNT_NO_ENTRY = -1;
+/** Nothing was transferred. */
+export const XENGNT_NO_FRAME = -1;
 
 export const xengnt_data = struct('xengnt_data', {
   table: i64,
@@ -175,6 +184,44 @@ export class Xengnt {
     return ref;
   }
 
+  /**
+   * xengnt_grant_transfer: lets domain `domid` give this one a frame.
+   * @returns the reference, or XENGNT_NO_ENTRY
+   */
+  grantTransfer(domid: number): number {
+    const ref = this.#getEntry();
+    if (ref === XENGNT_NO_ENTRY) return ref;
+    this.#setUsed(ref, true);
+    const entry = this.#entry(ref);
+    entry.frame = 0;
+    entry.domid = domid;
+    entry.flags = GTF_accept_transfer;
+    return ref;
+  }
+
+  /**
+   * xengnt_revoke_transfer: the reference is free again, whether a frame came or not.
+   * @returns the frame, which is this domain's and in none of its tables yet; XENGNT_NO_FRAME when none came
+   */
+  revokeTransfer(ref: number): number {
+    kassert(this.#isUsed(ref), `xengnt: reference ${ref} is given back twice`);
+    const entry = this.#entry(ref);
+    const { flags, frame } = entry;
+    kassert(
+      (flags & GTF_type_mask) === GTF_accept_transfer,
+      `xengnt: reference ${ref} takes no frame`,
+    );
+    const came = (flags & GTF_transfer_completed) !== 0;
+    // Between the two the frame is on its way. Xen does both in one hypercall, so that nobody sees it.
+    kassert(
+      came || (flags & GTF_transfer_committed) === 0,
+      `xengnt: a transfer to ${ref} is under way`,
+    );
+    entry.flags = 0;
+    this.#setUsed(ref, false);
+    return came ? frame : XENGNT_NO_FRAME;
+  }
+
   /** Whether the other domain has the frame mapped or is copying. */
   inUse(ref: number): boolean {
     return (this.#entry(ref).flags & (GTF_reading | GTF_writing)) !== 0;
@@ -210,6 +257,17 @@ export class Xengnt {
     if (!cancelled) this.#empty();
   }
 
+  /** A frame that was transferred to a former life goes to Xen: nobody remembers what it was for. */
+  #giveBack(mfn: number): void {
+    const op = this.kern.args.at(xen_memory_reservation);
+    op.extent_start = this.kern.args.words(xen_memory_reservation.size, 8);
+    st64(this.cpu.memory, op.extent_start, mfn);
+    op.nr_extents = 1;
+    op.domid = DOMID_SELF;
+    const rc = this.cpu.hypercall(__HYPERVISOR_memory_op, XENMEM_decrease_reservation, op.address);
+    kassert(rc === 1, `xengnt: Xen does not take frame ${mfn} back`);
+  }
+
   /** Nobody is granted anything. What another domain still has mapped cannot be taken back: such a reference is never used. */
   #empty(): void {
     const limit = this.#d.nr_frames * PER_FRAME;
@@ -217,7 +275,10 @@ export class Xengnt {
     for (let ref = FIRST_REF; ref < limit; ref++) {
       const entry = this.#entry(ref);
       if (entry.flags === 0) continue;
-      if (this.inUse(ref)) {
+      if ((entry.flags & GTF_type_mask) === GTF_accept_transfer) {
+        if ((entry.flags & GTF_transfer_completed) !== 0) this.#giveBack(entry.frame);
+        entry.flags = 0;
+      } else if (this.inUse(ref)) {
         this.#setUsed(ref, true);
         kept++;
       } else entry.flags = 0;

@@ -24,6 +24,8 @@ const text: Text<Probe> = {
   }),
   probe_revoke: leaf((m, ref) => m.xengnt.revokeAccess(ref)),
   probe_in_use: leaf((m, ref) => (m.xengnt.inUse(ref) ? 1 : 0)),
+  probe_transfer: leaf((m) => m.xengnt.grantTransfer(0)),
+  probe_revoke_transfer: leaf((m, ref) => m.xengnt.revokeTransfer(ref)),
   probe_used: leaf((m) => m.xengnt.used),
   /** (page, value): a word of one of the pages. */
   probe_poke: leaf((m, page, value) =>

@@ -1,7 +1,7 @@
 import { MODES, TestGuest, type TestGuestOptions } from '@tooling/guest-testbed';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { XENGNT_NO_ENTRY } from '../src/index.ts';
+import { XENGNT_NO_ENTRY, XENGNT_NO_FRAME } from '../src/index.ts';
 import { image } from './probe.ts';
 
 const PER_FRAME = 512;
@@ -147,6 +147,48 @@ describe.each(MODES)('%s', (_, options) => {
     expect(guest.call('probe_take', 4 * PER_FRAME)).toBe(2 * PER_FRAME - RESERVED);
     guest.restore(withMaxFrames(guest.save(), '2', '3'));
     expect(guest.call('probe_take', 4 * PER_FRAME)).toBe(3 * PER_FRAME - RESERVED);
+  });
+
+  test('GNT-8: a reference that takes a frame has it once it came, and is free afterwards', () => {
+    const guest = boot(options);
+    const { dom0 } = guest.host.hv;
+    const { domid } = guest;
+    const ref = guest.call('probe_transfer');
+    const other = guest.call('probe_transfer');
+    const bytes = Uint8Array.of(7);
+    const pages = () => guest.host.hv.counts().domains.find((d) => d.domid === domid)?.pages ?? 0;
+    const before = pages();
+    expect([...dom0.grantTransfer([{ bytes, domid, ref }])]).toEqual([0]);
+    expect(pages()).toBe(before + 1);
+    const mfn = guest.call('probe_revoke_transfer', ref);
+    expect(guest.host.hv.host.memory.frameBytes(mfn)[0]).toBe(7);
+    expect(guest.call('probe_revoke_transfer', other)).toBe(XENGNT_NO_FRAME);
+    expect([guest.call('probe_entry', ref), guest.call('probe_entry', other)]).toEqual([0, 0]);
+    expect(guest.call('probe_used')).toBe(0);
+    expect([...dom0.grantTransfer([{ bytes, domid, ref }])]).toEqual([-1]);
+    expect(() => guest.call('probe_revoke_transfer', ref)).toThrow('given back twice');
+  });
+
+  test('GNT-8: what only grants takes no frame', () => {
+    const guest = boot(options);
+    const ref = guest.call('probe_grant', 0, 0);
+    const op = { bytes: new Uint8Array(1), domid: guest.domid, ref };
+    expect([...guest.host.hv.dom0.grantTransfer([op])]).toEqual([-1]);
+    expect(() => guest.call('probe_revoke_transfer', ref)).toThrow('takes no frame');
+  });
+
+  test('GNT-9: frames that came to a former life in the same place are given back to Xen', () => {
+    const guest = boot(options);
+    const { domid } = guest;
+    const refs = [guest.call('probe_transfer'), guest.call('probe_transfer')];
+    const op = { bytes: new Uint8Array(1), domid, ref: refs[0] as number };
+    const { free } = guest.host.hv.counts();
+    expect([...guest.host.hv.dom0.grantTransfer([op])]).toEqual([0]);
+    guest.checkpoint('reset');
+    expect(guest.host.hv.counts().free).toBe(free);
+    expect(guest.call('probe_used')).toBe(0);
+    for (const ref of refs) expect(guest.call('probe_entry', ref)).toBe(0);
+    expect(guest.host.audit()).toEqual([]);
   });
 
   test('GNT-7: the table grows when every reference is used, and XENGNT_NO_ENTRY says that Xen has no more', () => {

@@ -1,7 +1,7 @@
 /*
  * What a network front end keeps: its rings' private indices, a reference for each receive page, the packets that are out.
  *
- *     receive   slot i of the ring, rx_gntrefs[i] and page i of sc_rx_pages belong together for good
+ *     receive   slot i of the ring, rx_gntrefs[i] and page i of sc_rx_pages, which is rx_pfns[i], belong together for good
  *     transmit  sc_txreqs[id]: what is in the ring under that id
  *
  *               head of a packet      tx_mbuf, tx_left: its slots that are not answered; in use until there is none
@@ -64,11 +64,15 @@ export const xennet_softc = struct('xennet_xenbus_softc', {
   sc_mtu: u32,
   /** The back end takes packets in several slots. */
   sc_sg: u32,
+  /** It does not copy: receive pages are flipped. */
+  sc_flip: u32,
+  sc_pad: u32,
   /** First free transmit request, -1 when there is none; how many there are. */
   sc_txfree: i32,
   sc_ntxfree: u32,
   sc_txreqs: array(xennet_txreq, NET_TX_RING_SIZE),
   sc_rx_gntrefs: array(i32, NET_RX_RING_SIZE),
+  sc_rx_pfns: array(i32, NET_RX_RING_SIZE),
   /** Breaches of protocol by this back end; only the first is told of. */
   sc_breaches: u64,
 });

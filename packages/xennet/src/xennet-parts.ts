@@ -1,5 +1,6 @@
 import type { Evtchn } from '@port-xen/evtchn';
 import type { Autoconf, Cpu, Msgbuf, Sched, Softint } from '@port-xen/kern';
+import type { Reservation } from '@port-xen/pmap';
 import type { Xenbus } from '@port-xen/xenbus';
 import type { Xengnt } from '@port-xen/xengnt';
 import type { NetworkStack } from './network-stack.ts';
@@ -17,6 +18,10 @@ export interface XennetPmap {
   /** @returns the physical address behind an address of an address space (0: the kernel's); -1 when nothing is mapped */
   extract(pmap: number, va: number): number;
   mfnOf(pa: number): number;
+  /** Changes what is mapped at a kernel address whose tables are there. */
+  kreplaceMa(va: number, mfn: number, writable: boolean): void;
+  kremove(va: number): void;
+  readonly reservation: Pick<Reservation, 'give' | 'take' | 'assign'>;
 }
 
 /** Where ring pages and receive pages come from. */

@@ -5,6 +5,8 @@
  *     rx ring: all slots posted ─► back end fills pages ─► response: slot, bytes used ─► copied ─► stack
  *                    ▲──────────────────── posted again ◄──────────────────────────────────┘
  *
+ * From a back end that flips pages a slot's page comes with the response, and is given away again before the slot is posted.
+ *
  * A response is copied once and only the copy is looked at; so are the bytes, since the back end may write to the page at any
  * time. A packet in several slots must be there as a whole: a back end publishes it as a whole.
  */
@@ -25,12 +27,15 @@ import { M_CSUM_VALIDATED } from '@port-xen/netinet';
 import { FrontRing } from '@port-xen/ring';
 import { XENGNT_NO_ENTRY } from '@port-xen/xengnt';
 import { ETHER_ADDR_LEN, NET_RX_RING_SIZE, type XennetSoftc, xennet_softc } from './xennet-data.ts';
+import { XennetFlip } from './xennet-flip.ts';
 import type { XennetLog } from './xennet-log.ts';
-import { mfnAt, type XennetParts } from './xennet-parts.ts';
+import type { XennetParts } from './xennet-parts.ts';
 
 const ETHER_HDR_LEN = 14;
 /** Virtual time of a slot, beyond the macro-instruction that deals with it. */
 const SLOT_NS = 300;
+
+const ALL_SLOTS: readonly number[] = Array.from({ length: NET_RX_RING_SIZE }, (_, slot) => slot);
 
 /** What a response says. */
 interface Response {
@@ -45,10 +50,12 @@ interface Response {
 export class XennetRx {
   readonly parts: XennetParts;
   readonly log: XennetLog;
+  readonly flip: XennetFlip;
 
   constructor(parts: XennetParts, log: XennetLog) {
     this.parts = parts;
     this.log = log;
+    this.flip = new XennetFlip(parts);
   }
 
   ring(sc: XennetSoftc): FrontRing {
@@ -60,37 +67,54 @@ export class XennetRx {
     for (let i = 0; i < NET_RX_RING_SIZE; i++) sc.sc_rx_gntrefs.set(i, XENGNT_NO_ENTRY);
   }
 
-  /** Grants every page that is not granted. @returns false when there are not enough references */
+  /** Lets the back end fill every page, or lends them all. @returns false when there are not enough references or pages */
   grantPages(sc: XennetSoftc): boolean {
     const { xengnt, xenbus } = this.parts;
+    if (sc.sc_flip !== 0) return this.flip.lend(sc, ALL_SLOTS) === NET_RX_RING_SIZE;
+    if (!this.flip.takeBack(sc)) return false;
     const otherend = xenbus.otherendIdOf(sc.sc_xbusd);
-    for (let i = 0; i < NET_RX_RING_SIZE; i++) {
-      if (sc.sc_rx_gntrefs.get(i) !== XENGNT_NO_ENTRY) continue;
-      const mfn = mfnAt(this.parts, sc.sc_rx_pages + i * PAGE_SIZE);
-      const gref = xengnt.grantAccess(otherend, mfn, false);
+    for (const slot of ALL_SLOTS) {
+      if (sc.sc_rx_gntrefs.get(slot) !== XENGNT_NO_ENTRY) continue;
+      const gref = xengnt.grantAccess(otherend, this.flip.frameOf(sc, slot), false);
       if (gref === XENGNT_NO_ENTRY) return false;
-      sc.sc_rx_gntrefs.set(i, gref);
+      sc.sc_rx_gntrefs.set(slot, gref);
     }
     return true;
   }
 
-  /** The back end has closed: grants are taken back, except those that it still uses. */
+  /** The back end has closed: grants are taken back, except those that it still uses, and pages that are out come back. */
   revokePages(sc: XennetSoftc): void {
     const { xengnt } = this.parts;
-    for (let i = 0; i < NET_RX_RING_SIZE; i++) {
-      const gref = sc.sc_rx_gntrefs.get(i);
+    for (const slot of ALL_SLOTS) {
+      if (sc.sc_flip !== 0) {
+        this.flip.settle(sc, slot);
+        continue;
+      }
+      const gref = sc.sc_rx_gntrefs.get(slot);
       if (gref === XENGNT_NO_ENTRY || xengnt.inUse(gref)) continue;
       xengnt.revokeAccess(gref);
-      sc.sc_rx_gntrefs.set(i, XENGNT_NO_ENTRY);
+      sc.sc_rx_gntrefs.set(slot, XENGNT_NO_ENTRY);
     }
+    this.takeBack(sc);
+  }
+
+  /** Pages that are out come back. */
+  takeBack(sc: XennetSoftc): void {
+    if (!this.flip.takeBack(sc)) this.log.say(sc, 'Xen has no memory for its receive pages');
   }
 
   /** Posts every slot that is not posted. */
   post(sc: XennetSoftc): void {
     const { cpu, evtchn } = this.parts;
     const ring = this.ring(sc);
-    if (ring.free === 0) return;
-    while (ring.free > 0) {
+    let count = ring.free;
+    if (count === 0) return;
+    if (sc.sc_flip !== 0) {
+      const first = ring.ring.req_prod_pvt;
+      const slots = ALL_SLOTS.slice(0, count).map((i) => (first + i) % NET_RX_RING_SIZE);
+      count = this.flip.lend(sc, slots);
+    }
+    for (; count > 0; count--) {
       const slot = ring.ring.req_prod_pvt % NET_RX_RING_SIZE;
       const request = netif_rx_request.at(cpu.memory, ring.nextRequest());
       request.id = slot;
@@ -169,6 +193,7 @@ export class XennetRx {
   }
 
   #piece(sc: XennetSoftc, { slot, id, offset, status }: Response): Uint8Array | undefined {
+    const hasPage = sc.sc_flip === 0 || this.flip.settle(sc, slot);
     if (id !== slot || offset + status > PAGE_SIZE) {
       this.log.breach(
         sc,
@@ -177,6 +202,10 @@ export class XennetRx {
       return undefined;
     }
     if (status < 0) return undefined;
+    if (!hasPage) {
+      this.log.breach(sc, `a response of ${status} bytes in slot ${slot}, and no page`);
+      return undefined;
+    }
     const piece = new Uint8Array(status);
     this.parts.cpu.memory.read(sc.sc_rx_pages + slot * PAGE_SIZE + offset, piece);
     return piece;
@@ -186,11 +215,13 @@ export class XennetRx {
   #extras(sc: XennetSoftc, ring: FrontRing): boolean {
     let good = true;
     for (let more = true; more; ) {
+      const slot = ring.ring.rsp_cons % NET_RX_RING_SIZE;
       const at = ring.nextResponse();
       if (at === undefined) {
         this.log.breach(sc, 'extra information that does not end');
         return false;
       }
+      if (sc.sc_flip !== 0) this.flip.settle(sc, slot);
       const { type, flags } = netif_extra_info.at(this.parts.cpu.memory, at);
       more = (flags & XEN_NETIF_EXTRA_FLAG_MORE) !== 0;
       // A hash can be done without. What else there is needs a feature that was not offered.

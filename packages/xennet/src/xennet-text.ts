@@ -42,7 +42,8 @@ const attaching = struct('xennet_attach_locals', {
 const connecting = struct('xennet_connect_locals', {
   sc: i64,
   sg: u32,
-  csum: u32,
+  flip: u32,
+  pad: u32,
   name: bytes(NAME_MAX),
   nodes: bytes(NODES_MAX),
 });
@@ -155,25 +156,28 @@ export const xennetText: Text<Xennet> = {
       return readFeature(m, l, 'feature-rx-copy', 'copy');
     },
     copy: (m, l, result) => {
-      if (result !== 1) {
-        m.log.say(
-          m.at(l.sc),
-          'the back end does not copy what is received, and pages are not flipped',
-        );
-        return goto('fail');
-      }
-      return readFeature(m, l, 'feature-sg', 'sg');
+      l.flip = result === 1 ? 0 : 1;
+      if (l.flip === 0) return goto('can');
+      return readFeature(m, l, 'feature-rx-flip', 'flip');
     },
+    flip: (m, l, result) => {
+      // The first back ends flipped pages and did not say so.
+      if (result !== 0) return goto('can');
+      m.log.say(m.at(l.sc), 'the back end neither copies what is received nor flips pages');
+      return goto('fail');
+    },
+    can: (m, l) => readFeature(m, l, 'feature-sg', 'sg'),
     sg: (m, l, result) => {
       l.sg = result === 1 ? 1 : 0;
       return readFeature(m, l, 'feature-no-csum-offload', 'csum');
     },
     csum: (m, l, result) => {
       const sc = m.at(l.sc);
-      l.csum = result === 1 ? 0 : 1;
-      m.negotiate(sc, l.sg !== 0, l.csum !== 0);
+      const csum = result !== 1;
+      const flip = l.flip !== 0;
+      m.negotiate(sc, { sg: l.sg !== 0, csum, flip });
       if (!m.prepare(sc)) {
-        m.log.say(sc, 'there are no grants for its rings');
+        m.log.say(sc, 'there are no grants for its rings, or no memory');
         return goto('fail');
       }
       const nodes = {
@@ -181,7 +185,7 @@ export const xennetText: Text<Xennet> = {
         'tx-ring-ref': sc.sc_tx_ring_gntref,
         'rx-ring-ref': sc.sc_rx_ring_gntref,
         'event-channel': sc.sc_evtchn,
-        'request-rx-copy': 1,
+        'request-rx-copy': flip ? 0 : 1,
         'feature-rx-notify': 1,
         'feature-sg': 1,
       };
@@ -199,7 +203,7 @@ export const xennetText: Text<Xennet> = {
       }
       m.log.say(
         sc,
-        `ring grants ${sc.sc_tx_ring_gntref} and ${sc.sc_rx_ring_gntref}, port ${sc.sc_evtchn}${l.sg ? ', scatter-gather' : ''}${l.csum ? ', checksum offload' : ''}`,
+        `ring grants ${sc.sc_tx_ring_gntref} and ${sc.sc_rx_ring_gntref}, port ${sc.sc_evtchn}${m.abilities(sc)}`,
       );
       return call('done', m.cpu.sym('xenbus_switch_state'), sc.sc_xbusd, XenbusStateConnected);
     },
@@ -243,7 +247,7 @@ export const xennetText: Text<Xennet> = {
     m.restored(sc);
     if (!m.parts.xenbus.isPresent(sc.sc_xbusd)) {
       m.log.say(sc, 'this host has no such interface');
-      m.gone(sc);
+      m.absent(sc);
     }
     return 1;
   }),

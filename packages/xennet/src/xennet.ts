@@ -3,6 +3,8 @@
  *
  *     event ─► soft interrupt ─► transmit: answers ─► receive: packets ─► stack
  *
+ * A back end that does not copy what is received flips pages: see xennet-flip.ts.
+ *
  * A restored domain has a new back end, which may do less than the last one, or more: features are read anew, and the stack is
  * told what it may send. References and channel are new, every receive slot is posted again, and what was being transmitted
  * is dropped: nobody has it any more. The interface is up, and announces itself, when the new back end serves it and not before.
@@ -29,6 +31,13 @@ import { XennetLog } from './xennet-log.ts';
 import { mfnAt, type XennetParts } from './xennet-parts.ts';
 import { XennetRx } from './xennet-rx.ts';
 import { XennetTx } from './xennet-tx.ts';
+
+/** What a back end takes, and how it gives what is received. */
+export interface Negotiated {
+  readonly sg: boolean;
+  readonly csum: boolean;
+  readonly flip: boolean;
+}
 
 export class Xennet {
   readonly cpu: Cpu;
@@ -71,6 +80,8 @@ export class Xennet {
       const sc = d.softcs.at(unit);
       if (sc.sc_used !== 0) continue;
       const { sc_ifp, sc_tx_page, sc_rx_page, sc_rx_pages } = sc;
+      const pfns = new Uint8Array(4 * NET_RX_RING_SIZE);
+      this.cpu.memory.read(sc.sc_rx_pfns.address(0), pfns);
       this.cpu.memory.write(sc.address, new Uint8Array(xennet_softc.size));
       const { uvm, stack, kern } = this.parts;
       sc.sc_used = 1;
@@ -82,6 +93,8 @@ export class Xennet {
       sc.sc_tx_page = sc_tx_page === 0 ? uvm.kmAlloc(1) : sc_tx_page;
       sc.sc_rx_page = sc_rx_page === 0 ? uvm.kmAlloc(1) : sc_rx_page;
       sc.sc_rx_pages = sc_rx_pages === 0 ? uvm.kmAlloc(NET_RX_RING_SIZE) : sc_rx_pages;
+      if (sc_rx_pages === 0) this.rx.flip.note(sc);
+      else this.cpu.memory.write(sc.sc_rx_pfns.address(0), pfns);
       this.forgetHandles(sc);
       sc.sc_ifp =
         sc_ifp !== 0
@@ -112,17 +125,26 @@ export class Xennet {
   }
 
   /** What the back end says it can do: what the stack may send from now on. */
-  negotiate(sc: XennetSoftc, sg: boolean, csum: boolean): void {
+  negotiate(sc: XennetSoftc, { sg, csum, flip }: Negotiated): void {
     const ifp = this.parts.stack.parts.ifnets.at(sc.sc_ifp);
     sc.sc_sg = sg ? 1 : 0;
+    sc.sc_flip = flip ? 1 : 0;
     ifp.if_capenable = csum ? IFCAP_CSUM_TX : 0;
     // A longer packet does not fit one slot's cluster.
     ifp.if_mtu = sg ? sc.sc_mtu : Math.min(sc.sc_mtu, ETHERMTU);
   }
 
+  /** What was agreed upon, for the console. */
+  abilities(sc: XennetSoftc): string {
+    const { if_capenable } = this.parts.stack.parts.ifnets.at(sc.sc_ifp);
+    const sg = sc.sc_sg !== 0 ? ', scatter-gather' : '';
+    const csum = (if_capenable & IFCAP_CSUM_TX) !== 0 ? ', checksum offload' : '';
+    return `${sg}${csum}${sc.sc_flip !== 0 ? ', page flipping' : ''}`;
+  }
+
   /**
    * What attach and resume share: empty rings, granted; every receive slot granted and posted; a channel, with the handler on it.
-   * @returns false when there are not enough references
+   * @returns false when there are not enough references, or not enough memory for pages that the last back end has
    */
   prepare(sc: XennetSoftc): boolean {
     const { evtchn, xengnt, xenbus } = this.parts;
@@ -200,6 +222,21 @@ export class Xennet {
   gone(sc: XennetSoftc): void {
     sc.sc_backend_status = XENNET_GONE;
     this.parts.stack.linkState(sc.sc_ifp, false);
+  }
+
+  /** This host has no such interface: nobody gives back the pages that the last one's back end has. */
+  absent(sc: XennetSoftc): void {
+    this.gone(sc);
+    this.rx.takeBack(sc);
+  }
+
+  /** Whether a page is out, lent to a back end. */
+  hasLent(pfn: number): boolean {
+    const { softcs } = this.#d;
+    for (let unit = 0; unit < NXENNET; unit++) {
+      if (this.rx.flip.hasLent(softcs.at(unit), pfn)) return true;
+    }
+    return false;
   }
 
   /** The back end has closed: channel, grants and packets are ours again. */

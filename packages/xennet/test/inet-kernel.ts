@@ -12,6 +12,7 @@ import { shutdownText, Xenbus, xenbus_data, xenbusText, xsText } from '@port-xen
 import { Xengnt, xengnt_data } from '@port-xen/xengnt';
 import { testKernel } from '@tooling/guest-testbed';
 import { Xennet, xennet_data, xennetText } from '../src/index.ts';
+import { flipPmap } from './flip-pmap.ts';
 import { pool_data, pool_pages } from './test-stack.ts';
 
 const DRIVERS = [
@@ -57,9 +58,10 @@ export const inetKernel = (): KernelImage =>
       },
     },
     link: (base, at) => {
-      const { cpu, kern, pmap } = base;
+      const { cpu, kern } = base;
+      const pmap = flipPmap(base, kern);
       const evtchn = new Evtchn(cpu, at('evtchn'), kern);
-      const xengnt = new Xengnt(cpu, at('xengnt'), kern, pmap);
+      const xengnt = new Xengnt(cpu, at('xengnt'), kern, base.pmap);
       const xenbus = new Xenbus(cpu, at('xenbus'), kern, evtchn, base, DRIVERS);
       const uvm = {
         kmAlloc: (pages: number): number => {

@@ -12,8 +12,9 @@ import {
 import { struct, u64 } from '@port-xen/layout';
 import { shutdownText, Xenbus, xenbus_data, xenbusText, xsText } from '@port-xen/xenbus';
 import { Xengnt, xengnt_data } from '@port-xen/xengnt';
-import { testKernel } from '@tooling/guest-testbed';
+import { type TestBase, testKernel } from '@tooling/guest-testbed';
 import { Xennet, xennet_data, xennetText } from '../src/index.ts';
+import { flipPmap } from './flip-pmap.ts';
 import {
   pool_data,
   pool_pages,
@@ -29,12 +30,14 @@ const DRIVERS = [
 
 /** What the tests ask of the kernel beside its stack. */
 interface Probe {
+  readonly base: TestBase;
   readonly kern: Kern;
   readonly xengnt: Xengnt;
   readonly xennet: Xennet;
 }
 
 const probeText: Text<Probe> = {
+  test_nr_pages: leaf((m) => m.base.pmap.nrPages),
   test_grants: leaf((m) => m.xengnt.used),
   /** What an event of the back end's comes to. */
   test_event: leaf((m) => m.xennet.softintr()),
@@ -64,9 +67,10 @@ export const netKernel = (): KernelImage =>
       probe: { text: probeText },
     },
     link: (base, at) => {
-      const { cpu, kern, pmap } = base;
+      const { cpu, kern } = base;
+      const pmap = flipPmap(base, kern);
       const evtchn = new Evtchn(cpu, at('evtchn'), kern);
-      const xengnt = new Xengnt(cpu, at('xengnt'), kern, pmap);
+      const xengnt = new Xengnt(cpu, at('xengnt'), kern, base.pmap);
       const xenbus = new Xenbus(cpu, at('xenbus'), kern, evtchn, base, DRIVERS);
       const stack = new TestStack(cpu, at('stack'), at('clusters'));
       const uvm = {
@@ -86,7 +90,7 @@ export const netKernel = (): KernelImage =>
         xenbus,
         xennet,
         stack,
-        probe: { kern, xengnt, xennet },
+        probe: { base, kern, xengnt, xennet },
       };
       return { evtchn, xengnt, shutdown: xenbus, linked };
     },

@@ -54,6 +54,12 @@ export class NetGuest {
     return this.guest.call(`test_${symbol}`, ...args);
   }
 
+  /** Pages of its memory that the domain does not have at the moment. */
+  get missingPages(): number {
+    const domain = this.host.hv.counts().domains.find(({ domid }) => domid === this.guest.domid);
+    return this.call('nr_pages') - (domain?.pages ?? 0);
+  }
+
   /** Lets 50 ms pass: enough for a handshake, or for what is in the cables. */
   settle(): void {
     this.host.runFor(50e6);

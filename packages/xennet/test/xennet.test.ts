@@ -1,6 +1,6 @@
 import { MODES } from '@tooling/guest-testbed';
 import { describe, expect, test } from 'vitest';
-import { NetGuest, sumOf } from './net-guest.ts';
+import { lan, NetGuest, sumOf } from './net-guest.ts';
 
 const IFF_RUNNING = 0x40;
 const IFF_OACTIVE = 0x400;
@@ -241,13 +241,23 @@ describe.each(MODES)('%s', (_, options) => {
     }
   });
 
-  test('XENNET-11: a back end that does not copy is told of, and the interface comes back on one that does', () => {
+  test('XENNET-11: a back end that neither copies nor flips is told of, and the interface comes back on one that does', () => {
     const net = new NetGuest(options);
-    net.move({ netFeatures: { rxCopy: false } });
+    const image = net.guest.save();
+    net.lan = lan({ slot: 1, netFeatures: { rxCopy: false } });
+    const { store } = net.lan.host;
+    // As soon as the back end has said what it can do.
+    net.lan.host.sim.trace.listenToStory((_time, subsystem) => {
+      if (subsystem !== 'xennetback') return;
+      const [domid] = store.directory('/local/domain/0/backend/vif');
+      store.write(`/local/domain/0/backend/vif/${domid}/0/feature-rx-flip`, '0');
+    });
+    net.guest.restore(image, { host: net.lan.host });
+    net.settle();
     expect(net.guest.console).toContain(
-      'xennet0: the back end does not copy what is received, and pages are not flipped\n',
+      'xennet0: the back end neither copies what is received nor flips pages\n',
     );
-    expect([net.call('flags'), net.call('grants')]).toEqual([0, 0]);
+    expect([net.call('flags'), net.call('grants'), net.missingPages]).toEqual([0, 0, 0]);
     expect(net.call('send', 60, 1)).toBe(0);
     net.move();
     expect(net.call('flags')).toBe(IFF_RUNNING);

@@ -1,11 +1,13 @@
 /*
  * From the bridge to the guest:
  *
- *     frame ──▶ queue ──▶ as many pages as it needs? ──▶ copy into them ──▶ a response for each ──▶ event
+ *     frame ──▶ queue ──▶ as many pages as it needs? ──▶ fill them, or give them ──▶ a response for each ──▶ event
  *                            └─ no: an event is asked for when there are
  *
  * The pages are the guest's, granted by receive requests; a response says how many bytes of a page are used, and its slot is the
  * request's. A frame longer than a page takes several, if the front end offered to put them together again.
+ *
+ * A back end that flips pages gives the guest a page of its own for each request, whose reference says that one is taken.
  */
 import {
   GNTST_okay,
@@ -22,6 +24,13 @@ import type { ConnectionParts, MappedRing } from './connection-parts.ts';
 const PAGE_BYTES = 4096;
 /** Frames that may wait for pages. */
 const QUEUE_FRAMES = 512;
+
+/** What a page takes of a frame. */
+interface Piece {
+  readonly ref: number;
+  readonly offset: number;
+  readonly length: number;
+}
 
 /** Gives the guest what comes for it. */
 export class Receive {
@@ -78,25 +87,27 @@ export class Receive {
   }
 
   #give(frame: Frame, pages: number): void {
-    const { sim, dom0, handle, counting, onFrame } = this.#parts;
+    const { sim, handle, counting, onFrame } = this.#parts;
     const { ring, mapping } = this.#rx;
     const { bytes } = frame;
     const ids: number[] = [];
-    const copies = [];
+    const pieces: Piece[] = [];
     for (let offset = 0; offset < bytes.length; offset += PAGE_BYTES) {
       const request = netif_rx_request.at(mapping.memory, ring.nextRequest() as number);
       ids.push(request.id);
-      const length = Math.min(PAGE_BYTES, bytes.length - offset);
-      const dest = { domid: handle.domid, ref: request.gref, offset: 0 };
-      copies.push({ source: { bytes, offset }, dest, length });
+      pieces.push({
+        ref: request.gref,
+        offset,
+        length: Math.min(PAGE_BYTES, bytes.length - offset),
+      });
     }
-    const statuses = dom0.grantCopy(copies);
+    const statuses = this.#hand(bytes, pieces);
     for (const [i, id] of ids.entries()) {
       const response = netif_rx_response.at(mapping.memory, ring.nextResponse());
       response.id = id;
       response.offset = 0;
       response.flags = (i === 0 ? flagsOf(frame) : 0) | (i < pages - 1 ? NETRXF_more_data : 0);
-      response.status = statuses[i] === GNTST_okay ? (copies[i]?.length ?? 0) : NETIF_RSP_ERROR;
+      response.status = statuses[i] === GNTST_okay ? (pieces[i]?.length ?? 0) : NETIF_RSP_ERROR;
     }
     if (sim.trace.on) {
       const flags = flagsOf(frame);
@@ -109,6 +120,26 @@ export class Receive {
     counting.rxFrames++;
     counting.rxBytes += bytes.length;
     onFrame('in', frame);
+  }
+
+  /** Puts pieces of a frame where their references say. @returns GNTST_* for each */
+  #hand(bytes: Uint8Array, pieces: readonly Piece[]): Int16Array {
+    const { dom0, features, handle } = this.#parts;
+    const { domid } = handle;
+    if (!features.rxCopy) {
+      const pages = pieces.map(({ ref, offset, length }) => ({
+        bytes: bytes.subarray(offset, offset + length),
+        domid,
+        ref,
+      }));
+      return dom0.grantTransfer(pages);
+    }
+    const copies = pieces.map(({ ref, offset, length }) => ({
+      source: { bytes, offset },
+      dest: { domid, ref, offset: 0 },
+      length,
+    }));
+    return dom0.grantCopy(copies);
   }
 }
 

@@ -11,12 +11,13 @@
 import { XenbusStateConnected } from '@port-xen/abi';
 import type { Bridge, Cable, Frame, Port } from '@port-xen/bridge';
 import type { Sim } from '@port-xen/sim';
-import type { BackendXen, DeviceEnd, DeviceHandle } from '@port-xen/xenbus-backend';
+import type { DeviceEnd, DeviceHandle } from '@port-xen/xenbus-backend';
 import type { StoreClient } from '@port-xen/xenstore';
 import { Connection } from './connection.ts';
 import type { Counting } from './counters.ts';
 import { type Features, publish } from './features.ts';
 import { readFrontend } from './frontend.ts';
+import type { NetbackXen } from './netback-xen.ts';
 import { limitOf } from './rate.ts';
 
 /** Which interface a frame passed. */
@@ -32,7 +33,7 @@ export interface VifName {
 /** What an interface is made of. */
 export interface VifParts {
   readonly sim: Sim;
-  readonly dom0: BackendXen;
+  readonly dom0: NetbackXen;
   readonly store: StoreClient;
   readonly features: Features;
   readonly cable: Cable;
@@ -79,8 +80,7 @@ export class Vif implements DeviceEnd {
 
   connect(directory: string): string | undefined {
     const { sim, dom0, store, features, counting, onFrame } = this.#parts;
-    if (!features.rxCopy) return 'expected a back end that copies what is received, found none';
-    const frontend = readFrontend(store, directory);
+    const frontend = readFrontend(store, directory, features.rxCopy);
     if (typeof frontend === 'string') return frontend;
     this.#connection = new Connection({
       sim,
@@ -94,7 +94,7 @@ export class Vif implements DeviceEnd {
     });
     const { txRingRef, rxRingRef, port, sg, checksumOffload } = frontend;
     this.#handle.tell(
-      `connected: ring grants ${txRingRef} and ${rxRingRef}, port ${port}${sg ? ', scatter-gather' : ''}${checksumOffload ? ', checksum offload' : ''}`,
+      `connected: ring grants ${txRingRef} and ${rxRingRef}, port ${port}${sg ? ', scatter-gather' : ''}${checksumOffload ? ', checksum offload' : ''}${features.rxCopy ? '' : ', page flipping'}`,
     );
     return undefined;
   }

@@ -3,17 +3,18 @@
  */
 import type { Bridge, Cable, Frame } from '@port-xen/bridge';
 import type { Sim } from '@port-xen/sim';
-import { BackendBus, type BackendXen } from '@port-xen/xenbus-backend';
+import { BackendBus } from '@port-xen/xenbus-backend';
 import type { Xenstored } from '@port-xen/xenstore';
 import { type Counters, noCounts } from './counters.ts';
 import { ALL_FEATURES, type Features } from './features.ts';
+import type { NetbackXen } from './netback-xen.ts';
 import { Vif, type VifName } from './vif.ts';
 
 /** What a network back end is made of. */
 export interface XennetbackParts {
   readonly sim: Sim;
   /** The host's hypervisor: its domain 0's side. */
-  readonly hv: { readonly dom0: BackendXen };
+  readonly hv: { readonly dom0: NetbackXen };
   /** The host's own xenstore: the back end opens a connection of domain 0's. */
   readonly xenstored: Pick<Xenstored, 'connect'>;
   /** The host's bridges by name. */

@@ -2,17 +2,19 @@ import { Bridge, type Cable, type Frame, type Port } from '@port-xen/bridge';
 import { XenError } from '@port-xen/hypervisor';
 import { BytesMemory } from '@port-xen/layout';
 import { Sim } from '@port-xen/sim';
-import type { BackendXen } from '@port-xen/xenbus-backend';
 import { Xenstored } from '@port-xen/xenstore';
-import { type Features, Xennetback } from '../src/index.ts';
+import { type Features, type NetbackXen, Xennetback } from '../src/index.ts';
 
 const EINVAL = 22;
 const GNTST_bad_gntref = -3;
+const GNTST_general_error = -1;
 
 /** Grants and event channels of guests that are a few pages each: what a back end sees of Xen, and nothing more. */
-export class PlainXen implements BackendXen {
+export class PlainXen implements NetbackXen {
   /** Granted pages by "domid ref". */
   readonly pages = new Map<string, { bytes: Uint8Array; readonly: boolean }>();
+  /** Pages that guests were given by "domid ref"; undefined where one is taken and none was given yet. */
+  readonly given = new Map<string, Uint8Array | undefined>();
   /** Unbound ports of guests by "domid port". */
   readonly unbound = new Set<string>();
   readonly handlers = new Map<number, () => void>();
@@ -42,7 +44,7 @@ export class PlainXen implements BackendXen {
     };
   }
 
-  grantCopy(ops: Parameters<BackendXen['grantCopy']>[0]): Int16Array {
+  grantCopy(ops: Parameters<NetbackXen['grantCopy']>[0]): Int16Array {
     return Int16Array.from(ops, ({ source, dest, length }) => {
       const from = this.#side(source, false);
       const to = this.#side(dest, true);
@@ -53,7 +55,18 @@ export class PlainXen implements BackendXen {
     });
   }
 
-  #side(side: Parameters<BackendXen['grantCopy']>[0][number]['source'], write: boolean) {
+  grantTransfer(ops: Parameters<NetbackXen['grantTransfer']>[0]): Int16Array {
+    return Int16Array.from(ops, ({ bytes, domid, ref }) => {
+      const key = `${domid} ${ref}`;
+      if (!this.given.has(key) || this.given.get(key) !== undefined) return GNTST_general_error;
+      const page = new Uint8Array(4096);
+      page.set(bytes);
+      this.given.set(key, page);
+      return 0;
+    });
+  }
+
+  #side(side: Parameters<NetbackXen['grantCopy']>[0][number]['source'], write: boolean) {
     if ('bytes' in side) return side.bytes.subarray(side.offset);
     const page = this.pages.get(`${side.domid} ${side.ref}`);
     return page === undefined || (write && page.readonly)

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { etherFrame, Front, mac, tcpFrame } from './front.ts';
 import { type World, world } from './world.ts';
 
@@ -357,12 +357,70 @@ test('VIF-13: frames each way are traced', () => {
   ]);
 });
 
-test('VIF-1: a back end that does not copy serves nobody, and says so', () => {
-  const w = world({ rxCopy: false });
-  w.addDevice(5);
-  expect(w.store.read(`${w.backPath(5)}/feature-rx-copy`)).toBe('0');
-  new Front(w, 5).state(4);
-  expect(w.backState(5)).toBe('5');
-  expect(w.xen.mapped).toBe(0);
-  expect(w.story.at(-1)).toMatch('expected a back end that copies what is received, found none');
+describe('a back end that does not copy flips pages', () => {
+  const flipping = () => {
+    const w = world({ rxCopy: false });
+    w.addDevice(5);
+    const front = new Front(w, 5, { 'request-rx-copy': '0' });
+    front.state(4);
+    return { w, front };
+  };
+
+  test('VIF-16: it says so, and serves a front end that does not ask for copies', () => {
+    const { w } = flipping();
+    const says = (name: string) => w.store.read(`${w.backPath(5)}/${name}`);
+    expect([says('feature-rx-copy'), says('feature-rx-flip'), w.backState(5)]).toEqual([
+      '0',
+      '1',
+      '4',
+    ]);
+    expect(w.story.at(-1)).toContain(', page flipping');
+  });
+
+  test('VIF-16: a front end that asks for copies is told why it gets nothing', () => {
+    const w = world({ rxCopy: false });
+    w.addDevice(5);
+    new Front(w, 5).state(4);
+    expect([w.backState(5), w.xen.mapped]).toEqual(['5', 0]);
+    expect(w.story.at(-1)).toMatch(/expected no 1 in .*request-rx-copy, since pages are flipped/);
+  });
+
+  test('VIF-16: each page of a frame is given to the reference of its request, the rest of it zero', () => {
+    const { w, front } = flipping();
+    for (const ref of [21, 22, 23]) w.xen.given.set(`5 ${ref}`, undefined);
+    front.post(21, 22, 23);
+    w.peer.send({ bytes: etherFrame(5, 9, 70, 0xaa), checksum: 'validated' });
+    w.peer.send({ bytes: etherFrame(5, 9, 5000, 0xbb), checksum: 'none' });
+    w.settle();
+    expect(front.received()).toEqual([
+      { id: 21, offset: 0, flags: 1, status: 70 },
+      { id: 22, offset: 0, flags: 4, status: 4096 },
+      { id: 23, offset: 0, flags: 0, status: 904 },
+    ]);
+    const page = (ref: number) => w.xen.given.get(`5 ${ref}`) as Uint8Array;
+    const whole = (bytes: Uint8Array) => {
+      const all = new Uint8Array(4096);
+      all.set(bytes);
+      return all;
+    };
+    const long = etherFrame(5, 9, 5000, 0xbb);
+    expect(page(21)).toEqual(whole(etherFrame(5, 9, 70, 0xaa)));
+    expect(page(22)).toEqual(long.subarray(0, 4096));
+    expect(page(23)).toEqual(whole(long.subarray(4096)));
+    expect(w.back.counters).toMatchObject({ rxFrames: 2, rxErrors: 0 });
+  });
+
+  test('VIF-15: a reference that takes no page loses its frame, and the next one comes', () => {
+    const { w, front } = flipping();
+    w.xen.given.set('5 22', undefined);
+    front.grant(21);
+    front.post(21, 22);
+    for (let i = 0; i < 2; i++) w.peer.send({ bytes: etherFrame(5, 9), checksum: 'none' });
+    w.settle();
+    expect(front.received().map(({ id, status }) => [id, status])).toEqual([
+      [21, -1],
+      [22, 60],
+    ]);
+    expect(w.back.counters).toMatchObject({ rxErrors: 1, rxFrames: 1 });
+  });
 });

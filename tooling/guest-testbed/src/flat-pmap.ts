@@ -51,6 +51,16 @@ export class FlatPmap {
     return this.pages + test_pages.offset[name];
   }
 
+  /** Where the P2M is. */
+  get p2m(): number {
+    return this.#d.p2m;
+  }
+
+  /** Pseudo-physical pages of this domain. */
+  get nrPages(): number {
+    return this.#d.nr_pages;
+  }
+
   /** xpmap_ptom. */
   mfnOf(pa: number): number {
     return ldI64(this.cpu.memory, this.#d.p2m + 8 * Math.floor(pa / PAGE_SIZE));

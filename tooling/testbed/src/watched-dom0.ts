@@ -1,15 +1,17 @@
 import type { Dom0 } from '@port-xen/hypervisor';
-import type { BackendXen } from '@port-xen/xenbus-backend';
+import type { NetbackXen } from '@port-xen/xennetback';
 import type { StaleHandles } from './stale-handles.ts';
+
+type WatchedXen = NetbackXen & Pick<Dom0, 'mapFrame'>;
 
 /**
  * What Xen does for back ends, with somebody told of what it did not do for them: a reference that grants nothing and a port
  * that is none may be handles of a former life.
  */
 export const watchedDom0 = (
-  dom0: BackendXen & Pick<Dom0, 'mapFrame'>,
+  dom0: WatchedXen,
   watcherOf: (domid: number) => StaleHandles | undefined,
-): BackendXen & Pick<Dom0, 'mapFrame'> => ({
+): WatchedXen => ({
   mapFrame: (domid, mfn, readonly) => dom0.mapFrame(domid, mfn, readonly),
   grantMap: (domid, ref, readonly) => {
     try {
@@ -26,6 +28,14 @@ export const watchedDom0 = (
       for (const side of [ops[i]?.source, ops[i]?.dest]) {
         if (side !== undefined && 'ref' in side) watcherOf(side.domid)?.refused(side.ref);
       }
+    });
+    return statuses;
+  },
+  grantTransfer: (ops) => {
+    const statuses = dom0.grantTransfer(ops);
+    statuses.forEach((status, i) => {
+      const op = ops[i];
+      if (status !== 0 && op !== undefined) watcherOf(op.domid)?.refused(op.ref);
     });
     return statuses;
   },

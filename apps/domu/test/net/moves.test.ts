@@ -117,6 +117,7 @@ const BACK_ENDS = {
   everything: {},
   'no scatter-gather': { sg: false },
   'no checksum offload': { checksumOffload: false },
+  'no copying': { rxCopy: false },
 } as const;
 type BackEnd = keyof typeof BACK_ENDS;
 const NAMES = Object.keys(BACK_ENDS) as BackEnd[];
@@ -137,17 +138,6 @@ test.each(PAIRS)(
     expect(world.complaints()).toEqual([]);
   },
 );
-
-test('scenario 22: where the back end cannot copy there is no network, and on the next host the connection goes on', () => {
-  const fetch = new Fetch(256 * KIB, { host: (slot) => ({ netFeatures: { rxCopy: slot !== 2 } }) });
-  const { world, server } = fetch;
-  fetch.some(1500);
-  move(world, server);
-  world.runFor(3e9);
-  expect(fetch.client.ended).toBe(undefined);
-  move(world, server);
-  fetch.finish();
-});
 
 test('scenario 23: whoever asks each millisecond is answered again a round trip after the back end is connected', () => {
   const world = new NetWorld({ guest, quality: { latency_ns: 100_000, bandwidth_bps: 1e9 } });

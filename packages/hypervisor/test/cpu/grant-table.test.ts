@@ -407,6 +407,36 @@ describe('transfer', () => {
     expect(books(machine)).toEqual([]);
   });
 
+  test('HV-GNT-32: dom0 gives a page that is its bytes and zeros, or says why not and keeps nothing', () => {
+    const [g, , machine] = pair();
+    const { dom0, host } = machine.xen;
+    const { free } = host.allocator;
+    grant(g, 8, 0, 0, GTF_accept_transfer);
+    grant(g, 9, 3, 0, GTF_accept_transfer);
+    grant(g, 10, 0, 0, 1);
+    const bytes = Uint8Array.of(1, 2, 3);
+    const give = (ref: number, domid = g.domid) => dom0.grantTransfer([{ bytes, domid, ref }])[0];
+    expect(give(8)).toBe(GNTST_okay);
+    const mfn = machine.xen.memory.ld32(g.domain.grants.addressOf(8) + 4);
+    const page = new Uint8Array(4096);
+    page.set(bytes);
+    expect(host.memory.frameBytes(mfn)).toEqual(page);
+    expect(host.table.ownerOf(mfn)).toBe(g.domid);
+    expect([host.allocator.free, g.domain.totPages]).toEqual([free - 1, 65]);
+    expect([give(8), give(9), give(10), give(900)]).toEqual(new Array(4).fill(GNTST_general_error));
+    expect(give(8, 999)).toBe(GNTST_bad_domain);
+    grant(g, 11, 0, 0, GTF_accept_transfer);
+    g.domain.maxPages = 65;
+    expect(give(11)).toBe(GNTST_general_error);
+    g.domain.maxPages = 1000;
+    const taken: number[] = [];
+    while (host.allocator.free > 0) taken.push(host.allocator.allocate(0));
+    expect(give(11)).toBe(GNTST_no_device_space);
+    for (const other of taken) host.allocator.release(other);
+    expect([host.allocator.free, g.domain.totPages]).toEqual([free - 1, 65]);
+    expect(books(machine)).toEqual([]);
+  });
+
   test('HV-GNT-31: one that is mapped or not the caller’s is a bad page; other refusals lose the frame', () => {
     const [g, to, machine] = pair();
     expect(transfer(g, g.mfn(20), to.domid, 8)).toBe(GNTST_bad_page);
