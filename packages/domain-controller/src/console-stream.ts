@@ -1,18 +1,21 @@
 /*
- * The console of one domain as messages of up to 60 bytes, CMSG_CONSOLE_DATA, both ways. Bytes in wait in a queue; few messages at a time
- * are under way, so that others find room in the ring. They are put one after the other and the guest takes them in that order.
+ * The console of one domain as messages of up to 60 bytes, CMSG_CONSOLE_DATA, both ways. Bytes in wait in a queue. One message at a time
+ * is under way to the guest; its answer says in `length` how many bytes were taken, and the rest is sent again, after a while if none
+ * was: the guest has no room, or nobody there yet who reads.
  */
 import { CMSG_CONSOLE, CMSG_CONSOLE_DATA, control_msg } from '@port-xen/abi';
 import { BytesMemory } from '@port-xen/layout';
+import type { Sim } from '@port-xen/sim';
 import { InputQueue } from '@port-xen/xenconsoled';
 import type { ControlChannel } from './control-channel.ts';
 import { controlMessage, MSG, PAYLOAD_BYTES } from './control-message.ts';
 
-const UNDER_WAY = 4;
-const PATIENCE_NS = 60_000_000_000;
+/** From an answer that took nothing to the next try. */
+const RETRY_NS = 10_000_000;
 
 /** What a console is made of. */
 export interface ConsoleStreamParts {
+  readonly sim: Sim;
   readonly output: (bytes: Uint8Array) => void;
   readonly tell: (sentence: string) => void;
 }
@@ -22,7 +25,10 @@ export class ConsoleStream {
   readonly #parts: ConsoleStreamParts;
   readonly #input = new InputQueue();
   #channel: ControlChannel | undefined;
-  #underWay = 0;
+  /** What is next, or under way. */
+  #chunk: Uint8Array = NOTHING;
+  #underWay = false;
+  #retry: number | undefined;
 
   constructor(parts: ConsoleStreamParts) {
     this.#parts = parts;
@@ -30,9 +36,17 @@ export class ConsoleStream {
 
   /** Goes on over a new control interface. What was under way on the last one may have been read or not: it is not sent again. */
   connect(channel: ControlChannel): void {
+    if (this.#underWay) this.#chunk = NOTHING;
+    this.#underWay = false;
     this.#channel = channel;
-    this.#underWay = 0;
     this.#send();
+  }
+
+  /** The domain is no more. */
+  stop(): void {
+    this.#channel = undefined;
+    if (this.#retry !== undefined) this.#parts.sim.cancel(this.#retry);
+    this.#retry = undefined;
   }
 
   /** @returns how many of the bytes were taken */
@@ -53,22 +67,34 @@ export class ConsoleStream {
 
   #send(): void {
     const channel = this.#channel;
-    while (channel !== undefined && this.#underWay < UNDER_WAY && this.#input.bytes > 0) {
-      const bytes = this.#next();
-      const message = controlMessage(CMSG_CONSOLE, CMSG_CONSOLE_DATA, bytes.length);
-      message.write(MSG, bytes);
-      this.#underWay++;
-      const over = (): void => {
-        if (channel !== this.#channel) return;
-        this.#underWay--;
-        this.#send();
-      };
-      const failed = (error: Error): void => {
-        this.#parts.tell(`${error.message}: ${bytes.length} bytes that were typed`);
-        over();
-      };
-      channel.send(message.bytes, { answered: over, failed }, PATIENCE_NS);
-    }
+    if (channel === undefined || this.#underWay || this.#retry !== undefined) return;
+    if (this.#chunk.length === 0) this.#chunk = this.#next();
+    const chunk = this.#chunk;
+    if (chunk.length === 0) return;
+    const message = controlMessage(CMSG_CONSOLE, CMSG_CONSOLE_DATA, chunk.length);
+    message.write(MSG, chunk);
+    this.#underWay = true;
+    const over = (taken: number): void => {
+      if (channel !== this.#channel) return;
+      this.#underWay = false;
+      this.#chunk = chunk.subarray(taken);
+      if (taken > 0) this.#send();
+      else this.#sendLater();
+    };
+    channel.send(message.bytes, {
+      answered: (response) => over(control_msg.at(new BytesMemory(response), 0).length),
+      failed: (error) => {
+        this.#parts.tell(`${error.message}: ${chunk.length} bytes that were typed`);
+        over(chunk.length);
+      },
+    });
+  }
+
+  #sendLater(): void {
+    this.#retry = this.#parts.sim.after(RETRY_NS, () => {
+      this.#retry = undefined;
+      this.#send();
+    });
   }
 
   #next(): Uint8Array {
@@ -83,3 +109,5 @@ export class ConsoleStream {
     return bytes;
   }
 }
+
+const NOTHING = new Uint8Array(0);

@@ -3,8 +3,9 @@
  *
  *     guest's event ─▶ responses: to who asked ─▶ requests: to their receiver, answered at once ─▶ what waits is put ─▶ event to the guest
  *
- * A request of ours waits in a queue until there is room in the ring and the domain is not shut down: what is put into the pages of a
- * domain that has suspended is lost with them. Whoever sends one is told once: of its response, or of why there will be none. A response
+ * A domain that suspends itself has settled what is in both rings: nothing is put there from the moment it is asked to, and nothing that it
+ * has put is taken once it has suspended; it will be put again, wherever the domain goes on. So a request of ours waits in a queue until
+ * there is room in the ring and the domain goes on. Whoever sends one is told once: of its response, or of why there will be none. A response
  * that is late finds nobody; its id is not given again before it came, so it cannot be taken for another's.
  *
  * What the guest does against the protocol (more messages than slots, a response to nothing) ends its control interface, with a
@@ -37,19 +38,32 @@ export interface ControlChannelParts {
   readonly receive: (message: Uint8Array) => void;
   /** The domain has shut down: nothing may be put into its pages. */
   readonly isShutDown: () => boolean;
+  /** The domain has suspended: what it has put is not to be taken. */
+  readonly hasSuspended: () => boolean;
   /** The guest broke the protocol; the sentence says how. */
   readonly onBroken: (sentence: string) => void;
+}
+
+/** How a request is sent. */
+export interface SendOptions {
+  /** How long the response may take, from now on; for ever, if it is not given. */
+  readonly patience_ns?: number;
+  /** The domain may leave its pages because of it: once it is put nothing else is, until it has come to nothing or the domain goes on. */
+  readonly farewell?: boolean;
 }
 
 interface Sent {
   readonly message: Uint8Array;
   readonly sender: Sender;
+  readonly farewell: boolean;
   timer: number | undefined;
   /** Nobody waits any more. */
   over: boolean;
 }
 
 const RETRY_NS = 1_000_000;
+/** How long a domain may take to suspend itself once it has said that it will. */
+const FAREWELL_NS = 60_000_000_000;
 /** Ids are one byte, and 255 means none. */
 const IDS = 255;
 /** What may wait for room: far more than everybody together sends without waiting for answers. */
@@ -65,6 +79,9 @@ export class ControlChannel {
   readonly #sent = new Map<number, Sent>();
   #nextId = 0;
   #retry: number | undefined;
+  /** A farewell is under way: asked, or answered and `down` once the domain has shut down. */
+  #farewell: 'none' | 'asked' | 'down' = 'none';
+  #farewellTimer: number | undefined;
   #stopped = false;
   #toldOfLength = false;
 
@@ -94,24 +111,27 @@ export class ControlChannel {
   /**
    * Sends a request, now or when there is room.
    * @param message 64 bytes; its id is given here
-   * @param patience_ns how long the response may take, from now on
    * @returns takes it back if it has not been put into the ring yet, and tells whether it did; then nobody is told anything
    */
-  send(message: Uint8Array, sender: Sender, patience_ns: number): () => boolean {
-    const sent: Sent = { message, sender, timer: undefined, over: false };
+  send(message: Uint8Array, sender: Sender, options: SendOptions = {}): () => boolean {
+    const { patience_ns, farewell = false } = options;
+    const sent: Sent = { message, sender, farewell, timer: undefined, over: false };
     if (this.#stopped || this.#waiting.length >= MAX_WAITING) {
       const why = this.#stopped ? 'has no control interface' : 'answers too little';
       sent.timer = this.#parts.sim.after(0, () => this.#fail(sent, why));
       return () => false;
     }
-    sent.timer = this.#parts.sim.after(patience_ns, () => this.#timedOut(sent));
+    if (patience_ns !== undefined) {
+      sent.timer = this.#parts.sim.after(patience_ns, () => this.#timedOut(sent));
+    }
     this.#waiting.push(sent);
     this.#soon(0);
     return () => this.#withdraw(sent);
   }
 
-  /** Takes what the guest has put, without waiting for its event. */
-  takeUp(): void {
+  /** The domain has shut down: takes what it has put last, without waiting for its event. */
+  domainShutDown(): void {
+    if (this.#farewell === 'asked') this.#farewell = 'down';
     this.#guarded();
   }
 
@@ -121,6 +141,7 @@ export class ControlChannel {
     this.#stopped = true;
     const { sim, dom0 } = this.#parts;
     if (this.#retry !== undefined) sim.cancel(this.#retry);
+    this.#farewellOver();
     dom0.close(this.#port);
     this.#mapping.unmap();
     for (const sent of [...this.#sent.values(), ...this.#waiting]) {
@@ -155,7 +176,12 @@ export class ControlChannel {
   #takeRequests(): boolean {
     let any = false;
     for (;;) {
-      const message = this.#stopped ? undefined : this.#rings.takeRequest();
+      if (this.#stopped) return any;
+      if (this.#parts.hasSuspended()) {
+        this.#soon(RETRY_NS);
+        return any;
+      }
+      const message = this.#rings.takeRequest();
       if (message === undefined) return any;
       any = true;
       this.#receive(message);
@@ -201,6 +227,9 @@ export class ControlChannel {
     this.#sent.delete(id);
     if (sent.over) return;
     this.#end(sent);
+    if (sent.farewell && this.#farewell !== 'none') {
+      this.#farewellTimer = this.#parts.sim.after(FAREWELL_NS, () => this.#farewellOver());
+    }
     if (length <= PAYLOAD_BYTES) sent.sender.answered(message);
     else sent.sender.failed(this.#error(`answered with a length of ${length}`));
   }
@@ -209,7 +238,7 @@ export class ControlChannel {
   #put(): boolean {
     let any = false;
     while (!this.#stopped && this.#waiting.length > 0 && this.#rings.room > 0) {
-      if (this.#parts.isShutDown()) {
+      if (!this.#mayPut()) {
         this.#soon(RETRY_NS);
         return any;
       }
@@ -218,9 +247,23 @@ export class ControlChannel {
       control_msg.at(new BytesMemory(sent.message), 0).id = id;
       this.#sent.set(id, sent);
       this.#rings.putRequest(sent.message);
+      if (sent.farewell) this.#farewell = 'asked';
       any = true;
     }
     return any;
+  }
+
+  #mayPut(): boolean {
+    if (this.#parts.isShutDown()) return false;
+    // It runs on where it was.
+    if (this.#farewell === 'down') this.#farewellOver();
+    return this.#farewell === 'none';
+  }
+
+  #farewellOver(): void {
+    this.#farewell = 'none';
+    if (this.#farewellTimer !== undefined) this.#parts.sim.cancel(this.#farewellTimer);
+    this.#farewellTimer = undefined;
   }
 
   /** At most eight are used, so there is one. */
@@ -256,6 +299,7 @@ export class ControlChannel {
   #fail(sent: Sent, why: string): void {
     if (sent.over) return;
     this.#end(sent);
+    if (sent.farewell && this.#farewell === 'asked') this.#farewellOver();
     sent.sender.failed(this.#error(why));
   }
 

@@ -2,13 +2,24 @@
  * One domain under the controller: its console and its devices, which last as long as it does, and its control interface, which is made
  * anew when every port of the domain was closed.
  */
-import { CMSG_BLKIF_FE, CMSG_CONSOLE, control_msg, EVTCHNSTAT_unbound } from '@port-xen/abi';
+import {
+  CMSG_BLKIF_FE,
+  CMSG_CONSOLE,
+  control_msg,
+  EVTCHNSTAT_unbound,
+  SHUTDOWN_suspend,
+} from '@port-xen/abi';
 import { type Hypervisor, XenError } from '@port-xen/hypervisor';
 import { BytesMemory } from '@port-xen/layout';
 import type { Sim } from '@port-xen/sim';
 import { type BlockBackEnd, BlockKind, type DiskOfDomain } from './block-kind.ts';
 import { ConsoleStream } from './console-stream.ts';
-import { ControlChannel, type ControlXen, type Sender } from './control-channel.ts';
+import {
+  ControlChannel,
+  type ControlXen,
+  type Sender,
+  type SendOptions,
+} from './control-channel.ts';
 import { FrontEnd } from './front-end.ts';
 
 const CONTROLLER = 0;
@@ -39,7 +50,11 @@ export class ControlledDomain {
   constructor(parts: ControlledDomainParts) {
     this.#parts = parts;
     const { output } = parts;
-    this.#console = new ConsoleStream({ output, tell: (sentence) => this.#tell(sentence) });
+    this.#console = new ConsoleStream({
+      sim: parts.hv.sim,
+      output,
+      tell: (sentence) => this.#tell(sentence),
+    });
     this.#block = new BlockKind(parts.blocks, parts.domid);
   }
 
@@ -57,6 +72,10 @@ export class ControlledDomain {
         domid,
         receive: (message) => this.#receive(message),
         isShutDown: () => hv.domains.get(domid)?.isShutDown ?? true,
+        hasSuspended: () => {
+          const domain = hv.domains.get(domid);
+          return domain?.isShutDown === true && domain.shutdownCode === SHUTDOWN_suspend;
+        },
         onBroken: (sentence) => {
           this.#tell(`${sentence}; its control interface is stopped`);
           this.disconnect();
@@ -87,12 +106,13 @@ export class ControlledDomain {
   /** The domain is no more. */
   destroy(): void {
     this.disconnect();
+    this.#console.stop();
     this.#block.destroy();
   }
 
-  /** Takes what the guest has put, without waiting for its event. */
-  takeUp(): void {
-    this.#channel?.takeUp();
+  /** It has shut down. */
+  shutDown(): void {
+    this.#channel?.domainShutDown();
   }
 
   input(bytes: Uint8Array): number {
@@ -111,8 +131,8 @@ export class ControlledDomain {
   }
 
   /** As {@link ControlChannel.send}. */
-  send(message: Uint8Array, sender: Sender, patience_ns: number): () => boolean {
-    if (this.#channel !== undefined) return this.#channel.send(message, sender, patience_ns);
+  send(message: Uint8Array, sender: Sender, options: SendOptions): () => boolean {
+    if (this.#channel !== undefined) return this.#channel.send(message, sender, options);
     const { hv, domid } = this.#parts;
     hv.sim.after(0, () => sender.failed(new Error(`domain ${domid} has no control interface`)));
     return () => false;

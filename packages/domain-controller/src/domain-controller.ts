@@ -17,6 +17,7 @@ import {
 } from '@port-xen/abi';
 import { BytesMemory } from '@port-xen/layout';
 import type { BlockBackEnd, DiskOfDomain } from './block-kind.ts';
+import type { SendOptions } from './control-channel.ts';
 import { controlMessage, MSG, messageOf } from './control-message.ts';
 import { ControlledDomain, type ControllerHost } from './controlled-domain.ts';
 
@@ -52,7 +53,7 @@ export class DomainController {
 
   constructor(parts: DomainControllerParts) {
     this.#parts = parts;
-    parts.hv.onDomainShutdown((domid) => this.#domains.get(domid)?.takeUp());
+    parts.hv.onDomainShutdown((domid) => this.#domains.get(domid)?.shutDown());
   }
 
   /** Domains that it knows. */
@@ -113,7 +114,8 @@ export class DomainController {
     patience_ns: number = PATIENCE_NS,
   ): () => boolean {
     const message = controlMessage(CMSG_SHUTDOWN, SHUTDOWN[how], 0).bytes;
-    return this.#ask(domid, message, () => null, done, patience_ns);
+    const options = { patience_ns, farewell: how === 'suspend' };
+    return this.#ask(domid, message, () => null, done, options);
   }
 
   /** Sends a guest a key of the magic SysRq. @param key one character */
@@ -121,7 +123,7 @@ export class DomainController {
     const message = messageOf(CMSG_SHUTDOWN, CMSG_SHUTDOWN_SYSRQ, shutdown_sysrq, (view) => {
       view.key = key.charCodeAt(0);
     });
-    this.#ask(domid, message, () => null, done, PATIENCE_NS);
+    this.#ask(domid, message, () => null, done, { patience_ns: PATIENCE_NS });
   }
 
   /** Asks a guest to have so much memory and no more. A guest that knows nothing of it answers with a length of 0. */
@@ -137,7 +139,7 @@ export class DomainController {
       const { status } = mem_request.at(memory, MSG);
       return status === 0 ? null : new Error(`domain ${domid} answered ${status}`);
     };
-    this.#ask(domid, message, judge, done, PATIENCE_NS);
+    this.#ask(domid, message, judge, done, { patience_ns: PATIENCE_NS });
   }
 
   #ask(
@@ -145,13 +147,13 @@ export class DomainController {
     message: Uint8Array,
     judge: (response: Uint8Array) => Error | null,
     done: Answered,
-    patience_ns: number,
+    options: SendOptions,
   ): () => boolean {
     const sender = {
       answered: (response: Uint8Array) => done(judge(response)),
       failed: (error: Error) => done(error),
     };
-    return this.#known(domid).send(message, sender, patience_ns);
+    return this.#known(domid).send(message, sender, options);
   }
 
   #known(domid: number): ControlledDomain {

@@ -32,7 +32,6 @@ import { BytesMemory, type Struct } from '@port-xen/layout';
 import type { ControlChannel } from './control-channel.ts';
 import { MSG, messageOf } from './control-message.ts';
 
-const PATIENCE_NS = 60_000_000_000;
 const CONTROLLER = 0;
 
 /** What an interface says of its state, whatever its kind: the fields that INTERFACE_STATUS and INTERFACE_QUERY have in common. */
@@ -205,7 +204,7 @@ export class FrontEnd {
       tell(`${error.message}: status ${status}`);
       told();
     };
-    channel.send(message, { answered: told, failed }, PATIENCE_NS);
+    channel.send(message, { answered: told, failed });
   }
 
   #fill(memory: BytesMemory, status: number): void {

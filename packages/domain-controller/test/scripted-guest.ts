@@ -289,8 +289,12 @@ export class Guest {
       });
   }
 
+  shutDown(reason: number): void {
+    this.domain.shutdown(reason);
+  }
+
   suspend(): void {
-    this.domain.shutdown(SHUTDOWN_suspend);
+    this.shutDown(SHUTDOWN_suspend);
   }
 
   /** Ends it as a toolstack does. */
