@@ -3,60 +3,73 @@
  * test notices: first those of the package, then those of the whole guest. Who is not noticed survives, and needs a reason.
  *
  *     npm run pnpm -- mutate [PACKAGE…]
+ *
+ * Two copies are at work at a time, and give way to whatever else the machine does. All packages take about half an hour.
  */
-import { globSync, readFileSync, writeFileSync } from 'node:fs';
+import { globSync, readFileSync } from 'node:fs';
+import { setPriority } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { copyRepository } from './copy.ts';
-import { firstFailure } from './run-tests.ts';
-import { type Statement, statementsOf, without } from './statements.ts';
+import { type Statement, statementsOf } from './statements.ts';
 import { reasonFor } from './survivors.ts';
+import { Workshop } from './workshop.ts';
+
+interface Task {
+  readonly folder: string;
+  readonly path: string;
+  readonly source: string;
+  readonly statement: Statement;
+}
 
 const GUEST_TAGS = /"(kern|guest\d)"/;
-/** Tests of the whole guest, quickest first. */
-const WHOLE_GUEST = [
-  'test/questions.test.ts',
-  'test/any-request.test.ts',
-  'test/image-tables.test.ts',
-];
+const WORKSHOPS = 2;
+const NICE = 10;
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 const wanted = process.argv.slice(2);
-const packages = globSync('packages/*/turbo.json', { cwd: root })
-  .filter((path) => GUEST_TAGS.test(readFileSync(join(root, path), 'utf8')))
-  .map(dirname)
-  .filter((path) => wanted.length === 0 || wanted.includes(basename(path)));
 
-const copy = copyRepository(root);
-const say = (text: string): void => {
-  process.stdout.write(`${text}\n`);
-};
-
-const tryOne = (folder: string, path: string, source: string, statement: Statement): string => {
-  writeFileSync(join(copy, path), without(source, statement));
-  const caught =
-    firstFailure(join(copy, folder)) ?? firstFailure(join(copy, 'apps/domu'), WHOLE_GUEST);
-  writeFileSync(join(copy, path), source);
-  if (caught !== undefined) return `caught    ${caught}`;
-  const reason = reasonFor(basename(folder), statement.text);
-  return reason === undefined ? 'SURVIVED  no reason is given' : `survived  ${reason}`;
-};
-
-let caught = 0;
-let excused = 0;
-let survivors = 0;
-for (const folder of packages) {
+const tasks: Task[] = [];
+for (const turbo of globSync('packages/*/turbo.json', { cwd: root }).sort()) {
+  const folder = dirname(turbo);
+  if (!GUEST_TAGS.test(readFileSync(join(root, turbo), 'utf8'))) continue;
+  if (wanted.length > 0 && !wanted.includes(basename(folder))) continue;
   for (const path of globSync(`${folder}/src/**/*.ts`, { cwd: root }).sort()) {
     const source = readFileSync(join(root, path), 'utf8');
-    for (const statement of statementsOf(source)) {
-      say(`${path}:${statement.line}  ${statement.routine}: ${statement.text.slice(0, 90)}`);
-      const verdict = tryOne(folder, path, source, statement);
-      say(`    ${verdict}`);
-      if (verdict.startsWith('caught')) caught++;
-      else if (verdict.startsWith('survived')) excused++;
-      else survivors++;
-    }
+    for (const statement of statementsOf(source)) tasks.push({ folder, path, source, statement });
   }
 }
-say(`${caught} caught, ${excused} survive for a reason, ${survivors} survive without one`);
+setPriority(NICE);
+
+const counts = { caught: 0, excused: 0, survivors: 0 };
+const tryOne = async (shop: Workshop, task: Task): Promise<void> => {
+  const { folder, path, source, statement } = task;
+  const caught = await shop.caught(folder, path, source, statement);
+  const reason = reasonFor(basename(folder), statement.text);
+  let verdict: string;
+  if (caught !== undefined) {
+    counts.caught++;
+    verdict = `caught    ${caught}`;
+  } else if (reason !== undefined) {
+    counts.excused++;
+    verdict = `survived  ${reason}`;
+  } else {
+    counts.survivors++;
+    verdict = 'SURVIVED  no reason is given';
+  }
+  const what = `${statement.routine}: ${statement.text.slice(0, 90)}`;
+  process.stdout.write(`${path}:${statement.line}  ${what}\n    ${verdict}\n`);
+};
+
+await Promise.all(
+  Array.from({ length: WORKSHOPS }, async () => {
+    const shop = new Workshop(root);
+    for (let task = tasks.shift(); task !== undefined; task = tasks.shift()) {
+      await tryOne(shop, task);
+    }
+  }),
+);
+const { caught, excused, survivors } = counts;
+process.stdout.write(
+  `${caught} caught, ${excused} survive for a reason, ${survivors} survive without one\n`,
+);
 process.exitCode = survivors === 0 ? 0 : 1;
