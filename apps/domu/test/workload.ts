@@ -11,6 +11,8 @@ export interface Workload {
   readonly cmdline: string;
   readonly disks: Readonly<Record<string, MemoryDisk>>;
   readonly memoryMib?: number;
+  /** What is done on a host once the domain is there, before it runs. @param life 0: where it was booted */
+  readonly onHost?: (host: TestHost, domid: number, life: number) => void;
 }
 
 /** How a workload ended. */
@@ -62,6 +64,7 @@ export const runWorkload = (work: Workload, lives_ns: readonly number[] = []): E
             disks,
             ...(former !== undefined && { former }),
           });
+    work.onHost?.(host, domid, slot);
     const started_ns = host.sim.now_ns;
     const reason = runOn(host, domid, lives_ns[slot] ?? PATIENCE_NS);
     if (reason !== undefined) {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { memoryDisk } from '@tooling/testbed';
+import { memoryDisk, type TestHost } from '@tooling/testbed';
 import { describe, expect, test } from 'vitest';
 import { amnesiac, guest, randomBytes } from './cycle.ts';
 import { runWorkload } from './workload.ts';
@@ -35,8 +35,44 @@ describe.each([
       const lives = [part * alone.last_ns, 0.05 * alone.last_ns];
       const { text } = runWorkload({ guest: kernel, cmdline, disks: { xvda: disk } }, lives);
       expect(promised(text)).toBe(promised(alone.text));
+      expect(text).toMatch(/ [1-9]\d* flushes, [1-9]\d* barriers/);
       expect(sha256Of(disk.flushed())).toBe(promised(text));
     }
+  });
+
+  test('pattern goes on without barriers where a host has none', () => {
+    const disk = memoryDisk(MIB / 4);
+    const onHost = (host: TestHost, domid: number, life: number): void => {
+      if (life === 0) return;
+      const node = `/local/domain/0/backend/vbd/${domid}/51712/feature-barrier`;
+      host.runUntil('the back end to say what it has', () => host.store.tryRead(node) === '1');
+      host.store.write(node, '0');
+    };
+    const work = { guest: kernel, cmdline: 'init=pattern /dev/xbd0 3 2', disks: { xvda: disk } };
+    const { last_ns, text: whole } = runWorkload({ ...work, disks: { xvda: memoryDisk(MIB / 4) } });
+    const { text } = runWorkload({ ...work, onHost }, [last_ns / 2]);
+    const barriers = (said: string): number => Number(/(\d+) barriers/.exec(said)?.[1]);
+    expect(barriers(text)).toBeGreaterThan(0);
+    expect(barriers(text)).toBeLessThan(barriers(whole));
+    expect(sha256Of(disk.flushed())).toBe(promised(text));
+  });
+
+  test('KERN-28: what dd writes with oflag=dsync is on the medium block by block', () => {
+    const source = randomBytes(MIB / 8, 5);
+    const disks = { xvda: memoryDisk(source.slice()), xvdb: memoryDisk(MIB / 8) };
+    const operations: number[] = [];
+    const onHost = (host: TestHost): void => {
+      host.sim.trace.listen((_kind, _domid, [name, , operation]) => {
+        if (name === 'blk-request') operations.push(Number(operation));
+      });
+    };
+    const command = 'dd if=/dev/xbd0 of=/dev/xbd1 bs=32k oflag=dsync';
+    const cmdline = `init=sh -c ${command}; echo status $?`;
+    const { text } = runWorkload({ guest: kernel, cmdline, disks, onHost });
+    expect(text).toContain('4+0 records in\n4+0 records out\n131072 bytes transferred\nstatus 0\n');
+    const [read, barrier, flush] = [0, 2, 3];
+    expect(operations).toEqual([...Array(4).fill([read, barrier]).flat(), flush]);
+    expect(sha256Of(disks.xvdb.flushed())).toBe(sha256Of(source));
   });
 
   test('pattern tells a block that somebody changed', () => {

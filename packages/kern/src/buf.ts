@@ -13,6 +13,8 @@ export const B_DONE = 2;
 export const B_BUSY = 4;
 /** A cache flush: no data. */
 export const B_FLUSH = 8;
+/** A write that is on the medium when it is answered, after all that was asked for before it and before all that is asked for later. */
+export const B_MEDIA_FUA = 16;
 
 export const NBUF = 16;
 export const DEV_BSIZE = 512;

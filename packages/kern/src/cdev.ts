@@ -10,7 +10,7 @@ const NCDEV = 24;
 export const cdev = struct('cdev', {
   d_name: bytes(16),
   d_softc: i64,
-  /** Text(softc, offset, address, length) → bytes or -errno; 0: ENODEV. Offsets and lengths are bytes. */
+  /** Text(softc, offset, address, length, the file's flags) → bytes or -errno; 0: ENODEV. Offsets and lengths are bytes. */
   d_read: i64,
   d_write: i64,
   /** Leaf(softc) → bytes; 0: not a device with a size. */

@@ -1,5 +1,5 @@
 export { Autoconf, type Device, DVF_ACTIVE, device } from './autoconf.ts';
-export { B_FLUSH, B_READ, type Buf, BufPool, buf, DEV_BSIZE, MAXPHYS } from './buf.ts';
+export { B_FLUSH, B_MEDIA_FUA, B_READ, type Buf, BufPool, buf, DEV_BSIZE, MAXPHYS } from './buf.ts';
 export { CALLOUT_PENDING, Callout, callout } from './callout.ts';
 export { Cdevsw, cdev } from './cdev.ts';
 export { copyin, copyinstr, copyout, VM_MAXUSER_ADDRESS } from './copy.ts';
@@ -60,6 +60,7 @@ export {
 export { push64 } from './stack.ts';
 export {
   NPROC,
+  O_DSYNC,
   type Operand,
   type Proc,
   SYS___sysctl,

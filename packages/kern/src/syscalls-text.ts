@@ -1,7 +1,7 @@
-import { array, bytes, i64, struct, textOf, u32 } from '@port-xen/layout';
+import { array, bytes, i64, struct, textOf, u32, u64 } from '@port-xen/layout';
 import { RAX } from '@port-xen/vcpu';
 import { EBADF, EFAULT, EINVAL, ENODEV, ENOENT, ENOSYS } from './errno.ts';
-import { MAXTRANSFER, NOPERAND, type Syscalls } from './syscalls.ts';
+import { MAXTRANSFER, NOPERAND, O_DSYNC, type Syscalls } from './syscalls.ts';
 import { call, done, goto, leaf, type Routine, raw, routine, type Text } from './text.ts';
 
 const PATH_MAX = 128;
@@ -11,7 +11,7 @@ const SEEK_CUR = 1;
 const SEEK_END = 2;
 
 const transfer = struct('sys_transfer', { fd: i64 });
-const opening = struct('sys_opening', { path: bytes(PATH_MAX) });
+const opening = struct('sys_opening', { path: bytes(PATH_MAX), flags: u64 });
 /** Arguments of a system call. */
 const NARG = 6;
 const wiring = struct('syscall_wiring', {
@@ -39,7 +39,8 @@ const transferring = (direction: 'd_read' | 'd_write'): Routine<Syscalls> =>
       const dev = m.cdevsw.at(f.f_cdev);
       if (dev[direction] === 0) return done(-ENODEV);
       l.fd = fd;
-      return call('moved', dev[direction], dev.d_softc, f.f_offset, address, length);
+      const at = f.f_offset;
+      return call('moved', dev[direction], dev.d_softc, at, address, length, f.f_flag);
     },
     moved: (m, l, result) => {
       const f = m.fileOf(l.fd);
@@ -107,12 +108,15 @@ export const syscallsText: Text<Syscalls> = {
   }),
 
   sys_open: routine(opening, {
-    start: (m, l, path) => call('named', m.cpu.sym('uvm_copyinstr'), path, l.address, PATH_MAX),
+    start: (m, l, path, flags) => {
+      l.flags = flags & O_DSYNC;
+      return call('named', m.cpu.sym('uvm_copyinstr'), path, l.address, PATH_MAX);
+    },
     named: (m, l, length) => {
       if (length < 0) return done(length);
       const name = textOf(l.path);
       const dev = name.startsWith(DEV) ? m.cdevsw.lookup(name.slice(DEV.length)) : 0;
-      return done(dev === 0 ? -ENOENT : m.openFile(dev));
+      return done(dev === 0 ? -ENOENT : m.openFile(dev, l.flags));
     },
   }),
 

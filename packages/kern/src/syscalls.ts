@@ -45,7 +45,15 @@ export const NOFILE = 16;
 /** The most that one read or write moves, bytes: so much of a program's memory is wired at once. */
 export const MAXTRANSFER = 2 ** 20;
 
-const file = struct('file', { f_cdev: i64, f_offset: u64 });
+/** open(2): a write returns when what it wrote is on the medium. */
+export const O_DSYNC = 0x1_0000;
+
+const file = struct('file', {
+  f_cdev: i64,
+  f_offset: u64,
+  /** open(2)'s flags. */
+  f_flag: u32,
+});
 
 export const proc = struct('proc', {
   p_pid: u32,
@@ -166,6 +174,7 @@ export class Syscalls {
       const to = child.p_fd.at(fd);
       to.f_cdev = from.f_cdev;
       to.f_offset = from.f_offset;
+      to.f_flag = from.f_flag;
     }
   }
 
@@ -181,13 +190,14 @@ export class Syscalls {
   }
 
   /** @returns a descriptor of the running process for a device, or -errno */
-  openFile(cdevAddress: number): number {
+  openFile(cdevAddress: number, flags = 0): number {
     const { p_fd } = this.curproc;
     for (let fd = 0; fd < NOFILE; fd++) {
       const f = p_fd.at(fd);
       if (f.f_cdev !== 0) continue;
       f.f_cdev = cdevAddress;
       f.f_offset = 0;
+      f.f_flag = flags;
       return fd;
     }
     return -EMFILE;

@@ -29,6 +29,7 @@ const opening = struct('xbd_open_locals', {
   sc: i64,
   sectors: u64,
   info: u32,
+  flush: u32,
   /** It is another disk than it was: worth a line. */
   changed: u32,
   name: bytes(NAME_MAX),
@@ -145,11 +146,16 @@ export const attachText: Text<XbdXenbus> = {
       return readOtherend(m, l.address, m.at(l.sc).sc_xbusd, 'feature-flush-cache', 'flush');
     },
     flush: (m, l, result) => {
+      l.flush = result === 1 ? 1 : 0;
+      return readOtherend(m, l.address, m.at(l.sc).sc_xbusd, 'feature-barrier', 'barrier');
+    },
+    barrier: (m, l, result) => {
       const sc = m.at(l.sc);
       l.changed = sc.sc_attached === 0 || sc.sc_sectors !== l.sectors ? 1 : 0;
       sc.sc_sectors = l.sectors;
       sc.sc_info = l.info;
-      sc.sc_cache_flush = result === 1 ? 1 : 0;
+      sc.sc_cache_flush = l.flush;
+      sc.sc_barrier = result === 1 ? 1 : 0;
       return call('open', m.cpu.sym('xenbus_switch_state'), sc.sc_xbusd, XenbusStateConnected);
     },
     open: (m, l) => {

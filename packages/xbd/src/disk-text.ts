@@ -3,6 +3,7 @@
  */
 import {
   B_FLUSH,
+  B_MEDIA_FUA,
   B_READ,
   call,
   DEV_BSIZE,
@@ -11,6 +12,7 @@ import {
   ENOSPC,
   ENXIO,
   leaf,
+  O_DSYNC,
   type Routine,
   routine,
   type Text,
@@ -21,19 +23,21 @@ import { XBD_GONE } from './xbd-data.ts';
 
 const transferring = struct('xbd_transfer_locals', { bp: i64, error: i64 });
 
-/** (softc, offset, address, length): whole sectors, to the end of the disk at most. */
-const physio = (flags: number): Routine<Xbd> =>
+/** (softc, offset, address, length, the file's flags): whole sectors, to the end of the disk at most. */
+const physio = (direction: number): Routine<Xbd> =>
   routine(transferring, {
-    start: (m, _, softc, offset, address, length) => {
+    start: (m, _, softc, offset, address, length, fflags) => {
       const sc = m.at(softc);
       if (sc.sc_backend_status === XBD_GONE) return done(-ENXIO);
       if (offset % DEV_BSIZE !== 0 || length % DEV_BSIZE !== 0 || address % DEV_BSIZE !== 0) {
         return done(-EINVAL);
       }
       const left = sc.sc_sectors * DEV_BSIZE - offset;
-      if (left <= 0) return done(flags === B_READ ? 0 : -ENOSPC);
+      if (left <= 0) return done(direction === B_READ ? 0 : -ENOSPC);
       const count = Math.min(length, left);
       const strategy = m.cpu.sym('xbdstrategy');
+      const durable = direction !== B_READ && (fflags & O_DSYNC) !== 0;
+      const flags = durable ? direction | B_MEDIA_FUA : direction;
       return call('moved', m.cpu.sym('physio'), strategy, softc, flags, offset, address, count);
     },
     moved: (_, __, result) => done(result),

@@ -1,8 +1,21 @@
 /*
  * Requests of a disk: what a buf asks for in terms that outlive a restore.
  */
-import { BLKIF_OP_FLUSH_DISKCACHE, BLKIF_OP_READ, BLKIF_OP_WRITE } from '@port-xen/abi';
-import { B_FLUSH, B_READ, type Buf, DEV_BSIZE, EINVAL, PAGE_SIZE } from '@port-xen/kern';
+import {
+  BLKIF_OP_FLUSH_DISKCACHE,
+  BLKIF_OP_READ,
+  BLKIF_OP_WRITE,
+  BLKIF_OP_WRITE_BARRIER,
+} from '@port-xen/abi';
+import {
+  B_FLUSH,
+  B_MEDIA_FUA,
+  B_READ,
+  type Buf,
+  DEV_BSIZE,
+  EINVAL,
+  PAGE_SIZE,
+} from '@port-xen/kern';
 import { XENGNT_NO_ENTRY } from '@port-xen/xengnt';
 import { XBD_REQUESTS, type XbdReq, type XbdSoftc } from './xbd-data.ts';
 
@@ -60,7 +73,8 @@ export class Requests {
       req.req_operation = BLKIF_OP_FLUSH_DISKCACHE;
       return 0;
     }
-    req.req_operation = (bp.b_flags & B_READ) !== 0 ? BLKIF_OP_READ : BLKIF_OP_WRITE;
+    const write = (bp.b_flags & B_MEDIA_FUA) !== 0 ? BLKIF_OP_WRITE_BARRIER : BLKIF_OP_WRITE;
+    req.req_operation = (bp.b_flags & B_READ) !== 0 ? BLKIF_OP_READ : write;
     const end = bp.b_data + bp.b_bcount;
     for (let va = bp.b_data; va < end; ) {
       const offset = va - Math.floor(va / PAGE_SIZE) * PAGE_SIZE;

@@ -83,6 +83,7 @@ export const xbd_softc = struct('xbd_xenbus_softc', {
   /** VDISK_CDROM, VDISK_REMOVABLE, VDISK_READONLY. */
   sc_info: u32,
   sc_cache_flush: u32,
+  sc_barrier: u32,
   /** It has been a disk before: programs have it open. */
   sc_attached: u32,
   sc_bufq_head: i64,

@@ -11,7 +11,13 @@
  *
  * A back end that breaks the protocol is not talked to any more: what is out fails, and so does whatever is asked for later.
  */
-import { BLKIF_RSP_EOPNOTSUPP, BLKIF_RSP_OKAY, VDISK_READONLY } from '@port-xen/abi';
+import {
+  BLKIF_OP_FLUSH_DISKCACHE,
+  BLKIF_OP_WRITE_BARRIER,
+  BLKIF_RSP_EOPNOTSUPP,
+  BLKIF_RSP_OKAY,
+  VDISK_READONLY,
+} from '@port-xen/abi';
 import {
   B_FLUSH,
   B_READ,
@@ -63,11 +69,17 @@ export abstract class Xbd extends Disk {
 
   #check(sc: XbdSoftc, bp: Buf): number {
     if (sc.sc_backend_status === XBD_GONE) return ENXIO;
-    if ((bp.b_flags & B_FLUSH) !== 0) return sc.sc_cache_flush === 0 ? EOPNOTSUPP : 0;
+    if ((bp.b_flags & B_FLUSH) !== 0) return 0;
     if ((bp.b_flags & B_READ) === 0 && (sc.sc_info & VDISK_READONLY) !== 0) return EROFS;
     const aligned = bp.b_bcount % DEV_BSIZE === 0 && bp.b_data % DEV_BSIZE === 0;
     const within = bp.b_blkno + bp.b_bcount / DEV_BSIZE <= sc.sc_sectors;
     return aligned && within && bp.b_bcount > 0 ? 0 : EINVAL;
+  }
+
+  /** Whether the back end has what a request asks for: it may be another one than when it was asked. */
+  #offered(sc: XbdSoftc, req: XbdReq): boolean {
+    if (req.req_operation === BLKIF_OP_FLUSH_DISKCACHE) return sc.sc_cache_flush !== 0;
+    return req.req_operation !== BLKIF_OP_WRITE_BARRIER || sc.sc_barrier !== 0;
   }
 
   /** xbdstart: as many of the waiting bufs as there are requests, slots and grants for. */
@@ -80,7 +92,8 @@ export abstract class Xbd extends Disk {
       const req = this.requests.free(sc);
       if (req === undefined) break;
       const bp = this.kern.bufs.at(sc.sc_bufq_head);
-      const error = this.requests.describe(req, bp);
+      let error = this.requests.describe(req, bp);
+      if (error === 0 && !this.#offered(sc, req)) error = EOPNOTSUPP;
       if (error === 0 && !this.give(sc, req)) {
         // Grants come back with the next answer; a disk that waits for none would wait for ever.
         if (sc.sc_busy > 0) break;
@@ -107,6 +120,11 @@ export abstract class Xbd extends Disk {
     let again = 0;
     for (const req of this.requests.out(sc)) {
       if (req.req_issued !== 0) continue;
+      if (!this.#offered(sc, req)) {
+        this.finish(sc, req, EOPNOTSUPP);
+        sc.sc_reissue--;
+        continue;
+      }
       // A ring that is another disk's too may be full: its answers make room.
       if (this.room(sc) === 0) break;
       if (this.give(sc, req)) {

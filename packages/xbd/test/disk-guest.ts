@@ -47,8 +47,10 @@ export class DiskGuest extends TestGuest {
   }
 
   /** Asks for one-sector writes of bufs `from` to `to`, buf n's to sector n, and does not wait. */
-  submit(from: number, to: number): void {
-    for (let n = from; n < to; n++) this.call('probe_submit', 0, n, 0, n, USER_BASE + n * SECTOR);
+  submit(from: number, to: number, flags = 0): void {
+    for (let n = from; n < to; n++) {
+      this.call('probe_submit', 0, n, flags, n, USER_BASE + n * SECTOR);
+    }
   }
 
   /** The bufs that were answered, in their order. */

@@ -15,6 +15,7 @@ export interface Nodes {
   readonly sectors?: number;
   readonly info?: number;
   readonly 'feature-flush-cache'?: number;
+  readonly 'feature-barrier'?: number;
 }
 
 export class HandMadeBackEnd {
@@ -78,11 +79,12 @@ export class HandMadeBackEnd {
   }
 
   /** Takes the next request. @returns its id, and the reference of its first page */
-  take(): { readonly id: number; readonly ref: number } {
+  take(): { readonly id: number; readonly ref: number; readonly operation: number } {
     const at = this.#ring.nextRequest();
     if (at === undefined) throw new Error('expected a request, found none');
     const request = blkif_request.at(this.#page, at);
-    return { id: request.id, ref: request.seg.at(0).gref };
+    const { id, operation } = request;
+    return { id, operation, ref: request.seg.at(0).gref };
   }
 
   /** Answers, whatever it is, and whether there was a request or not. */

@@ -164,11 +164,11 @@ const text: Text<Probe> = {
     start: (m, _, unit) => call('synced', m.base.cpu.sym('xbdsync'), softc(m, unit).address),
     synced: (_, __, result) => done(result),
   }),
-  /** (unit, flags, offset, address, length): as a program reads (1) or writes (0). */
+  /** (unit, flags, offset, address, length, the file's flags): as a program reads (1) or writes (0). */
   probe_rw: routine(working, {
-    start: (m, _, unit, flags, offset, address, length) => {
+    start: (m, _, unit, flags, offset, address, length, fflags) => {
       const entry = m.base.cpu.sym(flags === B_READ ? 'xbdread' : 'xbdwrite');
-      return call('moved', entry, softc(m, unit).address, offset, address, length);
+      return call('moved', entry, softc(m, unit).address, offset, address, length, fflags);
     },
     moved: (_, __, result) => done(result),
   }),

@@ -1,10 +1,11 @@
-import { EINVAL, ENOMEM, ENXIO, EROFS } from '@port-xen/kern';
+import { BLKIF_OP_WRITE_BARRIER } from '@port-xen/abi';
+import { B_MEDIA_FUA, EINVAL, ENOMEM, ENXIO, EOPNOTSUPP, EROFS } from '@port-xen/kern';
 import { MODES, USER_BASE } from '@tooling/guest-testbed';
 import { createHost, memoryDisk } from '@tooling/testbed';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { DiskGuest, pattern } from './disk-guest.ts';
-import { WORKERS } from './probe.ts';
+import { B_FLUSH, WORKERS } from './probe.ts';
 
 const SECTOR = 512;
 const SECTORS = 1024;
@@ -114,6 +115,59 @@ describe.each(MODES)('%s', (_, options) => {
     expect(requests.map(({ operation }) => operation)).toEqual([3]);
     expect(guest.call('probe_busy', 0)).toBe(0);
   });
+
+  test('XBD-8, XBD-19: a barrier that was not answered is issued again between the same neighbours', () => {
+    const guest = new DiskGuest(options);
+    guest.call('probe_fill', USER_BASE, 12 * SECTOR, 3);
+    guest.swallow(() => true);
+    guest.submit(0, 6);
+    guest.submit(6, 7, B_MEDIA_FUA);
+    guest.submit(7, 12);
+    const file = guest.save();
+    // The next host has the disk as it was before any of it.
+    const disk = memoryDisk(SECTORS * SECTOR);
+    guest.restore(file, { disks: { xvda: disk } });
+    const requests = guest.traceRequests();
+    guest.connected();
+    guest.host.runFor(50e6);
+    expect(requests.map(({ sector }) => sector)).toEqual(upTo(12));
+    expect(requests.map(({ operation }) => operation).indexOf(BLKIF_OP_WRITE_BARRIER)).toBe(6);
+    expect(guest.ended[6]).toBe(6);
+    expect(disk.flushed().subarray(0, 7 * SECTOR)).toEqual(
+      pattern(3, 12 * SECTOR).subarray(0, 7 * SECTOR),
+    );
+  });
+
+  test.each([
+    ['feature-barrier', B_MEDIA_FUA],
+    ['feature-flush-cache', B_FLUSH],
+  ])(
+    'XBD-10: a host without %s is not asked for it: what was under way and what waits is EOPNOTSUPP, the rest is done',
+    (feature, flags) => {
+      const guest = new DiskGuest(options);
+      guest.swallow(() => true);
+      guest.submit(0, 1);
+      guest.submit(1, 2, flags);
+      guest.submit(2, 3);
+      const file = guest.save();
+      guest.restore(file);
+      // The back end has said what it has, and is not connected yet.
+      expect(guest.call('probe_status', 0)).toBe(0);
+      guest.host.store.write(`/local/domain/0/backend/vbd/${guest.domid}/51712/${feature}`, '0');
+      const requests = guest.traceRequests();
+      guest.submit(3, 4, flags);
+      guest.connected();
+      guest.host.runFor(50e6);
+      expect(requests.map(({ sector }) => sector)).toEqual([0, 2]);
+      expect(upTo(4).map((n) => guest.call('probe_error', n))).toEqual([
+        0,
+        EOPNOTSUPP,
+        0,
+        EOPNOTSUPP,
+      ]);
+      expect(guest.call('probe_busy', 0)).toBe(0);
+    },
+  );
 
   test('XBD-8: a domain that is saved before its new back end is connected loses nothing', () => {
     const guest = new DiskGuest(options);

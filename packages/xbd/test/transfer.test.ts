@@ -2,10 +2,21 @@ import {
   BLKIF_OP_FLUSH_DISKCACHE,
   BLKIF_OP_READ,
   BLKIF_OP_WRITE,
+  BLKIF_OP_WRITE_BARRIER,
   BLKIF_RSP_EOPNOTSUPP,
   BLKIF_RSP_ERROR,
 } from '@port-xen/abi';
-import { EINVAL, EIO, ENOMEM, ENOSPC, EOPNOTSUPP, EROFS, MAXPHYS } from '@port-xen/kern';
+import {
+  B_MEDIA_FUA,
+  EINVAL,
+  EIO,
+  ENOMEM,
+  ENOSPC,
+  EOPNOTSUPP,
+  EROFS,
+  MAXPHYS,
+  O_DSYNC,
+} from '@port-xen/kern';
 import { MODES, USER_BASE } from '@tooling/guest-testbed';
 import { memoryDisk } from '@tooling/testbed';
 import fc from 'fast-check';
@@ -102,6 +113,43 @@ describe.each(MODES)('%s', (_, options) => {
     const guest = new DiskGuest({ ...options, disks: {} });
     new HandMadeBackEnd(guest);
     expect(guest.call('probe_sync', 0)).toBe(-EOPNOTSUPP);
+  });
+
+  test('XBD-19: what is written through a descriptor with O_DSYNC is on the medium when the write returns', () => {
+    const guest = new DiskGuest(options);
+    const requests = guest.traceRequests();
+    const length = 14 * PAGE;
+    guest.call('probe_fill', USER_BASE, length, 9);
+    const written = (flags: number): number =>
+      guest.call('probe_rw', 0, 0, SECTOR, USER_BASE, length, flags);
+    expect(written(0)).toBe(length);
+    expect(guest.disk.flushed().every((byte) => byte === 0)).toBe(true);
+    expect(written(O_DSYNC)).toBe(length);
+    expect(guest.disk.flushed().subarray(SECTOR, SECTOR + length)).toEqual(pattern(9, length));
+    const [plain, durable] = [BLKIF_OP_WRITE, BLKIF_OP_WRITE_BARRIER];
+    expect(requests.map(({ operation }) => operation)).toEqual([plain, plain, durable, durable]);
+  });
+
+  test('XBD-19: a barrier is done after all that was asked for before it, and before all that is asked later', () => {
+    const guest = new DiskGuest(options);
+    const barriers = [3, 7, 11, 15, 19, 23, 27, 31, 35, 39, 43, 47];
+    for (const n of barriers) {
+      guest.submit(n - 3, n);
+      guest.submit(n, n + 1, B_MEDIA_FUA);
+    }
+    guest.host.runFor(100e6);
+    expect(guest.ended.length).toBe(BUFS);
+    expect(barriers.map((n) => guest.ended[n])).toEqual(barriers);
+  });
+
+  test('XBD-19: a back end without barriers is not asked for one', () => {
+    const guest = new DiskGuest({ ...options, disks: {} });
+    const back = new HandMadeBackEnd(guest, { 'feature-flush-cache': 1 });
+    const before = guest.call('probe_grants');
+    expect(guest.call('probe_rw', 0, 0, 0, USER_BASE, SECTOR, O_DSYNC)).toBe(-EOPNOTSUPP);
+    expect(guest.call('probe_grants')).toBe(before);
+    guest.submit(0, 1);
+    expect(back.take().operation).toBe(BLKIF_OP_WRITE);
   });
 
   test('XBD-4: more than the ring holds waits, and all of it is done once and in order of asking', () => {

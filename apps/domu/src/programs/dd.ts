@@ -1,11 +1,12 @@
 /*
- * dd if=DEVICE of=DEVICE [bs=BYTES] [count=BLOCKS] [skip=BLOCKS] [seek=BLOCKS]: copies blocks; without `of` to the console,
- * without `if` from it. Sizes may end in k or m.
+ * dd if=DEVICE of=DEVICE [bs=BYTES] [count=BLOCKS] [skip=BLOCKS] [seek=BLOCKS] [oflag=dsync]: copies blocks; without `of` to the
+ * console, without `if` from it. Sizes may end in k or m. With oflag=dsync each block is on the medium before the next is read.
  */
 import {
   done,
   goto,
   type Next,
+  O_DSYNC,
   type Program,
   routine,
   SYS_fsync,
@@ -22,6 +23,7 @@ import { argumentsOf, exit, numberOf, print, textBytes } from './user.ts';
 const BS_MAX = 65536;
 const PATH_MAX = 64;
 const SEEK_SET = 0;
+const O_WRONLY = 1;
 const SUFFIX: Readonly<Record<string, number>> = { k: 1024, m: 2 ** 20 };
 
 const dd_data = struct('dd_data', {
@@ -34,6 +36,7 @@ const dd_data = struct('dd_data', {
   count: u64,
   skip: u64,
   seek: u64,
+  oflag: u32,
   filled: u64,
   written: u64,
   whole_in: u64,
@@ -78,6 +81,7 @@ export const dd: Program = {
         d.count = sizeOf(given.get('count'), Number.MAX_SAFE_INTEGER);
         d.skip = sizeOf(given.get('skip'), 0);
         d.seek = sizeOf(given.get('seek'), 0);
+        d.oflag = given.get('oflag') === 'dsync' ? O_WRONLY | O_DSYNC : O_WRONLY;
         if (d.bs === 0 || d.bs > BS_MAX) {
           return say(u, 'failed', `dd: bs has to be within 1 and ${BS_MAX}\n`);
         }
@@ -95,7 +99,7 @@ export const dd: Program = {
       },
       output: (u: UserContext) => {
         if (dataOf(u).to[0] === 0) return goto('read');
-        return syscall('both', SYS_open, u.data + dd_data.offset.to, 1);
+        return syscall('both', SYS_open, u.data + dd_data.offset.to, dataOf(u).oflag);
       },
       both: (u: UserContext, _, fd) => {
         if (fd < 0) return say(u, 'failed', `dd: of cannot be opened: error ${-fd}\n`);

@@ -2,7 +2,8 @@
  * pattern DEVICE [SEED [PASSES]]: writes a disk with blocks that say what they are, in random order, and reads them back.
  *
  *     a step     one to four blocks from a random place: written, each one's generation one higher; or read, and compared with
- *                the generation that they were written last with; now and then a flush
+ *                the generation that they were written last with; now and then a flush. One write in eight goes through a
+ *                descriptor with O_DSYNC: a barrier, while the disk has such
  *     at first   every block is written once, in the order of a permutation
  *     at last    a flush, and every block is read and compared; the digest of the whole is printed, so that anybody who has
  *                the disk can tell whether it holds what the program says
@@ -11,8 +12,10 @@
  */
 import {
   done,
+  EOPNOTSUPP,
   goto,
   type Next,
+  O_DSYNC,
   type Program,
   routine,
   SYS_fsync,
@@ -30,8 +33,11 @@ import { SHA256_INITIAL, sha256Blocks, sha256Hex, sha256Padding } from './sha256
 import { argument, argumentsOf, exit, numberOf, print } from './user.ts';
 
 const RUN_MAX = 4;
+/** One write in so many is a barrier. */
+const BARRIER_EVERY = 8;
 const SEEK_SET = 0;
 const SEEK_END = 2;
+const O_RDWR = 2;
 const PROT_RW = 3;
 const MAP_ANON_PRIVATE = 0x1002;
 /** Virtual time of making or comparing a block. */
@@ -42,6 +48,10 @@ const pattern_data = struct('pattern_data', {
   /** Page-aligned: the disk reads and writes it. */
   buffer: bytes(RUN_MAX * BLOCK_SIZE),
   fd: i64,
+  /** The same disk, opened with O_DSYNC; -1 once the disk has turned out to have no barriers. */
+  barrier_fd: i64,
+  /** Which of them the step uses. */
+  using: i64,
   argv: i64,
   /** Where the generations are. */
   generations: i64,
@@ -59,6 +69,7 @@ const pattern_data = struct('pattern_data', {
   writes: u32,
   reads: u32,
   flushes: u32,
+  barriers: u32,
   h: array(i32, 8),
   line: bytes(256),
 });
@@ -91,7 +102,7 @@ const generationOf = (u: UserContext, block: number): number =>
 /** Moves to the run and goes on at a step. */
 const seek = (u: UserContext, then: string): Next => {
   const d = dataOf(u);
-  return syscall(then, SYS_lseek, d.fd, d.first * BLOCK_SIZE, SEEK_SET);
+  return syscall(then, SYS_lseek, d.using, d.first * BLOCK_SIZE, SEEK_SET);
 };
 
 /** Compares the run that was read. @returns what is wrong with it; '' when it is right */
@@ -126,11 +137,17 @@ export const pattern: Program = {
         SHA256_INITIAL.forEach((word, i) => {
           d.h.set(i, word);
         });
-        return syscall('opened', SYS_open, ldI64(u.memory, argv + 8), 2);
+        return syscall('opened', SYS_open, ldI64(u.memory, argv + 8), O_RDWR);
       },
       opened: (u: UserContext, _, fd) => {
         if (fd < 0) return complain(u, 'cannot be opened', fd);
-        dataOf(u).fd = fd;
+        const d = dataOf(u);
+        d.fd = fd;
+        return syscall('both', SYS_open, ldI64(u.memory, d.argv + 8), O_RDWR | O_DSYNC);
+      },
+      both: (u: UserContext, _, fd) => {
+        if (fd < 0) return complain(u, 'cannot be opened', fd);
+        dataOf(u).barrier_fd = fd;
         return syscall('sized', SYS_lseek, fd, 0, SEEK_END);
       },
       sized: (u: UserContext, _, size) => {
@@ -161,6 +178,8 @@ export const pattern: Program = {
         }
         d.step++;
         const write = d.step <= d.blocks || draw(d, 2) === 0;
+        const barrier = draw(d, BARRIER_EVERY) === 0 && d.barrier_fd >= 0;
+        d.using = write && barrier ? d.barrier_fd : d.fd;
         const full = generationOf(u, d.first) === GENERATION_MAX;
         return seek(u, write && !full ? 'write' : 'read');
       },
@@ -173,17 +192,23 @@ export const pattern: Program = {
           u.memory.write(u.data + i * BLOCK_SIZE, patternBlock(d.seed, block, generation));
         }
         u.spend(d.count * BLOCK_NS);
-        return syscall('written', SYS_write, d.fd, u.data, d.count * BLOCK_SIZE);
+        return syscall('written', SYS_write, d.using, u.data, d.count * BLOCK_SIZE);
       },
       written: (u: UserContext, _, result) => {
         const d = dataOf(u);
+        if (result === -EOPNOTSUPP && d.using === d.barrier_fd) {
+          d.barrier_fd = -1;
+          d.using = d.fd;
+          return seek(u, 'write');
+        }
         if (result !== d.count * BLOCK_SIZE) return complain(u, 'cannot be written', result);
         d.writes++;
+        if (d.using !== d.fd) d.barriers++;
         return goto('step');
       },
       read: (u: UserContext) => {
         const d = dataOf(u);
-        return syscall('taken', SYS_read, d.fd, u.data, d.count * BLOCK_SIZE);
+        return syscall('taken', SYS_read, d.using, u.data, d.count * BLOCK_SIZE);
       },
       taken: (u: UserContext, _, result) => {
         const d = dataOf(u);
@@ -205,6 +230,7 @@ export const pattern: Program = {
         d.flushes++;
         d.first = 0;
         d.count = 1;
+        d.using = d.fd;
         return seek(u, 'verify');
       },
       verify: (u: UserContext) => syscall('verified', SYS_read, dataOf(u).fd, u.data, BLOCK_SIZE),
@@ -228,7 +254,7 @@ export const pattern: Program = {
         const d = dataOf(u);
         const state = Int32Array.from({ length: 8 }, (_value, i) => d.h.get(i));
         sha256Blocks(state, sha256Padding(new Uint8Array(0), d.blocks * BLOCK_SIZE));
-        const done = `${d.blocks} blocks, ${d.writes} writes, ${d.reads} reads, ${d.flushes} flushes`;
+        const done = `${d.blocks} blocks, ${d.writes} writes, ${d.reads} reads, ${d.flushes} flushes, ${d.barriers} barriers`;
         return say(u, 'ended', `pattern: ${done}: sha256 ${sha256Hex(state)}\n`);
       },
       ended: () => exit(0),
