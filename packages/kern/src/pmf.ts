@@ -12,8 +12,7 @@ import { call, done, goto, routine, type Text } from './text.ts';
 
 const walk = struct('pmf_walk', {
   depth: i32,
-  /** Index within the depth's walk. */
-  next: u32,
+  pad: u32,
   device: i64,
   result: u32,
   cancelled: u32,
@@ -27,18 +26,13 @@ export interface Pmf {
   readonly msgbuf: Msgbuf;
 }
 
-/** The next device of a depth from index `from` on that is in the wanted state. */
-const nextOf = (
-  m: Pmf,
-  depth: number,
-  from: number,
-  active: boolean,
-): [Device, number] | undefined => {
+/** The first device of a depth that is in the wanted state: those that the walk has met are not, any more. */
+const nextOf = (m: Pmf, depth: number, active: boolean): Device | undefined => {
   const d = m.autoconf.d;
-  for (let i = from; i < Math.min(d.ndevices, NDEVICE); i++) {
+  for (let i = 0; i < Math.min(d.ndevices, NDEVICE); i++) {
     const dv = d.alldevs.at(i);
     const isActive = (dv.dv_flags & DVF_ACTIVE) !== 0;
-    if (dv.dv_flags !== 0 && dv.dv_depth === depth && isActive === active) return [dv, i];
+    if (dv.dv_flags !== 0 && dv.dv_depth === depth && isActive === active) return dv;
   }
   return undefined;
 };
@@ -56,14 +50,11 @@ export const pmfText: Text<Pmf> = {
       return goto('next');
     },
     next: (m, l) => {
-      const found = nextOf(m, l.depth, l.next, true);
-      if (found === undefined) {
+      const dv = nextOf(m, l.depth, true);
+      if (dv === undefined) {
         l.depth--;
-        l.next = 0;
         return l.depth < 0 ? done(1) : goto('next');
       }
-      const [dv, i] = found;
-      l.next = i + 1;
       l.device = dv.address;
       if (dv.dv_driver_suspend === 0) return goto('suspended');
       return call('answered', dv.dv_driver_suspend, dv.dv_private);
@@ -92,14 +83,11 @@ export const pmfText: Text<Pmf> = {
       return goto('next');
     },
     next: (m, l) => {
-      const found = nextOf(m, l.depth, l.next, false);
-      if (found === undefined) {
+      const dv = nextOf(m, l.depth, false);
+      if (dv === undefined) {
         l.depth++;
-        l.next = 0;
         return l.depth > DEPTH_MAX ? done(l.result) : goto('next');
       }
-      const [dv, i] = found;
-      l.next = i + 1;
       l.device = dv.address;
       dv.dv_flags |= DVF_ACTIVE;
       if (dv.dv_driver_resume === 0) return goto('next');
