@@ -20,8 +20,11 @@ export const answerAttachResume = (lives: Lives): string => {
   const symbols = [...new Set([...first.keys(), ...second.keys()])].filter((symbol) =>
     PACKAGES.includes(modules.get(symbol) ?? ''),
   );
+  // In the order in which they ran first.
+  const ran = [...first.keys()];
+  const saving = new Set(ran.slice(ran.indexOf('xen_suspend_domain')));
   const use = (symbol: string): string => {
-    if (symbol.includes('suspend')) return 'save';
+    if (saving.has(symbol)) return second.has(symbol) ? 'save and restore' : 'save';
     if (!second.has(symbol)) return 'boot';
     return first.has(symbol) ? 'boot and restore' : 'restore';
   };
