@@ -25,34 +25,40 @@ const TOLD = [UserError, ToolstackError, StreamError, FrameError, XenError, Xens
 /** Exit status for a bug of ours (EX_SOFTWARE). */
 const EXIT_BUG = 70;
 
-const program = new Command('domu')
-  .description('runs paravirtual domains in a model of a Xen host, saves and restores them')
-  .showHelpAfterError('(domu --help says what there is)')
-  .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'domu: ')) });
-createCommand(program);
-restoreCommand(program);
-demoCommand(program);
-questionCommand(program);
-clockMatrixCommand(program);
-tcpTableCommand(program);
-worldCommands(program);
-imageCommand(program);
-xenstoredCommand(program);
-// `domu complete bash`, zsh, fish, powershell: what makes the shell complete commands and flags.
-tab(program);
+/** What there is to ask for. */
+const commands = (): Command => {
+  const program = new Command('domu')
+    .description('runs paravirtual domains in a model of a Xen host, saves and restores them')
+    .showHelpAfterError('(domu --help says what there is)')
+    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'domu: ')) });
+  createCommand(program);
+  restoreCommand(program);
+  demoCommand(program);
+  questionCommand(program);
+  clockMatrixCommand(program);
+  tcpTableCommand(program);
+  worldCommands(program);
+  imageCommand(program);
+  xenstoredCommand(program);
+  // `domu complete bash`, zsh, fish, powershell: what makes the shell complete commands and flags.
+  tab(program);
+  return program;
+};
 
-// Somebody closed the pipe that stdout is: there is nobody left to tell.
-process.stdout.on('error', () => process.exit(141));
-
-try {
-  await program.parseAsync();
-} catch (error) {
-  if (TOLD.some((kind) => error instanceof kind)) {
-    process.stderr.write(`domu: ${(error as Error).message}\n`);
-    process.exitCode = 1;
-  } else {
-    process.stderr.write(`domu: this is a bug in port-xen, not in what you did\n`);
-    process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
-    process.exitCode = EXIT_BUG;
+/** Does what the process's arguments ask for, and sets its exit status. */
+export const commandLine = async (): Promise<void> => {
+  // Somebody closed the pipe that stdout is: there is nobody left to tell.
+  process.stdout.on('error', () => process.exit(141));
+  try {
+    await commands().parseAsync();
+  } catch (error) {
+    if (TOLD.some((kind) => error instanceof kind)) {
+      process.stderr.write(`domu: ${(error as Error).message}\n`);
+      process.exitCode = 1;
+    } else {
+      process.stderr.write(`domu: this is a bug in port-xen, not in what you did\n`);
+      process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
+      process.exitCode = EXIT_BUG;
+    }
   }
-}
+};

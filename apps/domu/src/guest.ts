@@ -1,4 +1,4 @@
-import { TextEngine } from '@port-xen/kern';
+import { type KernelImage, TextEngine } from '@port-xen/kern';
 import { buildId } from './build-id.ts';
 import { type KernelVariant, kernelFile, kernelImage } from './kernel.ts';
 
@@ -9,9 +9,23 @@ export interface Guest {
   readonly buildId: Uint8Array;
 }
 
+/** A kernel laid out, and its ELF file: neither is ever changed. */
+interface Kernel {
+  readonly image: KernelImage;
+  readonly elf: Uint8Array;
+}
+
+const layOut = (variant: KernelVariant): Kernel => {
+  const image = kernelImage(buildId(), variant);
+  return { image, elf: kernelFile(image) };
+};
+
+/** The kernel that is run by default, laid out once: a start from a snapshot finds it there. */
+let plain: Kernel | undefined;
+
 /** @param amnesia throw the kernel's objects away before every macro-instruction */
-export const makeGuest = (amnesia: boolean, variant: KernelVariant = {}): Guest => {
-  const id = buildId();
-  const image = kernelImage(id, variant);
-  return { elf: kernelFile(image), engine: new TextEngine(image, { amnesia }), buildId: id };
+export const makeGuest = (amnesia: boolean, variant?: KernelVariant): Guest => {
+  if (variant === undefined) plain ??= layOut({});
+  const { image, elf } = variant === undefined ? (plain as Kernel) : layOut(variant);
+  return { elf, engine: new TextEngine(image, { amnesia }), buildId: image.buildId };
 };
