@@ -36,6 +36,8 @@ export class Attacker extends Guest {
   readonly extra: number[] = [];
   /** The vCPU that acts. */
   acting = 0;
+  /** Hypercalls made. */
+  calls = 0;
 
   constructor(machine: Machine, random: Random) {
     super(machine, {
@@ -162,6 +164,7 @@ export class Attacker extends Guest {
   }
 
   override call(number: number, ...args: number[]): number {
+    this.calls++;
     return this.callOn(this.acting, number, ...args);
   }
 

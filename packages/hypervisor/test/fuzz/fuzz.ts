@@ -55,6 +55,25 @@ const MULTICALL: Move = {
 
 export const MOVES: readonly Move[] = [...MEMORY_MOVES, ...HANDLE_MOVES, ...CPU_MOVES, MULTICALL];
 
+/** What no guest is given, here or by Xen. */
+export const NEVER: ReadonlySet<string> = new Set([
+  'mmuext_op MMUEXT_FLUSH_CACHE',
+  'mmuext_op MMUEXT_FLUSH_CACHE_GLOBAL',
+  'mmuext_op MMUEXT_MARK_SUPER',
+  'mmuext_op MMUEXT_UNMARK_SUPER',
+  'memory_op XENMEM_memory_map',
+  'event_channel_op EVTCHNOP_bind_pirq',
+  'event_channel_op EVTCHNOP_init_control',
+  'console_io',
+  'domctl',
+  'sysctl',
+  'platform_op',
+  'xen_version XENVER_build_id',
+  'sched_op SCHEDOP_remote_shutdown',
+  'sched_op SCHEDOP_pin_override',
+  'vcpu_op VCPUOP_get_physid',
+]);
+
 /** What came of a move. */
 export interface Tally {
   successes: number;
@@ -75,6 +94,8 @@ export class Fuzz {
   readonly #random;
   readonly #upTo: number[] = [];
   #guests: [Attacker, Attacker];
+  /** Hypercalls of the guests that ended. */
+  #callsBefore = 0;
 
   constructor(seed: number) {
     this.seed = seed;
@@ -96,6 +117,11 @@ export class Fuzz {
 
   #make(): Attacker {
     return new Attacker(this.machine, this.#random);
+  }
+
+  /** Hypercalls made so far: most moves are one, some are several, a plain store is none. */
+  get calls(): number {
+    return this.#guests.reduce((sum, { calls }) => sum + calls, this.#callsBefore);
   }
 
   #introduce(): void {
@@ -173,6 +199,7 @@ export class Fuzz {
   /** A guest's life ends; another begins. */
   #again(who: number): void {
     this.deaths++;
+    this.#callsBefore += (this.#guests[who] as Attacker).calls;
     this.machine.xen.domctl.destroyDomain((this.#guests[who] as Attacker).domid);
     this.#guests[who] = this.#make();
     this.#introduce();

@@ -114,7 +114,7 @@ export const CPU_MOVES: readonly Move[] = [
     g.put(ARGS, g.at(), g.below(65540));
     return g.call(abi.__HYPERVISOR_physdev_op, abi.PHYSDEVOP_set_iobitmap, g.at());
   }),
-  call('physdev_op others', 1, (g) => g.call(abi.__HYPERVISOR_physdev_op, g.below(40), g.at())),
+  call('physdev_op others', 3, (g) => g.call(abi.__HYPERVISOR_physdev_op, g.below(40), g.at())),
   call('console_io', 1, (g) =>
     g.call(abi.__HYPERVISOR_console_io, g.below(3), g.below(64), g.at()),
   ),

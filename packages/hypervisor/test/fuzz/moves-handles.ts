@@ -238,7 +238,7 @@ export const HANDLE_MOVES: readonly Move[] = [
   },
   {
     name: 'take every handle',
-    weight: 0.02,
+    weight: 0.1,
     grant: true,
     run: (g) => {
       const ref = granted(g);

@@ -55,6 +55,17 @@ const mmuext = (name: keyof typeof abi, weight: number, argue: (g: Attacker) => 
     return g.call(abi.__HYPERVISOR_mmuext_op, g.at(), 1, g.oneIn(4) ? va(13) : 0, foreign);
   });
 
+/** A plain store. @returns 0, or -EFAULT */
+const store = (act: () => void): number => {
+  try {
+    act();
+    return 0;
+  } catch (error) {
+    if (error instanceof PageFault) return -abi.XEN_EFAULT;
+    throw error;
+  }
+};
+
 /** Before a pin: makes a loose frame look like a table, as a rule. */
 const prepareTable = (g: Attacker, level: number): number => {
   const pfn = g.gamePfn();
@@ -68,7 +79,8 @@ const prepareTable = (g: Attacker, level: number): number => {
   if (g.call(abi.__HYPERVISOR_update_va_mapping, va(pfn), mfn * 4096 + 3, 2) !== 0) return mfn;
   const slot = 8 * g.below(509);
   const target = level === 1 ? g.ownMfn() : g.oneIn(3) ? mfn : g.mfn(g.gamePfn());
-  g.vcpu.mmu.write(va(pfn), new Uint8Array(4096));
+  // Where its L2 says read-only, the mapping does not help.
+  if (store(() => g.vcpu.mmu.write(va(pfn), new Uint8Array(4096))) !== 0) return mfn;
   if (g.oneIn(2)) g.putWords(va(pfn) + slot, ...pte(g, target, g.pick([0x21, 0x23, 1, 3])));
   g.call(abi.__HYPERVISOR_update_va_mapping, va(pfn), 0, 2);
   return mfn;
@@ -124,16 +136,6 @@ const ask = (name: keyof typeof abi): Move =>
     g.putWords(ARGS, g.oneIn(4) ? g.someDomid() : 0x7ff0, 0, 0, 0);
     return g.call(abi.__HYPERVISOR_memory_op, numberOf(name), g.at());
   });
-
-const store = (act: () => void): number => {
-  try {
-    act();
-    return 0;
-  } catch (error) {
-    if (error instanceof PageFault) return -abi.XEN_EFAULT;
-    throw error;
-  }
-};
 
 export const MEMORY_MOVES: readonly Move[] = [
   mmuUpdate('MMU_NORMAL_PT_UPDATE', 12, abi.MMU_NORMAL_PT_UPDATE),
