@@ -5,6 +5,7 @@ import { Sim } from '@port-xen/sim';
 import type { Engine } from '@port-xen/vcpu';
 import { type StoreClient, Xenstored } from '@port-xen/xenstore';
 import type { DomainConfig } from '../src/domain-config.ts';
+import type { DomainController } from '../src/domain-controller.ts';
 import { Toolstack } from '../src/toolstack.ts';
 
 export interface TestHost {
@@ -21,7 +22,7 @@ export interface TestHost {
 export const makeHost = (
   slot: number,
   engineFor: (kernel: Uint8Array | undefined) => Engine,
-  options: { mib?: number; sim?: Sim } = {},
+  options: { mib?: number; sim?: Sim; slotFrames?: number; controller?: DomainController } = {},
 ): TestHost => {
   const sim = options.sim ?? new Sim(7);
   const frames = (options.mib ?? 64) * 256;
@@ -29,6 +30,7 @@ export const makeHost = (
     sim,
     memory: new ArrayBuffer(frames * 4096),
     slot,
+    ...(options.slotFrames !== undefined && { slotFrames: options.slotFrames }),
     frames,
     tscKhz: 2_400_000,
     uptime_ns: 1e12 * (slot + 1),
@@ -63,7 +65,13 @@ export const makeHost = (
     hv,
     xenstored,
     store: xenstored.connect(0),
-    xl: new Toolstack({ sim, hv, xenstored, engineFor }),
+    xl: new Toolstack({
+      sim,
+      hv,
+      xenstored,
+      engineFor,
+      ...(options.controller !== undefined && { controller: options.controller }),
+    }),
     story,
     run: (ns) => {
       let over = false;
