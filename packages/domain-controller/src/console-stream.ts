@@ -28,23 +28,32 @@ export class ConsoleStream {
   /** What is next, or under way. */
   #chunk: Uint8Array = NOTHING;
   #underWay = false;
+  #takeBack: () => boolean = () => false;
   #retry: number | undefined;
 
   constructor(parts: ConsoleStreamParts) {
     this.#parts = parts;
   }
 
-  /** Goes on over a new control interface. What was under way on the last one may have been read or not: it is not sent again. */
+  /** Goes on over a new control interface. */
   connect(channel: ControlChannel): void {
-    if (this.#underWay) this.#chunk = NOTHING;
-    this.#underWay = false;
     this.#channel = channel;
     this.#send();
   }
 
-  /** The domain is no more. */
-  stop(): void {
+  /** The control interface is going. What is under way there may have been read or not: it is not sent again. */
+  disconnect(): void {
+    if (this.#underWay && !this.#takeBack()) {
+      this.#parts.tell(`${this.#chunk.length} bytes that were typed may be lost`);
+      this.#chunk = NOTHING;
+    }
+    this.#underWay = false;
     this.#channel = undefined;
+  }
+
+  /** Nothing is sent any more. */
+  stop(): void {
+    this.disconnect();
     if (this.#retry !== undefined) this.#parts.sim.cancel(this.#retry);
     this.#retry = undefined;
   }
@@ -81,12 +90,9 @@ export class ConsoleStream {
       if (taken > 0) this.#send();
       else this.#sendLater();
     };
-    channel.send(message.bytes, {
+    this.#takeBack = channel.send(message.bytes, {
       answered: (response) => over(control_msg.at(new BytesMemory(response), 0).length),
-      failed: (error) => {
-        this.#parts.tell(`${error.message}: ${chunk.length} bytes that were typed`);
-        over(chunk.length);
-      },
+      failed: () => over(chunk.length),
     });
   }
 

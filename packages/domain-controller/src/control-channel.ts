@@ -129,6 +129,11 @@ export class ControlChannel {
     return () => this.#withdraw(sent);
   }
 
+  /** Takes what is there and puts what waits, without waiting for an event. */
+  takeUp(): void {
+    this.#guarded();
+  }
+
   /** The domain has shut down: takes what it has put last, without waiting for its event. */
   domainShutDown(): void {
     if (this.#farewell === 'asked') this.#farewell = 'down';

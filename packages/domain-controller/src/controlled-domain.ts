@@ -1,6 +1,5 @@
 /*
- * One domain under the controller: its console and its devices, which last as long as it does, and its control interface, which is made
- * anew when every port of the domain was closed.
+ * One domain under the controller: its devices, its control interface, and who gets which of its messages.
  */
 import {
   CMSG_BLKIF_FE,
@@ -13,7 +12,7 @@ import { type Hypervisor, XenError } from '@port-xen/hypervisor';
 import { BytesMemory } from '@port-xen/layout';
 import type { Sim } from '@port-xen/sim';
 import { type BlockBackEnd, BlockKind, type DiskOfDomain } from './block-kind.ts';
-import { ConsoleStream } from './console-stream.ts';
+import type { ConsoleStream } from './console-stream.ts';
 import {
   ControlChannel,
   type ControlXen,
@@ -35,35 +34,26 @@ export interface ControlledDomainParts {
   readonly hv: ControllerHost;
   readonly domid: number;
   readonly blocks: BlockBackEnd;
-  /** Each byte that the guest prints, once and in order. */
-  readonly output: (bytes: Uint8Array) => void;
+  readonly console: ConsoleStream;
 }
 
 /** A domain whose control path is messages. */
 export class ControlledDomain {
   readonly #parts: ControlledDomainParts;
-  readonly #console: ConsoleStream;
   readonly #block: BlockKind;
   #channel: ControlChannel | undefined;
   #blockFrontEnd: FrontEnd | undefined;
 
   constructor(parts: ControlledDomainParts) {
     this.#parts = parts;
-    const { output } = parts;
-    this.#console = new ConsoleStream({
-      sim: parts.hv.sim,
-      output,
-      tell: (sentence) => this.#tell(sentence),
-    });
     this.#block = new BlockKind(parts.blocks, parts.domid);
   }
 
   /**
-   * Takes up the control interface of the domain, which does not run.
+   * Takes up the control interface of the domain, which does not run; once.
    * @throws XenError when the frame or the port is no good; the domain has no control interface then
    */
   connect(sharedInfoMfn: number, port: number): void {
-    this.disconnect();
     const { hv, domid } = this.#parts;
     const channel = new ControlChannel(
       {
@@ -78,7 +68,7 @@ export class ControlledDomain {
         },
         onBroken: (sentence) => {
           this.#tell(`${sentence}; its control interface is stopped`);
-          this.disconnect();
+          this.#disconnect();
         },
       },
       sharedInfoMfn,
@@ -91,22 +81,22 @@ export class ControlledDomain {
       portFor: (last) => this.#portFor(last),
       tell: (sentence) => this.#tell(`block interface: ${sentence}`),
     });
-    this.#console.connect(channel);
+    this.#parts.console.connect(channel);
     this.#tell(`control interface at mfn ${sharedInfoMfn}, port ${port}`);
   }
 
   /** Lets go of the control interface and of what stands on it. */
-  disconnect(): void {
+  #disconnect(): void {
+    if (this.#channel !== undefined) this.#parts.console.disconnect();
     this.#channel?.stop();
     this.#channel = undefined;
     this.#blockFrontEnd?.release();
     this.#blockFrontEnd = undefined;
   }
 
-  /** The domain is no more. */
+  /** Lets go of everything. */
   destroy(): void {
-    this.disconnect();
-    this.#console.stop();
+    this.#disconnect();
     this.#block.destroy();
   }
 
@@ -115,8 +105,9 @@ export class ControlledDomain {
     this.#channel?.domainShutDown();
   }
 
-  input(bytes: Uint8Array): number {
-    return this.#console.add(bytes);
+  /** It had suspended, and goes on where it was. */
+  resume(): void {
+    this.#channel?.takeUp();
   }
 
   addDisk(disk: DiskOfDomain): void {
@@ -140,7 +131,7 @@ export class ControlledDomain {
 
   #receive(message: Uint8Array): void {
     const view = control_msg.at(new BytesMemory(message), 0);
-    if (view.type === CMSG_CONSOLE) this.#console.receive(message);
+    if (view.type === CMSG_CONSOLE) this.#parts.console.receive(message);
     else if (view.type === CMSG_BLKIF_FE) this.#blockFrontEnd?.receive(message);
     else view.length = 0;
   }

@@ -16,7 +16,16 @@ import {
   shutdown_sysrq,
 } from '@port-xen/abi';
 import { BytesMemory } from '@port-xen/layout';
-import type { BlockBackEnd, DiskOfDomain } from './block-kind.ts';
+import {
+  type DomainController as ControllerOfToolstack,
+  type ControlChannel as ControlPlace,
+  type DiskConfig,
+  type NicConfig,
+  ToolstackError,
+  vdevNumber,
+} from '@port-xen/toolstack';
+import type { BlockBackEnd } from './block-kind.ts';
+import { ConsoleStream } from './console-stream.ts';
 import type { SendOptions } from './control-channel.ts';
 import { controlMessage, MSG, messageOf } from './control-message.ts';
 import { ControlledDomain, type ControllerHost } from './controlled-domain.ts';
@@ -47,9 +56,11 @@ const PATIENCE_NS = 60_000_000_000;
  * The domains of one host that have a control interface. Make it before the toolstack, so that it hears of a shutdown first: then what a
  * guest printed last is out before its pages are saved.
  */
-export class DomainController {
+export class DomainController implements ControllerOfToolstack {
   readonly #parts: DomainControllerParts;
   readonly #domains = new Map<number, ControlledDomain>();
+  /** Of each domain that there is: they outlive its control interfaces. */
+  readonly #consoles = new Map<number, ConsoleStream>();
 
   constructor(parts: DomainControllerParts) {
     this.#parts = parts;
@@ -62,26 +73,46 @@ export class DomainController {
   }
 
   /**
-   * Takes up the control interface of a domain that does not run: a new one, or one whose ports were all closed.
-   * @param sharedInfoMfn the frame of its shared_info
-   * @param port that it has for its controller (`domain_controller_evtchn`)
-   * @throws XenError when one of them is no good; nothing is held of the control interface then
+   * Takes up the control interface of a domain that does not run, with its devices: a new domain, or one whose ports were all closed.
+   * @throws ToolstackError when a device cannot be had, XenError when frame or port is no good; nothing is held then
    */
-  connect(domid: number, sharedInfoMfn: number, port: number): void {
-    const { hv, blocks, output } = this.#parts;
-    let domain = this.#domains.get(domid);
-    if (domain === undefined) {
-      const parts = { hv, domid, blocks, output: (bytes: Uint8Array) => output(domid, bytes) };
-      domain = new ControlledDomain(parts);
-      this.#domains.set(domid, domain);
+  connect(
+    domid: number,
+    { sharedInfoMfn, port }: ControlPlace,
+    devices: { readonly disks: readonly DiskConfig[]; readonly nics: readonly NicConfig[] },
+  ): void {
+    if (devices.nics.length > 0) {
+      throw new ToolstackError(
+        'expected a domain of xen-2.0 to have no network interface, found one in its configuration',
+      );
     }
-    domain.connect(sharedInfoMfn, port);
+    this.disconnect(domid);
+    const { hv, blocks } = this.#parts;
+    const console = this.#consoleOf(domid);
+    this.#domains.set(domid, new ControlledDomain({ hv, domid, blocks, console }));
+    try {
+      for (const disk of devices.disks) this.attachDisk(domid, disk);
+      this.#known(domid).connect(sharedInfoMfn, port);
+    } catch (error) {
+      this.disconnect(domid);
+      throw error;
+    }
   }
 
-  /** Lets go of a domain that is no more, and of all its devices. One that is not known is let alone. */
-  release(domid: number): void {
+  /** The domain had suspended, and goes on where it was. */
+  resume(domid: number): void {
+    this.#domains.get(domid)?.resume();
+  }
+
+  /** Lets go of a domain's control interface and of all its devices. One that is not known is let alone. */
+  disconnect(domid: number): void {
     this.#domains.get(domid)?.destroy();
     this.#domains.delete(domid);
+    for (const [gone, console] of this.#consoles) {
+      if (this.#parts.hv.domains.has(gone)) continue;
+      console.stop();
+      this.#consoles.delete(gone);
+    }
   }
 
   /**
@@ -89,17 +120,28 @@ export class DomainController {
    * @returns how many were taken: 0 for a domain that is not known, less than all when a megabyte waits already
    */
   input(domid: number, bytes: Uint8Array): number {
-    return this.#domains.get(domid)?.input(bytes) ?? 0;
+    return this.#domains.has(domid) ? this.#consoleOf(domid).add(bytes) : 0;
   }
 
-  /** Gives a domain a disk. @throws an Error whose message is a sentence for the user; the domain is as it was then */
-  addDisk(domid: number, disk: DiskOfDomain): void {
-    this.#known(domid).addDisk(disk);
+  /** Gives a domain a disk; an empty drive is none. @throws ToolstackError when it cannot be had; the domain is as it was then */
+  attachDisk(domid: number, { pdevPath, vdev, readwrite }: DiskConfig): void {
+    if (pdevPath === '') return;
+    const disk = { params: pdevPath, readonly: !readwrite, vdevice: vdevNumber(vdev) };
+    try {
+      this.#known(domid).addDisk(disk);
+    } catch (error) {
+      throw new ToolstackError(error instanceof Error ? error.message : String(error));
+    }
   }
 
-  /** Takes a disk from a domain; what the guest asked of it is done first. @returns whether it had it */
-  removeDisk(domid: number, vdevice: number): boolean {
-    return this.#known(domid).removeDisk(vdevice);
+  /**
+   * Takes a disk from a domain; what the guest asked of it is done first.
+   * @param done called once, later, given what kept it from being taken away
+   */
+  detachDisk(domid: number, vdev: string, done: Answered): void {
+    const removed = this.#known(domid).removeDisk(vdevNumber(vdev));
+    const error = removed ? null : new ToolstackError(`domain ${domid} has no device ${vdev}`);
+    this.#parts.hv.sim.after(0, () => done(error));
   }
 
   /**
@@ -107,7 +149,7 @@ export class DomainController {
    * @param done called once, later: null when the guest has taken the request up, which is before it does it
    * @returns takes the request back if the guest cannot have seen it, and tells whether; then `done` is not called
    */
-  requestShutdown(
+  shutdown(
     domid: number,
     how: keyof typeof SHUTDOWN,
     done: Answered,
@@ -159,6 +201,22 @@ export class DomainController {
   #known(domid: number): ControlledDomain {
     const domain = this.#domains.get(domid);
     if (domain !== undefined) return domain;
-    throw new Error(`expected a domain with a control interface, found none that is ${domid}`);
+    throw new ToolstackError(
+      `expected a domain with a control interface, found none that is ${domid}`,
+    );
+  }
+
+  #consoleOf(domid: number): ConsoleStream {
+    let console = this.#consoles.get(domid);
+    if (console === undefined) {
+      const { hv, output } = this.#parts;
+      console = new ConsoleStream({
+        sim: hv.sim,
+        output: (bytes) => output(domid, bytes),
+        tell: (text) => hv.sim.tell('domain-controller', `domain ${domid}: ${text}`),
+      });
+      this.#consoles.set(domid, console);
+    }
+    return console;
   }
 }

@@ -1,4 +1,3 @@
-export type { DiskOfDomain } from './block-kind.ts';
 export {
   type Answered,
   DomainController,

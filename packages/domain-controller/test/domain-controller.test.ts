@@ -19,7 +19,7 @@ import {
   xen2_blkif_ring,
 } from '@port-xen/abi';
 import { expect, test } from 'vitest';
-import { Host } from './scripted-guest.ts';
+import { diskOf, Host } from './scripted-guest.ts';
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 const text = (chunks: readonly { bytes: Uint8Array }[]) =>
@@ -32,9 +32,8 @@ const XVDA = 51712;
 /** A host and a guest with a disk of 64 sectors. */
 const withDisk = () => {
   const host = new Host();
-  const guest = host.guest().connect();
   const disk = host.disk('a');
-  host.controller.addDisk(guest.domid, { params: 'a', readonly: false, vdevice: XVDA });
+  const guest = host.guest().connect({ xvda: 'a' });
   return { host, guest, disk };
 };
 
@@ -186,7 +185,7 @@ test('DC-21: a driver that is down is told nothing and serves nothing', () => {
   const holds = [...host.hv.dom0.holds].length;
   guest.driver(DOWN);
   host.disk('b');
-  host.controller.addDisk(guest.domid, { params: 'b', readonly: true, vdevice: 3 });
+  host.controller.attachDisk(guest.domid, diskOf('xvdb', 'b'));
   guest.connectRing(1);
   expect(guest.statuses()).toEqual([]);
   expect([...host.hv.dom0.holds].length).toBe(holds - 1);
@@ -217,20 +216,25 @@ test('DC-22: a ring that is no frame of the guest’s closes its interface until
 test('DC-23: a disk that comes or goes is told to a connected front end, once', () => {
   const { host, guest } = withDisk();
   host.disk('b');
-  const add = () =>
-    host.controller.addDisk(guest.domid, { params: 'b', readonly: true, vdevice: 3 });
+  const { controller } = host;
+  const { domid } = guest;
+  const ends: (string | undefined)[] = [];
+  const add = () => controller.attachDisk(domid, diskOf('xvdb', 'b', false));
+  const remove = () => controller.detachDisk(domid, 'xvdb', (error) => ends.push(error?.message));
   add();
-  expect(() => add()).toThrow('does not have, found 3');
-  expect(() =>
-    host.controller.addDisk(guest.domid, { params: 'c', readonly: true, vdevice: 4 }),
-  ).toThrow('found no c');
+  expect(() => add()).toThrow('does not have, found 51728');
+  expect(() => controller.attachDisk(domid, diskOf('xvdc', 'c'))).toThrow('found no c');
+  expect(() => controller.attachDisk(domid, diskOf('xvdq', 'b'))).toThrow('below 65536');
+  controller.attachDisk(domid, diskOf('xvdd', ''));
   guest.driver(UP);
   guest.connectRing(1);
   guest.statuses();
-  expect(host.controller.removeDisk(guest.domid, 3)).toBe(true);
-  expect(host.controller.removeDisk(guest.domid, 3)).toBe(false);
+  remove();
+  remove();
+  expect(ends).toEqual([]);
   add();
   expect(guest.statuses().map(({ status }) => status)).toEqual([CHANGED, CHANGED]);
+  expect(ends).toEqual([undefined, `domain ${domid} has no device xvdb`]);
   expect(host.xbdback.loop.count).toBe(2);
 });
 
@@ -255,7 +259,7 @@ test('DC-30: a request to suspend is answered when the guest takes it up, and fa
   const guest = host.guest().connect();
   const ends: (string | null)[] = [];
   const done = (error: Error | null) => ends.push(error?.message ?? null);
-  host.controller.requestShutdown(guest.domid, 'suspend', done);
+  host.controller.shutdown(guest.domid, 'suspend', done);
   host.settle();
   const [message] = guest.requests();
   expect(message).toMatchObject({ type: CMSG_SHUTDOWN, subtype: CMSG_SHUTDOWN_SUSPEND });
@@ -272,7 +276,7 @@ test('DC-30, DC-5: a request that is answered in time by nobody fails, and its l
   const guest = host.guest().connect();
   const ends: (string | null)[] = [];
   const done = (error: Error | null) => ends.push(error?.message ?? null);
-  host.controller.requestShutdown(guest.domid, 'suspend', done);
+  host.controller.shutdown(guest.domid, 'suspend', done);
   host.settle(59e9);
   expect(ends).toHaveLength(0);
   host.settle(2e9);
@@ -294,7 +298,7 @@ test('DC-30, DC-5: a request that is answered in time by nobody fails, and its l
 test('DC-33: what is typed while a guest leaves stays here, and comes when it goes on where it was', () => {
   const host = new Host();
   const guest = host.guest().connect();
-  host.controller.requestShutdown(guest.domid, 'suspend', () => {});
+  host.controller.shutdown(guest.domid, 'suspend', () => {});
   host.settle();
   host.controller.input(guest.domid, bytes('typed meanwhile'));
   host.settle();
@@ -315,7 +319,7 @@ test('DC-33: what is typed while a guest leaves stays here, and comes when it go
 test('DC-33: a guest that does not leave after all is spoken to again, a minute after it said that it would', () => {
   const host = new Host();
   const guest = host.guest().connect();
-  host.controller.requestShutdown(guest.domid, 'suspend', () => {});
+  host.controller.shutdown(guest.domid, 'suspend', () => {});
   guest.serve();
   host.controller.input(guest.domid, bytes('hello?'));
   host.settle(59e9);
@@ -328,11 +332,11 @@ test('DC-31: a request can be taken back while the guest cannot have seen it, an
   const host = new Host();
   const guest = host.guest().connect();
   let ends = 0;
-  const takeBack = host.controller.requestShutdown(guest.domid, 'poweroff', () => ends++);
+  const takeBack = host.controller.shutdown(guest.domid, 'poweroff', () => ends++);
   expect([takeBack(), takeBack()]).toEqual([true, false]);
   host.settle(100e9);
   expect([ends, guest.requests().length]).toEqual([0, 0]);
-  const tooLate = host.controller.requestShutdown(guest.domid, 'reboot', () => ends++);
+  const tooLate = host.controller.shutdown(guest.domid, 'reboot', () => ends++);
   host.settle();
   expect(tooLate()).toBe(false);
 });
@@ -362,22 +366,27 @@ test('DC-2: connected anew, a guest finds its rings at rest, whoever waited is t
   guest.statuses();
   const held = host.held();
   const ends: (string | null)[] = [];
-  host.controller.requestShutdown(guest.domid, 'suspend', (error) => {
+  host.controller.shutdown(guest.domid, 'suspend', (error) => {
     ends.push(error?.message ?? null);
   });
   host.settle();
+  host.controller.input(guest.domid, bytes('typed before'));
   guest.suspend();
+  host.controller.disconnect(guest.domid);
+  host.settle();
+  expect(ends).toEqual([`domain ${guest.domid} has lost its control interface`]);
   host.hv.domctl.pauseDomain(guest.domid);
   host.hv.dom0.resetEventChannels(guest.domid);
   expect(host.hv.dom0.allocUnbound(guest.domid, 0)).toBe(guest.port);
-  guest.connect();
-  host.settle();
-  expect(ends).toEqual([`domain ${guest.domid} has lost its control interface`]);
-  expect(
-    ['tx_resp_prod', 'rx_req_prod', 'tx_req_prod'].map((n) => guest.index(n as never)),
-  ).toEqual([0, 0, 0]);
+  guest.connect({ xvda: 'a' });
+  const indices = (['tx_req_prod', 'tx_resp_prod', 'rx_req_prod', 'rx_resp_prod'] as const).map(
+    (name) => guest.index(name),
+  );
+  expect(indices).toEqual([0, 0, 0, 0]);
   guest.responsesTaken = guest.requestsTaken = 0;
   host.hv.domctl.resumeDomain(guest.domid);
+  host.settle(3_000_000);
+  expect(text(guest.serve())).toBe('typed before');
   guest.driver(UP);
   guest.connectRing(1);
   expect(guest.statuses().map(({ status }) => status)).toEqual([DISCONNECTED, CONNECTED]);
@@ -388,9 +397,8 @@ test('DC-3: a domain that is released leaves nothing behind', () => {
   const host = new Host();
   const before = host.held();
   for (let i = 0; i < 3; i++) {
-    const guest = host.guest().connect();
     host.disk('a');
-    host.controller.addDisk(guest.domid, { params: 'a', readonly: false, vdevice: XVDA });
+    const guest = host.guest().connect({ xvda: 'a' });
     guest.driver(UP);
     guest.connectRing(1);
     host.controller.input(guest.domid, bytes('x'.repeat(1000)));
@@ -405,14 +413,24 @@ test('DC-1: a frame or a port that is no good is refused and nothing is held', (
   const host = new Host();
   const guest = host.guest();
   const other = host.guest();
-  const before = host.hv.dom0.evtchn.count;
+  const before = host.held();
   const { domid, sharedInfoMfn, port } = guest;
-  expect(() => host.controller.connect(domid, other.sharedInfoMfn, port)).toThrow(
-    'cannot be mapped',
-  );
-  expect(() => host.controller.connect(domid, sharedInfoMfn, port + 1)).toThrow('cannot be bound');
-  expect([[...host.hv.dom0.holds].length, host.hv.dom0.evtchn.count]).toEqual([0, before]);
-  host.controller.connect(domid, sharedInfoMfn, port);
+  const connect = (mfn: number, at: number, disk = 'a') =>
+    host.controller.connect(
+      domid,
+      { sharedInfoMfn: mfn, port: at },
+      { disks: [diskOf('xvda', disk)], nics: [] },
+    );
+  host.disk('a');
+  expect(() => connect(other.sharedInfoMfn, port)).toThrow('cannot be mapped');
+  expect(() => connect(sharedInfoMfn, port + 1)).toThrow('cannot be bound');
+  expect(() => connect(sharedInfoMfn, port, 'b')).toThrow('found no b');
+  expect(() => {
+    const nics = [{ devid: 0, mac: '00:16:3e:00:00:01' }];
+    host.controller.connect(domid, { sharedInfoMfn, port }, { disks: [], nics });
+  }).toThrow('no network interface');
+  expect(host.held()).toEqual(before);
+  connect(sharedInfoMfn, port);
   guest.print('here');
   guest.put(77, 0, bytes('what is that'));
   guest.put(CMSG_CONSOLE, 5, bytes('no such subtype'));

@@ -18,6 +18,7 @@ import {
 import { Hypervisor } from '@port-xen/hypervisor';
 import { BytesMemory, type Struct } from '@port-xen/layout';
 import { Sim } from '@port-xen/sim';
+import type { DiskConfig } from '@port-xen/toolstack';
 import { type BlockStore, Xbdback } from '@port-xen/xbdback';
 import { Xenstored } from '@port-xen/xenstore';
 import { DomainController } from '../src/index.ts';
@@ -122,6 +123,14 @@ export class Host {
   }
 }
 
+/** A disk as a configuration has it. */
+export const diskOf = (vdev: string, pdevPath: string, readwrite = true): DiskConfig => ({
+  pdevPath,
+  vdev,
+  format: 'raw',
+  readwrite,
+});
+
 /** A message as a guest sees it. */
 export interface Message {
   readonly type: number;
@@ -176,8 +185,12 @@ export class Guest {
     return domain;
   }
 
-  connect(): this {
-    this.host.controller.connect(this.domid, this.sharedInfoMfn, this.port);
+  /** @param disks what its disks are, by name */
+  connect(disks: Readonly<Record<string, string>> = {}): this {
+    const { controller } = this.host;
+    const list = Object.entries(disks).map(([vdev, params]) => diskOf(vdev, params));
+    const { sharedInfoMfn, port } = this;
+    controller.connect(this.domid, { sharedInfoMfn, port }, { disks: list, nics: [] });
     return this;
   }
 
@@ -299,7 +312,7 @@ export class Guest {
 
   /** Ends it as a toolstack does. */
   destroy(): void {
-    this.host.controller.release(this.domid);
+    this.host.controller.disconnect(this.domid);
     this.host.hv.domctl.destroyDomain(this.domid);
     this.host.settle();
   }
