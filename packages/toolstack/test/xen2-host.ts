@@ -50,7 +50,7 @@ export const saved = () => {
   const all = running();
   const sink = all.save() as Bytes;
   all.obey();
-  expect(all.state.outcome).toBeNull();
+  if (all.state.outcome !== null) throw new Error(`not saved: ${all.state.outcome?.message}`);
   return { ...all, image: sink.bytes };
 };
 
