@@ -48,7 +48,7 @@ export class HostMemory implements Contents {
   constructor(options: HostMemoryOptions) {
     const { buffer, byteOffset, firstMfn, frames, random } = options;
     this.memory = new MachineMemory(buffer, byteOffset, firstMfn, frames);
-    const m2pSize = m2pFrames(frames);
+    const m2pSize = m2pFrames(firstMfn, frames);
     const own = m2pSize + XEN_TABLE_FRAMES;
     if (frames <= own) {
       throw new RangeError(

@@ -16,9 +16,10 @@ const CHUNK_ENTRIES = 2 ** CHUNK_SHIFT;
 const M2P_CHUNK_FRAMES = 512;
 const NEVER_GIVEN = 0x5555_5555;
 
-/** Frames the table takes on a host of that many. */
-export const m2pFrames = (frames: number): number =>
-  Math.ceil(frames / CHUNK_ENTRIES) * M2P_CHUNK_FRAMES;
+/** Frames the table takes on a host of so many from `firstMfn` on, which need not be the first of a chunk. */
+export const m2pFrames = (firstMfn: number, frames: number): number =>
+  (Math.ceil((firstMfn + frames) / CHUNK_ENTRIES) - Math.floor(firstMfn / CHUNK_ENTRIES)) *
+  M2P_CHUNK_FRAMES;
 
 export class M2P {
   /** The highest frame number of this host. */
@@ -27,13 +28,16 @@ export class M2P {
   readonly chunks: readonly number[];
   readonly #memory: MachineMemory;
   readonly #firstWord: number;
+  /** The frame that the first entry of the first chunk is about. */
+  readonly #firstEntry: number;
 
   /** @param first MFN of the first of {@link m2pFrames} frames, aligned to 2 MiB, for Xen alone */
   constructor(memory: MachineMemory, first: number) {
     this.#memory = memory;
     this.maxMfn = memory.firstMfn + memory.frames - 1;
     this.#firstWord = memory.wordIndex(first);
-    const count = m2pFrames(memory.frames);
+    this.#firstEntry = Math.floor(memory.firstMfn / CHUNK_ENTRIES) * CHUNK_ENTRIES;
+    const count = m2pFrames(memory.firstMfn, memory.frames);
     const chunks: number[] = [];
     for (let i = 0; i < count; i += M2P_CHUNK_FRAMES) chunks.push(first + i);
     this.chunks = chunks;
@@ -62,6 +66,6 @@ export class M2P {
   }
 
   #word(mfn: number): number {
-    return this.#firstWord + (mfn - this.#memory.firstMfn) * 2;
+    return this.#firstWord + (mfn - this.#firstEntry) * 2;
   }
 }

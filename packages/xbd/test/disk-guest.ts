@@ -1,6 +1,7 @@
+import { B_READ } from '@port-xen/kern';
 import { TestGuest, type TestGuestOptions, USER_BASE } from '@tooling/guest-testbed';
 import { type MemoryDisk, memoryDisk } from '@tooling/testbed';
-import { B_READ, image } from './probe.ts';
+import { image } from './probe.ts';
 
 const SECTOR = 512;
 const CONNECTED = 1;
@@ -13,6 +14,7 @@ export const pattern = (seed: number, length: number): Uint8Array =>
 
 /** A request that the back end took, as it was traced. */
 export interface TracedRequest {
+  readonly device: number;
   readonly operation: number;
   readonly id: number;
   readonly sector: number;
@@ -20,17 +22,9 @@ export interface TracedRequest {
   readonly sectors: number;
 }
 
-/** The probe kernel in a domain with a disk of 1024 sectors. */
-export class DiskGuest extends TestGuest {
-  readonly disk: MemoryDisk;
-
-  constructor(options: TestGuestOptions, disk: MemoryDisk = memoryDisk(1024 * SECTOR)) {
-    super(image, { disks: { xvda: disk }, ...options });
-    this.disk = disk;
-    if (options.disks === undefined || 'xvda' in options.disks) this.connected();
-  }
-
-  /** Waits for the back end to serve the first disk. */
+/** A test kernel with disks, whatever carries their requests. */
+export class ProbeGuest extends TestGuest {
+  /** Waits for the back end to serve a disk. */
   connected(unit = 0): void {
     for (let i = 0; this.call('probe_status', unit) !== CONNECTED; i++) {
       if (i === 100) throw new Error(`expected xbd${unit} to be connected\n${this.console}`);
@@ -47,9 +41,9 @@ export class DiskGuest extends TestGuest {
   }
 
   /** Asks for one-sector writes of bufs `from` to `to`, buf n's to sector n, and does not wait. */
-  submit(from: number, to: number, flags = 0): void {
+  submit(from: number, to: number, flags = 0, unit = 0): void {
     for (let n = from; n < to; n++) {
-      this.call('probe_submit', 0, n, flags, n, USER_BASE + n * SECTOR);
+      this.call('probe_submit', unit, n, flags, n, USER_BASE + n * SECTOR);
     }
   }
 
@@ -63,14 +57,27 @@ export class DiskGuest extends TestGuest {
     const taken: TracedRequest[] = [];
     this.host.sim.trace.listen((_kind, _domid, [name, ...numbers]) => {
       if (name !== 'blk-request') return;
-      const [, operation, id, sector, segments, sectors] = numbers as number[];
-      taken.push({ operation, id, sector, segments, sectors } as TracedRequest);
+      const [device, operation, id, sector, segments, sectors] = numbers as number[];
+      taken.push({ device, operation, id, sector, segments, sectors } as TracedRequest);
     });
     return taken;
   }
 
   /** Lets the back end swallow the answers that `which` says. */
-  swallow(which: (id: number) => boolean): void {
-    this.host.sim.faults.arm('xbdback.answer', ([, , id]) => which(Number(id)));
+  swallow(which: (id: number, device: number) => boolean): void {
+    this.host.sim.faults.arm('xbdback.answer', ([, device, id]) =>
+      which(Number(id), Number(device)),
+    );
+  }
+}
+
+/** The probe kernel in a domain with a disk of 1024 sectors. */
+export class DiskGuest extends ProbeGuest {
+  readonly disk: MemoryDisk;
+
+  constructor(options: TestGuestOptions, disk: MemoryDisk = memoryDisk(1024 * SECTOR)) {
+    super(image, { disks: { xvda: disk }, ...options });
+    this.disk = disk;
+    if (options.disks === undefined || 'xvda' in options.disks) this.connected();
   }
 }

@@ -1,11 +1,11 @@
 import { BLKIF_OP_WRITE_BARRIER } from '@port-xen/abi';
-import { B_MEDIA_FUA, EINVAL, ENOMEM, ENXIO, EOPNOTSUPP, EROFS } from '@port-xen/kern';
+import { B_FLUSH, B_MEDIA_FUA, EINVAL, ENOMEM, ENXIO, EOPNOTSUPP, EROFS } from '@port-xen/kern';
 import { MODES, USER_BASE } from '@tooling/guest-testbed';
 import { createHost, memoryDisk } from '@tooling/testbed';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { DiskGuest, pattern } from './disk-guest.ts';
-import { B_FLUSH, WORKERS } from './probe.ts';
+import { WORKERS } from './probe-text.ts';
 
 const SECTOR = 512;
 const SECTORS = 1024;

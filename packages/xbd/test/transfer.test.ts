@@ -8,6 +8,7 @@ import {
 } from '@port-xen/abi';
 import {
   B_MEDIA_FUA,
+  B_READ,
   EINVAL,
   EIO,
   ENOMEM,
@@ -23,7 +24,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { DiskGuest, pattern } from './disk-guest.ts';
 import { HandMadeBackEnd } from './hand-made-back-end.ts';
-import { B_READ, BUFS, WORKERS } from './probe.ts';
+import { BUFS, WORKERS } from './probe-text.ts';
 
 const SECTOR = 512;
 const PAGE = 4096;
@@ -41,13 +42,14 @@ describe.each(MODES)('%s', (_, options) => {
     const length = MAXPHYS - 5 * SECTOR;
     expect(guest.write(100, start, length)).toBe(length);
     expect(requests).toEqual([
-      { operation: BLKIF_OP_WRITE, id: 0, sector: 100, segments: 11, sectors: 83 },
+      { device: 51712, operation: BLKIF_OP_WRITE, id: 0, sector: 100, segments: 11, sectors: 83 },
     ]);
     expect(guest.disk.bytes.subarray(100 * SECTOR, 100 * SECTOR + length)).toEqual(
       pattern(5, 12 * PAGE).subarray(3 * SECTOR, 3 * SECTOR + length),
     );
     expect(guest.read(100, USER_BASE + 13 * PAGE, SECTOR)).toBe(SECTOR);
     expect(requests.at(-1)).toEqual({
+      device: 51712,
       operation: BLKIF_OP_READ,
       id: 0,
       sector: 100,

@@ -1,5 +1,5 @@
 import type { Sim } from '@port-xen/sim';
-import type { DomainConfig } from '@port-xen/toolstack';
+import type { DomainConfig, Interface } from '@port-xen/toolstack';
 import type { Engine } from '@port-xen/vcpu';
 import type { Features } from '@port-xen/xennetback';
 import type { FormerLife } from './former-life.ts';
@@ -10,6 +10,8 @@ export interface HostOptions {
   readonly sim: Sim;
   /** 0 … 63; 0. */
   readonly slot?: number;
+  /** Whose domains it can run: with `xen-2.0` all MFNs are below 2^20, and there are eight slots; `xen-3.0`. */
+  readonly interface?: Interface;
   /** 64. */
   readonly mib?: number;
   /** 2 400 000, and 100 000 more for each slot. */

@@ -7,7 +7,7 @@
  * domid, first port, uptime, TSC frequency.
  */
 import { Bridge } from '@port-xen/bridge';
-import { Hypervisor } from '@port-xen/hypervisor';
+import { Hypervisor, XEN2_SLOT_FRAMES } from '@port-xen/hypervisor';
 import { Random, type Sim } from '@port-xen/sim';
 import { type DomainConfig, type SaveOptions, Toolstack } from '@port-xen/toolstack';
 import type { Engine } from '@port-xen/vcpu';
@@ -73,6 +73,7 @@ export class TestHost {
       sim,
       memory: new ArrayBuffer(mib * MIB),
       slot,
+      ...(options.interface === 'xen-2.0' && { slotFrames: XEN2_SLOT_FRAMES }),
       frames: mib * (MIB / 4096),
       tscKhz: options.tscKhz ?? 2_400_000 + slot * 100_000,
       uptime_ns: options.uptime_ns ?? HOUR_NS + slot * DAY_NS,

@@ -92,11 +92,16 @@ export class TestVcpu implements MemoryVcpu {
   }
 }
 
-export const makeHost = (frames = 2048, slot = 3, seed = 1): HostMemory =>
+export const makeHost = (
+  frames = 2048,
+  slot = 3,
+  seed = 1,
+  firstMfn: number = slot * 2 ** 21,
+): HostMemory =>
   new HostMemory({
     buffer: new ArrayBuffer(frames * 4096),
     byteOffset: 0,
-    firstMfn: slot * 2 ** 21,
+    firstMfn,
     frames,
     random: new Random(seed, 'frames'),
   });

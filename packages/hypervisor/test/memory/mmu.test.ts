@@ -192,6 +192,24 @@ describe('M2P', () => {
     expect(faultOf(() => mmu.fetch32(M2P + mfn * 8)).errorCode).toBe(17);
   });
 
+  test.each([
+    ['in the midst of a chunk', 2 ** 17],
+    ['over the end of a chunk', 2 ** 18 - 1024],
+  ])('HV-MEM-20: also on a host whose frames begin %s', (_, firstMfn) => {
+    const host = makeHost(2048, 0, 1, firstMfn);
+    const { mmu, domain } = buildDomain(host, 1);
+    for (const pfn of [0, 17, 63]) {
+      expect(mmu.ld32(M2P + domain.mfn(pfn) * 8)).toBe(pfn);
+      expect(host.m2p.get(domain.mfn(pfn))).toBe(pfn);
+    }
+    const last = firstMfn + 2047;
+    expect(
+      faultOf(() => mmu.ld32(M2P + (Math.floor(last / 2 ** 18) + 1) * 2 ** 21)).errorCode,
+    ).toBe(0);
+    host.m2p.set(last, 7);
+    expect(mmu.ld32(M2P + last * 8)).toBe(7);
+  });
+
   test('HV-MEM-21: never given is 0x55…, free again is all ones, other chunks fault', () => {
     const host = makeHost();
     const { mmu } = buildDomain(host, 1);
