@@ -25,6 +25,7 @@ import type { Domain } from '../../src/domain.ts';
 import type { GuestVcpu } from '../../src/guest-vcpu.ts';
 import { Hypervisor, type HypervisorOptions } from '../../src/hypervisor.ts';
 import { PTE_ACCESSED, PTE_PRESENT, PTE_RW, pteHigh, pteLow } from '../../src/page-entry.ts';
+import type { SharedInfoName } from '../../src/shared-info-layout.ts';
 
 /** 0xffffffff80000000: L4 slot 511, L3 slot 510, L2 slot 0. */
 export const BASE = -0x8000_0000;
@@ -55,6 +56,8 @@ export interface GuestOptions {
   readonly maxGrantFrames?: number;
   readonly maxMaptrackFrames?: number;
   readonly maxEvtchnPort?: number;
+  /** Whose shared_info it has. */
+  readonly interface?: SharedInfoName;
   readonly pages?: number;
   /** Leave it paused. */
   readonly paused?: boolean;
@@ -120,6 +123,7 @@ export class Guest {
         maxMaptrackFrames: options.maxMaptrackFrames,
       }),
       ...(options.maxEvtchnPort !== undefined && { maxEvtchnPort: options.maxEvtchnPort }),
+      ...(options.interface !== undefined && { interface: options.interface }),
     });
     this.domain = xen.domains.get(this.domid) as Domain;
     domctl.maxMem(this.domid, 4 * (pages + 64));
