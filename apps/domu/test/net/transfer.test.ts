@@ -19,8 +19,6 @@ const MIB = 2 ** 20;
 /** Transfers, and moments in each: 200 moments by default. */
 const TRANSFERS = Number(process.env.NET_TRANSFERS ?? 10);
 const MOMENTS = 20;
-/** What is fetched in processes of their own, MiB: 64 for a long run. */
-const SIZE = Number(process.env.NET_MIB ?? 1) * MIB;
 const LIMIT_MS = 3_600_000;
 
 interface Transfer {
@@ -108,7 +106,7 @@ test(
     const folder = scratch();
     const secondLife = fileURLToPath(new URL('second-life.ts', import.meta.url));
     for (const seed of [1, 2, 3]) {
-      const bytes = randomBytes(SIZE, seed);
+      const bytes = randomBytes(MIB, seed);
       const world = new NetWorld({ seed, guest, quality: LOSSY });
       const disks = { xvda: memoryDisk(bytes) };
       const server = world.boot('server', { address: 1, program: 'httpd /dev/xbd0', disks });
