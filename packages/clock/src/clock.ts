@@ -28,7 +28,8 @@ import {
   CLOCK_TICKLESS,
   clock_data,
 } from './clock-data.ts';
-import { addNs, storeSystemTime } from './pvclock.ts';
+import type { HostTime } from './host-time.ts';
+import { addNs } from './pvclock.ts';
 import { arrive, leave, shiftTime, startRunstate } from './runstate.ts';
 import { type ClockKern, HZ, NS_PER_TICK, Timecounter } from './timecounter.ts';
 import { addTime, NS_PER_S, nsBetween, setTimeOfNs, subTime, type Timespec } from './timespec.ts';
@@ -42,8 +43,9 @@ const STEP_NS = 128e6;
 export class Clock extends Timecounter {
   readonly evtchn: Evtchn;
 
-  constructor(cpu: Cpu, data: number, kern: ClockKern, evtchn: Evtchn) {
-    super(cpu, data, kern);
+  /** @param time Xen 3's clock when absent */
+  constructor(cpu: Cpu, data: number, kern: ClockKern, evtchn: Evtchn, time?: HostTime) {
+    super(cpu, data, kern, time);
     this.evtchn = evtchn;
   }
 
@@ -64,7 +66,7 @@ export class Clock extends Timecounter {
       this.kern.msgbuf.printf(`clock: expected ${CLOCK_MODES.join(', ')}, found ${wanted}\n`);
     }
     d.mode = Math.max(mode, CLOCK_TICKLESS);
-    storeSystemTime(this.cpu, this.time, d.address + clock_data.offset.hard_base);
+    this.time.store(d.address + clock_data.offset.hard_base);
     const { cpu } = this;
     this.kern.sched.setIdle(
       cpu.sym('xen_clock_idle'),

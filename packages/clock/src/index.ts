@@ -6,5 +6,7 @@ export {
   CLOCK_REALTIME,
   clockText,
 } from './clock-text.ts';
+export type { HostTime } from './host-time.ts';
 export { type ClockKern, HZ, NS_PER_TICK, Timecounter } from './timecounter.ts';
 export type { Timespec } from './timespec.ts';
+export { Xen2Time } from './xen2-time.ts';

@@ -10,13 +10,13 @@
  * So ticks and monotonic time cannot disagree, and no time is a number of nanoseconds: it is seconds and nanoseconds, or a
  * difference.
  */
-import { shared_info, vcpu_info } from '@port-xen/abi';
 import type { Callout, Cpu, HypercallArgs, Msgbuf, Sched, Spl } from '@port-xen/kern';
 import type { View } from '@port-xen/layout';
 import { clock_data } from './clock-data.ts';
-import { nsSince, storeSystemTime } from './pvclock.ts';
+import type { HostTime } from './host-time.ts';
 import { slewed_ns } from './slew.ts';
 import { addTime, nsBetween, setTime, setTimeOfNs, subTime, type Timespec } from './timespec.ts';
+import { Xen3Time } from './xen3-time.ts';
 
 export const HZ = 100;
 export const NS_PER_TICK: number = 1e9 / HZ;
@@ -39,14 +39,15 @@ export class Timecounter {
   readonly cpu: Cpu;
   readonly data: number;
   readonly kern: ClockKern;
-  /** Address of this vCPU's vcpu_time_info. */
-  readonly time: number;
+  /** This host's clock. */
+  readonly time: HostTime;
 
-  constructor(cpu: Cpu, data: number, kern: ClockKern) {
+  /** @param time Xen 3's clock when absent */
+  constructor(cpu: Cpu, data: number, kern: ClockKern, time?: HostTime) {
     this.cpu = cpu;
     this.data = data;
     this.kern = kern;
-    this.time = kern.spl.sharedInfo + cpu.id * vcpu_info.size + vcpu_info.offset.time;
+    this.time = time ?? new Xen3Time(cpu, kern.spl.sharedInfo);
   }
 
   get d(): View<typeof clock_data> {
@@ -61,7 +62,7 @@ export class Timecounter {
 
   /** Nanoseconds since a system time, given by its halves. */
   since_ns(low: number, high: number): number {
-    return nsSince(this.cpu, this.time, low, high);
+    return this.time.nsSince(low, high);
   }
 
   /** CLOCK_MONOTONIC: since boot, the time away not counted. */
@@ -89,15 +90,7 @@ export class Timecounter {
 
   /** The host's wall clock at system time 0. */
   hostEpoch(into: Timespec): void {
-    const si = shared_info.at(this.cpu.memory, this.kern.spl.sharedInfo);
-    for (;;) {
-      const version = si.wc_version;
-      const sec = (si.wc_sec_hi | 0) * TWO_32 + si.wc_sec;
-      const nsec = si.wc_nsec;
-      if ((version & 1) !== 0 || si.wc_version !== version) continue;
-      setTime(into, sec, nsec);
-      return;
-    }
+    this.time.epoch(into);
   }
 
   /** xen_rtc_get: the wall clock as the host has it. */
@@ -106,7 +99,7 @@ export class Timecounter {
     const now = this.data + clock_data.offset.now;
     const up: Timespec = { tv_sec: 0, tv_nsec: 0 };
     this.hostEpoch(into);
-    storeSystemTime(this.cpu, this.time, now);
+    this.time.store(now);
     setTimeOfNs(up, memory.ld32(now), memory.ld32(now + 4));
     addTime(into, into, up);
   }
@@ -118,7 +111,7 @@ export class Timecounter {
 
   /** Seconds that the host has been up: means nothing after the next restore. */
   hostUptime_s(): number {
-    return nsSince(this.cpu, this.time, 0, 0) / 1e9;
+    return this.time.nsSince(0, 0) / 1e9;
   }
 
   /** Monotonic time in seconds. */
@@ -129,8 +122,7 @@ export class Timecounter {
 
   /** The TSC's rate as Xen states it, kHz. */
   get tscKhz(): number {
-    const { tsc_to_system_mul: mul, tsc_shift: shift } = this.kern.spl.vcpuInfo.time;
-    return Math.round((1e6 * 2 ** 32) / (mul * 2 ** shift));
+    return this.time.tscKhz;
   }
 
   // The wall clock set and corrected.

@@ -4,7 +4,7 @@
 import { NR_VIRQS } from '@port-xen/abi';
 import { array, bytes, i32, i64, struct, u8, u32 } from '@port-xen/layout';
 
-/** Ports of the two-level ABI. */
+/** Ports of the two-level ABI; Xen 2 has a quarter of them. */
 export const NR_EVENT_CHANNELS = 4096;
 /** Ports that can have a handler at once. */
 export const NEVTSOURCE = 64;

@@ -1,7 +1,7 @@
 /*
  * Event dispatch (sys/arch/xen/xen/evtchn.c, hypervisor_machdep.c) over Xen's two-level event channels.
  *
- *     Xen: pending[port] → pending_sel[port / 64] → upcall_pending → hypervisor_callback
+ *     Xen: pending[port] → pending_sel[port / 64] → upcall_pending → hypervisor_callback     (Xen 2: port / 32)
  *
  *     port ─evtsource[port]→ slot { leaf, argument, level, name, pending }
  *
@@ -9,25 +9,21 @@
  * and {@link Evtchn.dispatchPending} runs it when the level falls. Unmasking looks for an event that came meanwhile,
  * because Xen does not deliver it again.
  */
-import { NR_VIRQS, shared_info, VIRQ_DEBUG, vcpu_info } from '@port-xen/abi';
+import { NR_VIRQS, VIRQ_DEBUG } from '@port-xen/abi';
 import { IPL_HIGH, kassert } from '@port-xen/kern';
 import { cString, textOf, type View } from '@port-xen/layout';
 import { EventPorts } from './event-ports.ts';
-import { evtchn_data, type evtsource, NEVTSOURCE, NR_EVENT_CHANNELS } from './evtchn-data.ts';
-
-const PENDING_SEL = vcpu_info.offset.evtchn_pending_sel;
+import { evtchn_data, type evtsource, NEVTSOURCE } from './evtchn-data.ts';
 
 export class Evtchn extends EventPorts {
-  get #sharedInfo(): number {
-    return this.kern.spl.sharedInfo;
+  #pendingWord(word: number): number {
+    const { sharedInfo, layout } = this.kern.spl;
+    return sharedInfo + layout.evtchnPending + 4 * word;
   }
 
-  #pendingWord(half: number): number {
-    return this.#sharedInfo + shared_info.offset.evtchn_pending + 4 * half;
-  }
-
-  #maskWord(half: number): number {
-    return this.#sharedInfo + shared_info.offset.evtchn_mask + 4 * half;
+  #maskWord(word: number): number {
+    const { sharedInfo, layout } = this.kern.spl;
+    return sharedInfo + layout.evtchnMask + 4 * word;
   }
 
   /** events_default_setup: nothing is bound, every port is masked. At boot, and when the domain is a new one. */
@@ -36,7 +32,7 @@ export class Evtchn extends EventPorts {
     memory.write(this.data, new Uint8Array(evtchn_data.size));
     const d = this.d;
     for (let virq = 0; virq < NR_VIRQS; virq++) d.virq_to_evtch.set(virq, -1);
-    memory.write(this.#maskWord(0), new Uint8Array(NR_EVENT_CHANNELS / 8).fill(0xff));
+    memory.write(this.#maskWord(0), new Uint8Array(this.kern.spl.layout.nrPorts / 8).fill(0xff));
     this.kern.spl.setDispatch(this.cpu.sym('evtchn_dispatch_pending'));
   }
 
@@ -59,9 +55,10 @@ export class Evtchn extends EventPorts {
   /** event_set_handler: the leaf(arg) that runs at `level` when the port fires. The port stays masked. */
   setHandler(port: number, func: number, arg: number, level: number, name: string): void {
     const d = this.d;
+    const { nrPorts } = this.kern.spl.layout;
     kassert(
-      port > 0 && port < NR_EVENT_CHANNELS,
-      `evtchn: expected a port within [1, ${NR_EVENT_CHANNELS}), found ${port}`,
+      port > 0 && port < nrPorts,
+      `evtchn: expected a port within [1, ${nrPorts}), found ${port}`,
     );
     kassert(d.slot_of.get(port) === 0, `evtchn: port ${port} has a handler already`);
     for (let slot = 0; slot < NEVTSOURCE; slot++) {
@@ -113,47 +110,50 @@ export class Evtchn extends EventPorts {
     const word = this.#maskWord(port >>> 5);
     memory.st32(word, memory.ld32(word) & ~bit);
     if ((memory.ld32(this.#pendingWord(port >>> 5)) & bit) === 0) return;
-    const vi = this.kern.spl.vcpuInfo;
-    const selector = vi.address + PENDING_SEL + 4 * (port >>> 11);
-    memory.st32(selector, memory.ld32(selector) | (1 << ((port >>> 6) & 31)));
-    vi.evtchn_upcall_pending = 1;
-    if (vi.evtchn_upcall_mask === 0) this.kern.spl.enableIntr();
+    const { spl } = this.kern;
+    const { layout, vcpu } = spl;
+    const selected = (port >>> 5) / layout.wordsPerBit;
+    const selector = vcpu + layout.pendingSel + 4 * (selected >>> 5);
+    memory.st32(selector, memory.ld32(selector) | (1 << (selected & 31)));
+    spl.upcallPending = 1;
+    if (spl.upcallMask === 0) spl.enableIntr();
   }
 
   /** do_hypervisor_callback: everything that is pending and not masked, lowest port first. */
   dispatch(): void {
     const { memory } = this.cpu;
-    const vi = this.kern.spl.vcpuInfo;
-    while (vi.evtchn_upcall_pending !== 0) {
-      vi.evtchn_upcall_pending = 0;
-      for (let high = 0; high < 2; high++) {
-        const address = vi.address + PENDING_SEL + 4 * high;
+    const { spl } = this.kern;
+    const { layout, vcpu } = spl;
+    const { wordsPerBit, pendingSelWords } = layout;
+    while (spl.upcallPending !== 0) {
+      spl.upcallPending = 0;
+      for (let high = 0; high < pendingSelWords; high++) {
+        const address = vcpu + layout.pendingSel + 4 * high;
         let selected = memory.ld32(address);
         memory.st32(address, 0);
         while (selected !== 0) {
           const bit = 31 - Math.clz32(selected & -selected);
           selected &= ~(1 << bit);
-          const word = 32 * high + bit;
-          this.#dispatchHalf(2 * word);
-          this.#dispatchHalf(2 * word + 1);
+          const first = (32 * high + bit) * wordsPerBit;
+          for (let i = 0; i < wordsPerBit; i++) this.#dispatchWord(first + i);
         }
       }
     }
-    this.dispatchPending(this.kern.spl.level);
+    this.dispatchPending(spl.level);
   }
 
   /** 32 ports: takes what is pending and not masked, masks it, handles it. */
-  #dispatchHalf(half: number): void {
+  #dispatchWord(word: number): void {
     const { memory } = this.cpu;
-    const pendingWord = this.#pendingWord(half);
-    const maskWord = this.#maskWord(half);
+    const pendingWord = this.#pendingWord(word);
+    const maskWord = this.#maskWord(word);
     let fired = memory.ld32(pendingWord) & ~memory.ld32(maskWord);
     memory.st32(maskWord, memory.ld32(maskWord) | fired);
     memory.st32(pendingWord, memory.ld32(pendingWord) & ~fired);
     while (fired !== 0) {
       const bit = 31 - Math.clz32(fired & -fired);
       fired &= ~(1 << bit);
-      this.#event(32 * half + bit);
+      this.#event(32 * word + bit);
     }
   }
 

@@ -62,7 +62,7 @@ export const notes = (image: KernelImage): Uint8Array => {
     noteBytes('Xen', type, description);
   return join([
     noteBytes('GNU', NT_GNU_BUILD_ID, image.buildId),
-    xen(XEN_ELFNOTE_XEN_VERSION, cString('xen-3.0')),
+    xen(XEN_ELFNOTE_XEN_VERSION, cString(image.spec.xenVersion ?? 'xen-3.0')),
     xen(XEN_ELFNOTE_GUEST_OS, cString(image.spec.name)),
     xen(XEN_ELFNOTE_GUEST_VERSION, cString(image.spec.version)),
     xen(XEN_ELFNOTE_LOADER, cString('generic')),

@@ -44,6 +44,7 @@ export {
   Sched,
   UAREA_SIZE,
 } from './sched.ts';
+export { type SharedInfoLayout, XEN2_SHARED_INFO, XEN3_SHARED_INFO } from './shared-info.ts';
 export { Softint } from './softint.ts';
 export {
   IPL_HIGH,

@@ -22,6 +22,7 @@ import { Msgbuf, msgbuf_data } from './msgbuf.ts';
 import { pmfText } from './pmf.ts';
 import { Sched, sched_data, uarea_data } from './sched.ts';
 import { idleText, schedText } from './sched-text.ts';
+import { type SharedInfoLayout, XEN3_SHARED_INFO } from './shared-info.ts';
 import { Softint, softint_data } from './softint.ts';
 import { Spl, spl_data } from './spl.ts';
 import { Syscalls, syscalls_data } from './syscalls.ts';
@@ -84,15 +85,19 @@ export const kernModules: Readonly<Record<string, ModuleSpec>> = {
   syscalls: { data: syscalls_data, text: { ...syscallsText, ...exitText } },
 };
 
-/** Makes the kernel's objects. @param data the address of each module's data */
-export const linkKern = (cpu: Cpu, data: Readonly<Record<string, number>>): Kern => {
+/** Makes the kernel's objects. @param data the address of each module's data @param layout shared_info's */
+export const linkKern = (
+  cpu: Cpu,
+  data: Readonly<Record<string, number>>,
+  layout: SharedInfoLayout = XEN3_SHARED_INFO,
+): Kern => {
   const at = (module: string): number => {
     const address = data[module];
     if (address === undefined) throw new Error(`the kernel has no data for ${module}`);
     return address;
   };
   const msgbuf = new Msgbuf(cpu, at('msgbuf'));
-  const spl = new Spl(cpu, at('spl'), at('HYPERVISOR_shared_info'));
+  const spl = new Spl(cpu, at('spl'), at('HYPERVISOR_shared_info'), layout);
   const softint = new Softint(cpu, at('softint'), spl);
   const callout = new Callout(cpu, at('callout'), softint);
   const sched = new Sched(cpu, at('sched'), at('uarea'), callout);

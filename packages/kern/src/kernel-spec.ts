@@ -1,6 +1,7 @@
 import type { Struct } from '@port-xen/layout';
 import type { Cpu } from './cpu.ts';
 import type { Program } from './program.ts';
+import type { SharedInfoLayout } from './shared-info.ts';
 import type { Entry, Text } from './text.ts';
 
 /** A module's place in a kernel: its data, and its text bound to the module's name. */
@@ -23,6 +24,8 @@ export type Linked = Readonly<Record<string, object>>;
 export interface KernelSpec {
   readonly name: string;
   readonly version: string;
+  /** The Xen that the kernel is for, as its note says; xen-3.0 when absent. */
+  readonly xenVersion?: SharedInfoLayout['xenVersion'];
   readonly modules: Readonly<Record<string, ModuleSpec>>;
   /** The symbol at which Xen starts the domain. */
   readonly entry: string;

@@ -5,9 +5,10 @@
  * of a routine do. What arrives while the level is too high stays pending: the port stays masked, the soft
  * interrupt stays scheduled, and {@link Spl.splx} runs both.
  */
-import { __HYPERVISOR_xen_version, vcpu_info, XENVER_version } from '@port-xen/abi';
+import { __HYPERVISOR_xen_version, XENVER_version } from '@port-xen/abi';
 import { i64, struct, u32, type View } from '@port-xen/layout';
 import type { Cpu } from './cpu.ts';
+import { type SharedInfoLayout, XEN3_SHARED_INFO } from './shared-info.ts';
 
 export const IPL_NONE = 0;
 export const IPL_SOFTCLOCK = 2;
@@ -33,20 +34,43 @@ export class Spl {
   readonly data: number;
   /** Address at which shared_info is mapped: HYPERVISOR_shared_info. */
   readonly sharedInfo: number;
+  readonly layout: SharedInfoLayout;
+  /** Address of this vCPU's part of shared_info. */
+  readonly vcpu: number;
 
-  constructor(cpu: Cpu, data: number, sharedInfo: number) {
+  constructor(
+    cpu: Cpu,
+    data: number,
+    sharedInfo: number,
+    layout: SharedInfoLayout = XEN3_SHARED_INFO,
+  ) {
     this.cpu = cpu;
     this.data = data;
     this.sharedInfo = sharedInfo;
+    this.layout = layout;
+    this.vcpu = sharedInfo + cpu.id * layout.vcpuSize;
   }
 
   get #d(): View<typeof spl_data> {
     return spl_data.at(this.cpu.memory, this.data);
   }
 
-  /** This vCPU's vcpu_info. */
-  get vcpuInfo(): View<typeof vcpu_info> {
-    return vcpu_info.at(this.cpu.memory, this.sharedInfo + this.cpu.id * vcpu_info.size);
+  /** evtchn_upcall_pending: 1 when Xen has something to tell. */
+  get upcallPending(): number {
+    return this.cpu.memory.ld8(this.vcpu + this.layout.upcallPending);
+  }
+
+  set upcallPending(pending: number) {
+    this.cpu.memory.st8(this.vcpu + this.layout.upcallPending, pending);
+  }
+
+  /** evtchn_upcall_mask: 1 while no upcall is delivered. */
+  get upcallMask(): number {
+    return this.cpu.memory.ld8(this.vcpu + this.layout.upcallMask);
+  }
+
+  set upcallMask(mask: number) {
+    this.cpu.memory.st8(this.vcpu + this.layout.upcallMask, mask);
   }
 
   get level(): number {
@@ -96,14 +120,12 @@ export class Spl {
 
   /** cli: no upcall is delivered. */
   disableIntr(): void {
-    this.vcpuInfo.evtchn_upcall_mask = 1;
+    this.upcallMask = 1;
   }
 
   /** sti: upcalls are delivered; one that is already pending is asked for by entering Xen. */
   enableIntr(): void {
-    const vi = this.vcpuInfo;
-    vi.evtchn_upcall_mask = 0;
-    if (vi.evtchn_upcall_pending !== 0)
-      this.cpu.hypercall(__HYPERVISOR_xen_version, XENVER_version);
+    this.upcallMask = 0;
+    if (this.upcallPending !== 0) this.cpu.hypercall(__HYPERVISOR_xen_version, XENVER_version);
   }
 }

@@ -18,10 +18,10 @@ const text: Text<Toy> = {
   }),
   toy_wakeup: leaf((m) => m.kern.sched.wakeup(CHANNEL)),
   /** Whether Xen may deliver an event now. */
-  toy_open: leaf((m) => (m.kern.spl.vcpuInfo.evtchn_upcall_mask === 0 ? 1 : 0)),
+  toy_open: leaf((m) => (m.kern.spl.upcallMask === 0 ? 1 : 0)),
   /** An event is pending. */
   toy_pend: leaf((m) => {
-    m.kern.spl.vcpuInfo.evtchn_upcall_pending = 1;
+    m.kern.spl.upcallPending = 1;
   }),
   toy_disable: leaf((m) => m.kern.spl.disableIntr()),
   toy_enable: leaf((m) => m.kern.spl.enableIntr()),

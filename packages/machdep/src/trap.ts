@@ -38,7 +38,7 @@ const NAMES: Readonly<Record<number, string>> = {
 
 /** The address that the last page fault was about. */
 const faultAddress = (m: Machdep): number =>
-  ldI64(m.kern.cpu.memory, m.kern.spl.vcpuInfo.arch.address);
+  ldI64(m.kern.cpu.memory, m.kern.spl.vcpu + m.kern.spl.layout.cr2);
 
 const describe = (m: Machdep, tf: Trapframe, cr2: number): string => {
   const name = NAMES[tf.tf_trapno] ?? `trap ${tf.tf_trapno}`;

@@ -6,6 +6,7 @@ import {
   __HYPERVISOR_vcpu_op,
   VCPUOP_stop_periodic_timer,
   VIRQ_TIMER,
+  vcpu_info,
   vcpu_time_info,
 } from '@port-xen/abi';
 import { IPL_SCHED, leaf, type Text } from '@port-xen/kern';
@@ -15,7 +16,7 @@ const TICK_NS = 10_000_000;
 
 /** Nanoseconds since Xen started, exact enough for ticks. */
 const systemTime_ns = ({ base }: TestMachine): number => {
-  const { time } = base.kern.spl.vcpuInfo;
+  const { time } = vcpu_info.at(base.cpu.memory, base.kern.spl.vcpu);
   const stamp = time.address + vcpu_time_info.offset.tsc_timestamp;
   const { memory } = base.cpu;
   const delta = base.cpu.tscSince(memory.ld32(stamp), memory.ld32(stamp + 4));
