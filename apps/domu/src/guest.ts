@@ -16,7 +16,7 @@ interface Kernel {
 }
 
 const layOut = (variant: KernelVariant): Kernel => {
-  const image = kernelImage(buildId(), variant);
+  const image = kernelImage(buildId(variant.interface), variant);
   return { image, elf: kernelFile(image) };
 };
 

@@ -3,6 +3,7 @@
  * and the addresses of their data. `link` runs at boot, at restore, and in amnesia mode before every macro-instruction.
  */
 import { Clock, clock_data, clockText } from '@port-xen/clock';
+import type { CtrlIf } from '@port-xen/ctrl-if';
 import { Evtchn, evtchn_data, evtchnText, upcallText } from '@port-xen/evtchn';
 import {
   type Cpu,
@@ -25,27 +26,15 @@ import {
   machdep_data,
   mainText,
   processText,
-  StartOfDay,
   suspendText,
   sysctlText,
   trapText,
 } from '@port-xen/machdep';
 import { linkNetinet, netinetLinked, netinetModules } from '@port-xen/netinet';
-import { P2mFrameList, Pmap, p2m_frame_list_data, pmap_data, pmapText } from '@port-xen/pmap';
+import { Pmap, pmap_data, pmapText } from '@port-xen/pmap';
 import { Uvm, uvm_data, uvmText } from '@port-xen/uvm';
-import { XbdXenbus, xbd_data, xbdText } from '@port-xen/xbd';
-import {
-  shutdownText,
-  Xenbus,
-  type XenbusDriver,
-  xenbus_data,
-  xenbusText,
-  xsText,
-} from '@port-xen/xenbus';
-import { Xencons, xencons_softc, xenconsText } from '@port-xen/xencons';
-import { Xengnt, xengnt_data } from '@port-xen/xengnt';
-import { Xennet, xennet_data, xennetText } from '@port-xen/xennet';
 import { GuestNetwork } from './guest-network.ts';
+import type { KernelPath } from './kernel-path.ts';
 import { balloon as balloonProgram } from './programs/balloon.ts';
 import { cat, dmesg } from './programs/cat.ts';
 import { clockwatch } from './programs/clockwatch.ts';
@@ -66,14 +55,10 @@ import { sysctl } from './programs/sysctl.ts';
 import { tcptalk } from './programs/tcptalk.ts';
 import { ttcp } from './programs/ttcp.ts';
 import { vmstress } from './programs/vmstress.ts';
+import { xen2Path } from './xen2-kernel.ts';
+import { xen3Path } from './xen3-kernel.ts';
 
 const window_page = struct('window_page', { page: bytes(PAGE_SIZE) });
-
-/** Which driver serves which type of device. */
-const DRIVERS: readonly XenbusDriver[] = [
-  { type: 'vbd', attach: 'xbd_xenbus_attach', changed: 'xbd_backend_changed' },
-  { type: 'vif', attach: 'xennet_xenbus_attach', changed: 'xennet_backend_changed' },
-];
 
 const at = (data: Readonly<Record<string, number>>, module: string): number => {
   const address = data[module];
@@ -83,6 +68,10 @@ const at = (data: Readonly<Record<string, number>>, module: string): number => {
 
 /** How a kernel differs from the one that is run by default. */
 export interface KernelVariant {
+  /** The Xen that it is for; xen-3.0 when absent. */
+  readonly interface?: 'xen-3.0' | 'xen-2.0';
+  /** The controller interface's class. */
+  readonly ctrlIf?: typeof CtrlIf;
   /** The clock's class. */
   readonly clock?: typeof Clock;
   /** More modules, and their objects by module name. */
@@ -90,33 +79,42 @@ export interface KernelVariant {
   readonly link?: (kern: Kern, data: Readonly<Record<string, number>>) => Linked;
 }
 
-const link = (cpu: Cpu, data: Readonly<Record<string, number>>, variant: KernelVariant): Linked => {
-  const kern = linkKern(cpu, data);
+/** The kernel for Xen 2, whose control path is the controller interface. */
+export const xen2Kernel: KernelVariant = { interface: 'xen-2.0' };
+
+const pathOf = (variant: KernelVariant): KernelPath =>
+  variant.interface === 'xen-2.0' ? xen2Path(variant.ctrlIf) : xen3Path;
+
+const link = (
+  cpu: Cpu,
+  data: Readonly<Record<string, number>>,
+  variant: KernelVariant,
+  path: KernelPath,
+): Linked => {
+  const kern = linkKern(cpu, data, path.layout);
   const pmap = new Pmap(cpu, at(data, 'pmap'), kern);
   const uvm = new Uvm(cpu, at(data, 'uvm'), pmap, kern);
   const evtchn = new Evtchn(cpu, at(data, 'evtchn'), kern);
-  const xengnt = new Xengnt(cpu, at(data, 'xengnt'), kern, pmap);
-  const startOfDay = new StartOfDay(cpu, at(data, 'machdep'), kern.args);
-  const clock = new (variant.clock ?? Clock)(cpu, at(data, 'clock'), kern, evtchn);
-  const console = new Xencons(cpu, at(data, 'xencons'), kern, evtchn);
-  const p2mFrameList = new P2mFrameList(cpu, at(data, 'p2mFrameList'), pmap, kern.spl.sharedInfo);
-  const xenbus = new Xenbus(cpu, at(data, 'xenbus'), kern, evtchn, startOfDay, DRIVERS);
-  const xbd = new XbdXenbus(cpu, at(data, 'xbd'), kern, evtchn, xengnt, pmap, uvm, xenbus);
+  const time = path.time(cpu, kern.spl.sharedInfo);
+  const clock = new (variant.clock ?? Clock)(cpu, at(data, 'clock'), kern, evtchn, time);
   const net = linkNetinet(cpu, data, kern, { uptime_ns: () => clock.uptime_s() * 1e9 });
-  const parts = { cpu, kern, evtchn, xengnt, pmap, uvm, xenbus, stack: net.inet };
-  const xennet = new Xennet(at(data, 'xennet'), parts);
-  const balloon = new Balloon(at(data, 'balloon'), kern, pmap, uvm, xenbus.watches, xennet);
-  const machdep: Machdep = {
+  const base = { cpu, kern, pmap, uvm, evtchn, net, at: (module: string) => at(data, module) };
+  const control = path.link(base);
+  const balloon = new Balloon(
+    at(data, 'balloon'),
     kern,
-    startOfDay,
+    pmap,
+    uvm,
+    control.watches,
+    control.lender,
+  );
+  const machdep: Machdep = {
+    ...control.machdep,
+    kern,
     pmap,
     uvm,
     evtchn,
-    xengnt,
-    p2mFrameList,
     clock,
-    console,
-    shutdown: xenbus,
     network: new GuestNetwork(cpu, kern, net),
     balloon,
     window: at(data, 'window'),
@@ -127,23 +125,19 @@ const link = (cpu: Cpu, data: Readonly<Record<string, number>>, variant: KernelV
     uvm,
     evtchn,
     upcall: { evtchn, sched: kern.sched },
-    xengnt,
     clock,
-    xencons: console,
-    xenbus,
-    xbd,
     ...netinetLinked(net),
-    xennet,
-    p2mFrameList,
+    ...control.linked,
     machdep,
     balloon,
     ...variant.link?.(kern, data),
   };
 };
 
-const specOf = (variant: KernelVariant): KernelSpec => ({
+const specOf = (variant: KernelVariant, path: KernelPath): KernelSpec => ({
   name: 'port-xen',
   version: '0',
+  xenVersion: path.layout.xenVersion,
   entry: 'start',
   programs: [
     sha256,
@@ -172,30 +166,25 @@ const specOf = (variant: KernelVariant): KernelSpec => ({
     ...kernModules,
     window: { data: window_page, align: PAGE_SIZE },
     pmap: { data: pmap_data, text: pmapText },
-    p2mFrameList: { data: p2m_frame_list_data },
     uvm: { data: uvm_data, text: uvmText },
     evtchn: { data: evtchn_data, text: evtchnText },
     upcall: { text: upcallText },
-    xengnt: { data: xengnt_data },
     machdep: {
       data: machdep_data,
       text: { ...mainText, ...processText, ...suspendText, ...sysctlText, ...trapText },
     },
     balloon: { data: balloon_data, text: balloonText },
     clock: { data: clock_data, text: clockText },
-    xencons: { data: xencons_softc, text: xenconsText },
-    xenbus: { data: xenbus_data, text: { ...xsText, ...xenbusText, ...shutdownText } },
-    xbd: { data: xbd_data, text: xbdText },
     ...netinetModules,
-    xennet: { data: xennet_data, text: xennetText },
+    ...path.modules,
     ...variant.modules,
   },
-  link: (cpu, data) => link(cpu, data, variant),
+  link: (cpu, data) => link(cpu, data, variant, path),
 });
 
 /** The kernel's text and data laid out. @param buildId 20 bytes */
 export const kernelImage = (buildId: Uint8Array, variant: KernelVariant = {}): KernelImage =>
-  new KernelImage(specOf(variant), buildId);
+  new KernelImage(specOf(variant, pathOf(variant)), buildId);
 
 /** The same as an ELF file, for the domain builder. */
 export const kernelFile = (image: KernelImage): Uint8Array => elfFile(image);

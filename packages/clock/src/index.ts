@@ -10,3 +10,4 @@ export type { HostTime } from './host-time.ts';
 export { type ClockKern, HZ, NS_PER_TICK, Timecounter } from './timecounter.ts';
 export type { Timespec } from './timespec.ts';
 export { Xen2Time } from './xen2-time.ts';
+export { Xen3Time } from './xen3-time.ts';

@@ -107,14 +107,16 @@ export const ctrlIfText: Text<CtrlIf> = {
       m.d.ctrl_if_draining = 0;
       m.settleReceived();
       m.disconnect();
-      m.settleSent();
       return done(1);
     },
   }),
 
   /** (_, cancelled): takes the channel that start_info names; a restored domain's ring is a new one. */
   ctrl_if_resume: leaf((m, _, cancelled) => {
-    if (cancelled === 0) m.resynchronise();
+    if (cancelled === 0) {
+      m.settleSent();
+      m.resynchronise();
+    }
     m.connect();
     m.release();
     return 1;

@@ -3,7 +3,7 @@
  *
  *     send ─► tx_ring[tx_req_prod] ─► …controller… ─► tx_ring[tx_resp_prod] ─► reap ─► leaf(argument, response, 0)
  *                                                     nothing for ten seconds ───────► leaf(argument, 0, ETIMEDOUT)
- *                                                     the domain has left ───────────► leaf(argument, 0, ECONNRESET)
+ *                                                     the domain was restored ───────► leaf(argument, 0, ECONNRESET)
  *
  * The ring has eight places, and a place is taken until the response has been reaped; an id stands for the place's owner. An owner who has
  * been told of an error is told nothing more, but the id stays taken: the response may still be on its way, and must not meet the
@@ -85,12 +85,14 @@ export class CtrlIfTx {
   /**
    * ctrl_if_send_message_noblock.
    * @param msg address of a control_msg; its id is ours to choose @param func leaf(arg, message, errno), 0 for nobody
+   * @param timeout_ticks after which `func` is told ETIMEDOUT; 0 never
    * @returns 0, EAGAIN when there is no room now, EINVAL when the message's length is more than fits
    */
-  sendNoblock(msg: number, func = 0, arg = 0): number {
+  sendNoblock(msg: number, func = 0, arg = 0, timeout_ticks = TX_TIMEOUT_TICKS): number {
     const { d, ring } = this;
     if (this.msgAt(msg).length > CMSG_MAX) return EINVAL;
-    const id = this.full || d.ctrl_if_suspended !== 0 ? -1 : this.#allocateId(msg, func, arg);
+    const refused = this.full || d.ctrl_if_suspended !== 0;
+    const id = refused ? -1 : this.#allocateId(msg, func, arg, timeout_ticks);
     if (id < 0) {
       d.ctrl_if_tx_wanted = 1;
       return EAGAIN;
@@ -104,7 +106,7 @@ export class CtrlIfTx {
   }
 
   /** @returns -1 when every id is taken */
-  #allocateId(msg: number, func: number, arg: number): number {
+  #allocateId(msg: number, func: number, arg: number, timeout_ticks: number): number {
     if (func === 0) return NO_ID;
     const mapping = this.d.ctrl_if_txmsg_id_mapping;
     for (let id = 0; id < CONTROL_RING_SIZE; id++) {
@@ -117,7 +119,9 @@ export class CtrlIfTx {
       tm.tm_func = func;
       tm.tm_arg = arg;
       const timeout = this.cpu.sym('ctrl_if_txmsg_timeout');
-      this.kern.callout.reset(tm.tm_timeout.address, TX_TIMEOUT_TICKS, timeout, tm.address);
+      if (timeout_ticks > 0) {
+        this.kern.callout.reset(tm.tm_timeout.address, timeout_ticks, timeout, tm.address);
+      }
       return id;
     }
     return -1;
@@ -189,7 +193,7 @@ export class CtrlIfTx {
     }
   }
 
-  /** Everybody who still waits for a response is told that none will come. */
+  /** Everybody who still waits for a response is told that none will come: the ring that it would have come in is gone. */
   settleSent(): void {
     const mapping = this.d.ctrl_if_txmsg_id_mapping;
     for (let id = 0; id < CONTROL_RING_SIZE; id++) {

@@ -7,7 +7,7 @@
  *
  *     unsent                    stays with its sender, and goes through the next channel
  *     in the ring               waits until the controller has taken and answered it
- *     taken, not answered       likewise; after five seconds its owner is told ECONNRESET
+ *     taken, not answered       likewise; after five seconds it is left behind, and its owner is told ECONNRESET after the restore
  *     deferred, being handled   waits until it has been answered; after five seconds it is answered with length 0 for its handler, and what
  *                               the handler says later goes nowhere
  */

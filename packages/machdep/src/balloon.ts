@@ -68,7 +68,8 @@ export class Balloon {
   readonly kern: Kern;
   readonly pmap: Pmap;
   readonly uvm: Uvm;
-  readonly watches: BalloonStore;
+  /** Undefined where there is no xenstore: then programs alone say what is wanted. */
+  readonly watches: BalloonStore | undefined;
   readonly lender: PageLender | undefined;
 
   constructor(
@@ -76,7 +77,7 @@ export class Balloon {
     kern: Kern,
     pmap: Pmap,
     uvm: Uvm,
-    watches: BalloonStore,
+    watches?: BalloonStore,
     lender?: PageLender,
   ) {
     this.data = data;
@@ -163,6 +164,7 @@ export const balloonText: Text<Balloon> = {
       d.store_kib = m.pmap.nrPages * KIB_PER_PAGE;
       autoconf.pmfRegister(autoconf.attach('balloon0', bus, 0), 0, 0);
       sched.create('xen_balloon', cpu.sym('balloon_thread'), 0, PRI_KTHREAD);
+      if (m.watches === undefined) return done();
       return call('done', cpu.sym('xs_watch'), m.watches.create(NODE, 'balloon_xenbus_watcher', 0));
     },
     done: () => done(),

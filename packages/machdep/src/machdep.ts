@@ -4,10 +4,11 @@
  */
 import type { Evtchn } from '@port-xen/evtchn';
 import type { Kern } from '@port-xen/kern';
-import type { P2mFrameList, Pmap } from '@port-xen/pmap';
+import type { FrameList, Pmap } from '@port-xen/pmap';
 import type { Uvm } from '@port-xen/uvm';
 import type { Xengnt } from '@port-xen/xengnt';
 import type { Balloon } from './balloon.ts';
+import type { ControlPath } from './control-path.ts';
 import type { StartOfDay } from './start-of-day.ts';
 
 /** What the machine-dependent kernel needs of the clock. */
@@ -26,12 +27,10 @@ export interface MachdepClock {
 /** What it needs of the console. */
 export interface MachdepConsole {
   readonly drained: boolean;
-  attach(page: number, port: number): void;
   suspend(): void;
-  resume(port: number): void;
 }
 
-/** What was asked for through control/shutdown. */
+/** What the toolstack asked for. */
 export interface ShutdownRequests {
   /** What the sysmon lwp sleeps on. */
   readonly wchan: number;
@@ -54,9 +53,11 @@ export interface Machdep {
   readonly pmap: Pmap;
   readonly uvm: Uvm;
   readonly evtchn: Evtchn;
-  readonly xengnt: Xengnt;
-  readonly p2mFrameList: P2mFrameList;
+  /** Xen 2 has no grants. */
+  readonly xengnt?: Xengnt;
+  readonly p2mFrameList: FrameList;
   readonly clock: MachdepClock;
+  readonly controlPath: ControlPath;
   readonly console: MachdepConsole;
   readonly shutdown: ShutdownRequests;
   readonly network?: MachdepNetwork;

@@ -6,7 +6,6 @@ import {
   __HYPERVISOR_xen_version,
   FLAT_KERNEL_SS,
   MACH2PHYS_VIRT_START,
-  start_info,
   XENVER_version,
 } from '@port-xen/abi';
 import {
@@ -25,7 +24,7 @@ import {
   routine,
   type Text,
 } from '@port-xen/kern';
-import { i64, ldI64, struct, textOf, u32 } from '@port-xen/layout';
+import { i64, ldI64, struct, u32 } from '@port-xen/layout';
 import { RIP, RSI, RSP } from '@port-xen/vcpu';
 import { execInit } from './exec.ts';
 import type { Machdep } from './machdep.ts';
@@ -41,15 +40,14 @@ const START_NS = 500_000;
 const startOfDay = (m: Machdep): void => {
   const { cpu, sched, callout, spl, syscalls } = m.kern;
   const startInfoVa = cpu.registers.get(RSI);
-  const si = start_info.at(cpu.memory, startInfoVa);
   const m2p = (mfn: number): number =>
     ldI64(cpu.memory, MACH2PHYS_VIRT_START + 8 * mfn) * PAGE_SIZE;
   m.startOfDay.note(startInfoVa, m2p);
-  m.pmap.bootstrap(si, m.window);
+  m.pmap.bootstrap(m.startOfDay, m.window);
   const { pages } = m.uvm;
   pages.physload((KERNTEXTOFF - KERNBASE) / PAGE_SIZE, m.startOfDay.firstFreePfn, m.pmap.nrPages);
   pages.unmapFree();
-  m.pmap.kreplaceMa(spl.sharedInfo, Math.floor(si.shared_info / PAGE_SIZE), true);
+  m.pmap.kreplaceMa(spl.sharedInfo, Math.floor(m.startOfDay.sharedInfoMa / PAGE_SIZE), true);
   m.startOfDay.register();
   m.evtchn.reset();
   callout.init();
@@ -69,10 +67,10 @@ const startOfDay = (m: Machdep): void => {
 const attachRoot = (m: Machdep): number => {
   const { autoconf, msgbuf, cpu } = m.kern;
   const version = cpu.hypercall(__HYPERVISOR_xen_version, XENVER_version);
-  const si = m.startOfDay.startInfo;
+  const { magic, nrPages } = m.startOfDay;
   msgbuf.printf(
-    `port-xen: ${textOf(si.magic)} domain on Xen ${version >>> 16}.${version & 0xffff}, ` +
-      `${si.nr_pages} pages (${Math.floor((si.nr_pages * PAGE_SIZE) / 2 ** 20)} MiB), ${m.uvm.pages.free} free\n`,
+    `port-xen: ${magic} domain on Xen ${version >>> 16}.${version & 0xffff}, ` +
+      `${nrPages} pages (${Math.floor((nrPages * PAGE_SIZE) / 2 ** 20)} MiB), ${m.uvm.pages.free} free\n`,
   );
   const mainbus = autoconf.attach('mainbus0', 0, 0);
   autoconf.pmfRegister(mainbus, 0, 0);
@@ -85,14 +83,13 @@ const attachRoot = (m: Machdep): number => {
 
 const booting = struct('main_locals', {
   hypervisor: i64,
-  xenbus: i64,
+  /** What devices that are found are children of. */
+  bus: i64,
   init: i64,
-  status: u32,
-  pad: u32,
+  probed: u32,
 });
 /** The kernel's command line up to what the first program is given. */
-const kernelOptions = (m: Machdep): string =>
-  textOf(m.startOfDay.startInfo.cmd_line).split('init=')[0] ?? '';
+const kernelOptions = (m: Machdep): string => m.startOfDay.commandLine.split('init=')[0] ?? '';
 
 /** The disk that pages go to: the kernel's command line has `swap=/dev/xbdN` before `init=`. */
 const swapOn = (m: Machdep): void => {
@@ -111,7 +108,7 @@ const swapOn = (m: Machdep): void => {
 
 /** The part of the kernel's command line after `init=`: the first program and its arguments. */
 const initArguments = (m: Machdep): string[] => {
-  const line = textOf(m.startOfDay.startInfo.cmd_line);
+  const line = m.startOfDay.commandLine;
   const at = line.indexOf('init=');
   if (at < 0) return [];
   return line
@@ -128,31 +125,26 @@ export const mainText: Text<Machdep> = {
 
   main: routine(booting, {
     root: (m, l) => {
-      const { cpu, autoconf, cdevsw, sched } = m.kern;
-      const si = m.startOfDay.startInfo;
-      m.xengnt.init(m.uvm.kmAllocVa(GRANT_FRAMES));
+      const { cpu, cdevsw, sched } = m.kern;
+      m.xengnt?.init(m.uvm.kmAllocVa(GRANT_FRAMES));
       m.evtchn.init();
       m.p2mFrameList.build(m.uvm);
       l.hypervisor = attachRoot(m);
-      // Attach order is suspend order within a depth: the console goes last, to tell how the bus went.
-      l.xenbus = autoconf.attach('xenbus0', l.hypervisor, 0).address;
-      m.console.attach(
-        m.startOfDay.d.console_page,
-        si.memory.ld32(si.address + start_info.offset.console + 8),
-      );
-      const xencons = autoconf.attach('xencons0', l.hypervisor, 0);
-      autoconf.pmfRegister(xencons, cpu.sym('xencons_suspend'), cpu.sym('xencons_resume'));
+      l.bus = m.controlPath.attach(m.kern, l.hypervisor);
       cdevsw.attach('console', 0, {
         read: cpu.sym('xencons_read'),
         write: cpu.sym('xencons_write'),
       });
       cdevsw.attach('klog', 0, { read: cpu.sym('klog_read') });
-      m.clock.initclocks(textOf(si.cmd_line));
+      m.clock.initclocks(m.startOfDay.commandLine);
       m.network?.init();
       sched.create('sysmon', cpu.sym('sysmon_thread'), 0, PRI_KTHREAD);
-      return call('probed', cpu.sym('xenbus_attach'), l.xenbus);
+      return goto('probe');
     },
-    probed: (m, l) => call('settle', m.kern.cpu.sym('balloon_attach'), l.xenbus),
+    probe: (m, l) => {
+      const symbol = m.controlPath.probes[l.probed++];
+      return symbol === undefined ? goto('settle') : call('probe', m.kern.cpu.sym(symbol), l.bus);
+    },
     settle: (m, l) => {
       const { cpu, autoconf } = m.kern;
       if (autoconf.d.config_pending !== 0) {

@@ -1,7 +1,6 @@
 /*
  * The devices that need no xenstore: what is under them is the machine's own (hypervisor.c, xencons.c, klog).
  */
-import { start_info } from '@port-xen/abi';
 import { copyout, EFAULT, leaf, type Text } from '@port-xen/kern';
 import type { Machdep } from './machdep.ts';
 
@@ -15,18 +14,17 @@ export const rootDevicesText: Text<Machdep> = {
   /** hypervisor0: no handler runs and no page table names a frame of Xen's. */
   hypervisor_suspend: leaf((m) => {
     m.evtchn.suspend();
-    m.xengnt.suspend();
+    m.xengnt?.suspend();
     return 1;
   }),
 
   /** (_, cancelled). */
   hypervisor_resume: leaf((m, _, cancelled) => {
     const list = m.p2mFrameList.update();
-    m.xengnt.resume(cancelled !== 0);
+    m.xengnt?.resume(cancelled !== 0);
     m.evtchn.init();
-    m.kern.msgbuf.printf(
-      `hypervisor0: p2m frame list at mfn 0x${list.toString(16)}, grant table mapped\n`,
-    );
+    const grants = m.xengnt === undefined ? '' : ', grant table mapped';
+    m.kern.msgbuf.printf(`hypervisor0: p2m frame list at mfn 0x${list.toString(16)}${grants}\n`);
     return 1;
   }),
 
@@ -36,10 +34,7 @@ export const rootDevicesText: Text<Machdep> = {
   }),
 
   xencons_resume: leaf((m) => {
-    const si = m.startOfDay.startInfo;
-    const port = si.memory.ld32(si.address + start_info.offset.console + 8);
-    m.console.resume(port);
-    m.kern.msgbuf.printf(`xencons0: port ${port}\n`);
+    m.kern.msgbuf.printf(`xencons0: ${m.controlPath.resumeConsole()}\n`);
     return 1;
   }),
 };

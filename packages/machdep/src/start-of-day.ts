@@ -17,11 +17,10 @@ import {
   CALLBACKTYPE_syscall,
   callback_register,
   FLAT_KERNEL_CS,
-  start_info,
   trap_info,
 } from '@port-xen/abi';
 import { type Cpu, type HypercallArgs, KERNBASE, kassert, PAGE_SIZE } from '@port-xen/kern';
-import { array, i64, ldI64, struct, type View } from '@port-xen/layout';
+import { array, i64, struct, type View } from '@port-xen/layout';
 
 /** Exceptions with an entry of ours, and the privilege a program needs to raise them with `int`. */
 const TRAPS: readonly (readonly [vector: number, dpl: number])[] = [
@@ -52,15 +51,22 @@ export const TRAP_VECTORS: readonly number[] = TRAPS.map(([vector]) => vector);
 export const machdep_data = struct('machdep_data', {
   /** Kernel address of the start_info page. */
   start_info: i64,
-  /** Kernel address of the xenstore and console pages. */
+  /** Kernel address of the xenstore and console pages; 0 where there are none. */
   store_page: i64,
   console_page: i64,
   /** The table handed to HYPERVISOR_set_trap_table; ends with a zero address. */
   xen_idt: array(trap_info, TRAPS.length + 1),
 });
 
+/** What a frame number is translated by. */
+export interface Translation {
+  /** The machine frame behind a physical address, and the other way round. */
+  mfnOf(pa: number): number;
+  paOf(mfn: number): number;
+}
+
 /** Where the machine-dependent kernel keeps what start of day gave it. */
-export class StartOfDay {
+export abstract class StartOfDay {
   readonly cpu: Cpu;
   readonly data: number;
   readonly args: HypercallArgs;
@@ -75,35 +81,31 @@ export class StartOfDay {
     return machdep_data.at(this.cpu.memory, this.data);
   }
 
-  /** The page that Xen and the toolstack filled, at boot and again at restore. */
-  get startInfo(): View<typeof start_info> {
-    return start_info.at(this.cpu.memory, this.d.start_info);
-  }
+  // What start_info says, whichever Xen's it is.
 
-  /** Kernel address of the xenstore page. */
-  get storePage(): number {
-    return this.d.store_page;
-  }
-
+  /** Which Xen the domain was made by, as it says itself. */
+  abstract get magic(): string;
+  abstract get nrPages(): number;
   /** Machine address of shared_info. */
-  get sharedInfoMa(): number {
-    return this.startInfo.shared_info;
-  }
+  abstract get sharedInfoMa(): number;
+  /** Virtual addresses: the page tables' base, the P2M. */
+  abstract get ptBase(): number;
+  abstract get mfnList(): number;
+  abstract get nrPtFrames(): number;
+  abstract get commandLine(): string;
 
-  /** Notes where start_info and the two ring pages are. @param m2p the physical address behind a machine frame */
-  note(startInfoVa: number, m2p: (mfn: number) => number): void {
-    const d = this.d;
-    d.start_info = startInfoVa;
-    const si = this.startInfo;
-    d.store_page = KERNBASE + m2p(si.store_mfn);
-    d.console_page = KERNBASE + m2p(ldI64(si.memory, si.address + start_info.offset.console));
+  /** What in start_info is a frame becomes a pfn at a suspend, and a frame again in a domain that never left. */
+  abstract framesToPfns(by: Translation): void;
+  abstract pfnsToFrames(by: Translation): void;
+
+  /** Notes where start_info is, and what it names. @param m2p the physical address behind a machine frame */
+  note(startInfoVa: number, _m2p: (mfn: number) => number): void {
+    this.d.start_info = startInfoVa;
   }
 
   /** One past the last page that the domain builder used: the boot stack follows the page tables. */
   get firstFreePfn(): number {
-    const si = this.startInfo;
-    const pt = ldI64(si.memory, si.address + start_info.offset.pt_base) - KERNBASE;
-    return pt / PAGE_SIZE + si.nr_pt_frames + 1;
+    return (this.ptBase - KERNBASE) / PAGE_SIZE + this.nrPtFrames + 1;
   }
 
   /** HYPERVISOR_set_trap_table and CALLBACKOP_register. */

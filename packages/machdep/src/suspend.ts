@@ -2,7 +2,7 @@
  * xen_suspend_domain (sys/arch/xen/xen/xen_machdep.c), in the corrected order. Each step may rely on those before it.
  *
  *   down   user lwps held · devices, leaf to root · start_info's frame found · VIRQ_TIMER let go ·
- *          store and console frames → pfns · recursive slot cleared · shared_info unmapped · SCHEDOP_shutdown
+ *          start_info's frames → pfns · recursive slot cleared · shared_info unmapped · SCHEDOP_shutdown
  *   up     shared_info mapped · recursive slot · same size? · [cancelled: pfns → frames | restored: every port forgotten] ·
  *          clock re-based · devices, root to leaf · user lwps go on
  *
@@ -14,14 +14,10 @@ import {
   SCHEDOP_shutdown,
   SHUTDOWN_suspend,
   sched_shutdown,
-  start_info,
 } from '@port-xen/abi';
 import { call, done, hypercall, kassert, PAGE_SIZE, routine, type Text } from '@port-xen/kern';
-import { ldI64, nest, st64, struct, u32, u64 } from '@port-xen/layout';
+import { nest, struct, u32, u64 } from '@port-xen/layout';
 import type { Machdep } from './machdep.ts';
-
-const CONSOLE_MFN = start_info.offset.console;
-const STORE_MFN = start_info.offset.store_mfn;
 
 const suspending = struct('xen_suspend_domain_locals', {
   shutdown: nest(sched_shutdown),
@@ -29,28 +25,9 @@ const suspending = struct('xen_suspend_domain_locals', {
   start_info_mfn: u64,
 });
 
-/** store_mfn and console.domU.mfn from frames to pfns: nobody but the guest does it. */
-const framesToPfns = (m: Machdep): void => {
-  const si = m.startOfDay.startInfo;
-  for (const offset of [STORE_MFN, CONSOLE_MFN]) {
-    const mfn = ldI64(si.memory, si.address + offset);
-    st64(si.memory, si.address + offset, m.pmap.paOf(mfn) / PAGE_SIZE);
-  }
-};
-
-/** And back, in a domain that never left. */
-const pfnsToFrames = (m: Machdep): void => {
-  const si = m.startOfDay.startInfo;
-  for (const offset of [STORE_MFN, CONSOLE_MFN]) {
-    const pfn = ldI64(si.memory, si.address + offset);
-    st64(si.memory, si.address + offset, m.pmap.mfnOf(pfn * PAGE_SIZE));
-  }
-};
-
 /** What the console shows of where the domain is. */
 const whereabouts = (m: Machdep): string => {
-  const si = m.startOfDay.startInfo;
-  const mfn = Math.floor(si.shared_info / PAGE_SIZE);
+  const mfn = Math.floor(m.startOfDay.sharedInfoMa / PAGE_SIZE);
   return (
     `shared_info mfn 0x${mfn.toString(16)}, host up ${m.clock.hostUptime_s().toFixed(3)} s, ` +
     `TSC ${(m.clock.tscKhz / 1e6).toFixed(3)} GHz, guest up ${m.clock.uptime_s().toFixed(3)} s`
@@ -74,7 +51,7 @@ export const suspendText: Text<Machdep> = {
       const sharedInfo = m.kern.spl.sharedInfo;
       l.start_info_mfn = m.pmap.extractMfn(0, m.startOfDay.d.start_info);
       m.clock.suspendclocks();
-      framesToPfns(m);
+      m.startOfDay.framesToPfns(m.pmap);
       m.pmap.unmapRecursive();
       m.pmap.kremove(sharedInfo);
       l.shutdown.reason = SHUTDOWN_suspend;
@@ -93,12 +70,12 @@ export const suspendText: Text<Machdep> = {
       const mfn = Math.floor(m.startOfDay.sharedInfoMa / PAGE_SIZE);
       m.pmap.kreplaceMa(m.kern.spl.sharedInfo, mfn, true);
       m.pmap.mapRecursive();
-      const { nr_pages } = m.startOfDay.startInfo;
+      const { nrPages } = m.startOfDay;
       kassert(
-        nr_pages === m.pmap.nrPages,
-        `suspended with ${m.pmap.nrPages} pages, restored with ${nr_pages}`,
+        nrPages === m.pmap.nrPages,
+        `suspended with ${m.pmap.nrPages} pages, restored with ${nrPages}`,
       );
-      if (l.cancelled !== 0) pfnsToFrames(m);
+      if (l.cancelled !== 0) m.startOfDay.pfnsToFrames(m.pmap);
       else m.evtchn.reset();
       m.clock.resumeclocks(l.cancelled !== 0);
       m.kern.msgbuf.printf(

@@ -32,10 +32,11 @@ import {
   machdep_data,
   mainText,
   processText,
-  StartOfDay,
   suspendText,
   sysctlText,
   trapText,
+  Xen3StartOfDay,
+  XenstorePath,
 } from '../src/index.ts';
 
 const window_page = struct('window_page', { page: bytes(PAGE_SIZE) });
@@ -84,7 +85,7 @@ export const machdepKernel = (options: KernelOptions): { elf: Uint8Array; engine
     const uvm = new Uvm(cpu, at(data, 'uvm'), pmap, kern);
     const evtchn = new Evtchn(cpu, at(data, 'evtchn'), kern);
     const xengnt = new Xengnt(cpu, at(data, 'xengnt'), kern, pmap);
-    const startOfDay = new StartOfDay(cpu, at(data, 'machdep'), kern.args);
+    const startOfDay = new Xen3StartOfDay(cpu, at(data, 'machdep'), kern.args);
     const clock = new Clock(cpu, at(data, 'clock'), kern, evtchn);
     const console = new Xencons(cpu, at(data, 'xencons'), kern, evtchn);
     const p2mFrameList = new P2mFrameList(cpu, at(data, 'p2mFrameList'), pmap, kern.spl.sharedInfo);
@@ -99,6 +100,7 @@ export const machdepKernel = (options: KernelOptions): { elf: Uint8Array; engine
       xengnt,
       p2mFrameList,
       clock,
+      controlPath: new XenstorePath(startOfDay, console),
       console,
       shutdown: {
         wchan: xenbus.wchan,

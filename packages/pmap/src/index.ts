@@ -1,5 +1,10 @@
-export { type KernelPages, P2mFrameList, p2m_frame_list_data } from './p2m-frame-list.ts';
-export { Pmap, type PmapKern } from './pmap.ts';
+export {
+  type FrameList,
+  type KernelPages,
+  P2mFrameList,
+  p2m_frame_list_data,
+} from './p2m-frame-list.ts';
+export { Pmap, type PmapKern, type PmapStart } from './pmap.ts';
 export { NPMAP, pmap_data } from './pmap-data.ts';
 export { pmapText } from './pmap-text.ts';
 export { PDIR_SLOT_PTE } from './pte.ts';

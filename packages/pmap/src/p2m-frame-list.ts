@@ -25,7 +25,15 @@ export interface KernelPages {
   kmAlloc(pages: number): number;
 }
 
-export class P2mFrameList {
+/** What tells the toolstack where the P2M is. */
+export interface FrameList {
+  /** Once, at boot. */
+  build(pages: KernelPages): void;
+  /** At boot and after a restore. @returns the machine frame that shared_info names */
+  update(): number;
+}
+
+export class P2mFrameList implements FrameList {
   readonly cpu: Cpu;
   readonly data: number;
   readonly pmap: Pmap;

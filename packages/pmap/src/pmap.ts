@@ -9,9 +9,9 @@
  *
  * The tables that the domain builder made for the kernel stay in use.
  */
-import { _PAGE_PRESENT, MMUEXT_COPY_PAGE, start_info } from '@port-xen/abi';
+import { _PAGE_PRESENT, MMUEXT_COPY_PAGE } from '@port-xen/abi';
 import { type Cpu, type HypercallArgs, KERNBASE, kassert } from '@port-xen/kern';
-import { ldI64, type View } from '@port-xen/layout';
+import type { View } from '@port-xen/layout';
 import { MmuOps } from './mmu-ops.ts';
 import type { pmap_data } from './pmap-data.ts';
 import {
@@ -31,6 +31,14 @@ import { UserPmaps } from './user-pmap.ts';
 /** What the pmap needs of the kernel. */
 export interface PmapKern {
   readonly args: HypercallArgs;
+}
+
+/** What start_info says of memory. */
+export interface PmapStart {
+  readonly nrPages: number;
+  /** Kernel addresses of the page tables' base and of the P2M. */
+  readonly ptBase: number;
+  readonly mfnList: number;
 }
 
 export class Pmap {
@@ -53,11 +61,11 @@ export class Pmap {
   }
 
   /** xen_pmap_bootstrap: takes over the builder's tables. @param window a kernel page whose place can be used */
-  bootstrap(si: View<typeof start_info>, window: number): void {
+  bootstrap(start: PmapStart, window: number): void {
     const d = this.#d;
-    d.nr_pages = si.nr_pages;
-    d.kpm_pdirpa = ldI64(si.memory, si.address + start_info.offset.pt_base) - KERNBASE;
-    d.xpmap_phys_to_machine_mapping = ldI64(si.memory, si.address + start_info.offset.mfn_list);
+    d.nr_pages = start.nrPages;
+    d.kpm_pdirpa = start.ptBase - KERNBASE;
+    d.xpmap_phys_to_machine_mapping = start.mfnList;
     d.window = window;
     this.mapRecursive();
   }

@@ -8,14 +8,14 @@
 import { xen2_arch_shared_info, xen2_shared_info } from '@port-xen/abi';
 import { type Cpu, kassert } from '@port-xen/kern';
 import { st64 } from '@port-xen/layout';
-import { type KernelPages, p2m_frame_list_data } from './p2m-frame-list.ts';
+import { type FrameList, type KernelPages, p2m_frame_list_data } from './p2m-frame-list.ts';
 import type { Pmap } from './pmap.ts';
 import { PAGE_SIZE } from './pte.ts';
 
 const PER_PAGE = PAGE_SIZE / 8;
 const LIST = xen2_shared_info.offset.arch + xen2_arch_shared_info.offset.pfn_to_mfn_frame_list;
 
-export class Xen2P2mFrameList {
+export class Xen2P2mFrameList implements FrameList {
   readonly cpu: Cpu;
   readonly data: number;
   readonly pmap: Pmap;

@@ -147,8 +147,10 @@ const start = (p: Probe): void => {
   const si = start_info.at(cpu.memory, cpu.registers.get(RSI));
   d.start_info = si.address;
   d.next_va = -0x6000_0000_0000;
-  p.pmap.bootstrap(si, cpu.image.data.window as number);
-  const tables = ldI64(si.memory, si.address + start_info.offset.pt_base) - KERNBASE;
+  const ptBase = ldI64(si.memory, si.address + start_info.offset.pt_base);
+  const mfnList = ldI64(si.memory, si.address + start_info.offset.mfn_list);
+  p.pmap.bootstrap({ nrPages: si.nr_pages, ptBase, mfnList }, cpu.image.data.window as number);
+  const tables = ptBase - KERNBASE;
   const first = tables / PAGE_SIZE + si.nr_pt_frames + STACK_PAGES;
   const last = Math.min(si.nr_pages, first + MAX_FREE);
   for (let pfn = last - 1; pfn >= first; pfn--) {

@@ -12,7 +12,9 @@ import {
   type Text,
 } from '@port-xen/kern';
 import { i64, struct, u64 } from '@port-xen/layout';
+import type { ConsoleQueues } from './console-queues.ts';
 import type { Xencons } from './xencons.ts';
+import type { XenconsCtrlIf } from './xencons-ctrl-if.ts';
 
 /** Bytes that a write moves at once. */
 const CHUNK = 512;
@@ -20,8 +22,8 @@ const CHUNK = 512;
 const writing = struct('xencons_writing', { uaddr: i64, left: u64, moved: u64 });
 const reading = struct('xencons_reading', { uaddr: i64, length: u64 });
 
-export const xenconsText: Text<Xencons> = {
-  xencons_handler: leaf((m) => m.handler()),
+/** What programs do with a console, and what the kernel prints on it. */
+const consoleText: Text<ConsoleQueues> = {
   xencons_putmsg: leaf((m) => m.putMessages()),
 
   /** (softc, offset, address, length): waits while the queue is full. */
@@ -54,14 +56,25 @@ export const xenconsText: Text<Xencons> = {
     },
     take: (m, l, error) => {
       if (error === EINTR) return done(-EINTR);
-      const sc = m.softc;
       if (l.length === 0) return done(0);
-      if (sc.inq_head === sc.inq_tail)
-        return call('take', m.cpu.sym('tsleep'), m.inqChannel, 0, PCATCH);
+      if (m.inqEmpty) return call('take', m.cpu.sym('tsleep'), m.inqChannel, 0, PCATCH);
       const text = m.peek(l.length);
       if (!copyout(m.cpu, l.uaddr, text)) return done(-EFAULT);
       m.consume(text.length);
       return done(text.length);
     },
   }),
+};
+
+export const xenconsText: Text<Xencons> = {
+  ...consoleText,
+  xencons_handler: leaf((m) => m.handler()),
+};
+
+export const xenconsCtrlIfText: Text<XenconsCtrlIf> = {
+  ...consoleText,
+  xencons_rx: leaf((m, msg) => m.receive(msg)),
+  xencons_space: leaf((m) => m.start()),
+  /** (message's entry, response, errno). */
+  xencons_told: leaf((m, entry, _, error) => m.told(entry, error)),
 };

@@ -42,7 +42,7 @@ const text: Text<Probe> = {
   probe_room: leaf((m) => m.xencons.room),
   probe_port: leaf((m) => m.xencons.softc.xc_port),
   probe_drained: leaf((m) => (m.xencons.drained ? 1 : 0)),
-  probe_waiting_input: leaf((m) => m.xencons.softc.inq_tail - m.xencons.softc.inq_head),
+  probe_waiting_input: leaf((m) => m.xencons.queues.inq_tail - m.xencons.queues.inq_head),
   /** (types): attaches a device that is suspended after the console and resumed after it. */
   probe_attach_late: leaf((m, types) => {
     const { autoconf } = m.base.kern;

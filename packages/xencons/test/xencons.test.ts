@@ -3,7 +3,7 @@ import { EFAULT } from '@port-xen/kern';
 import { MODES, TestGuest, type TestGuestOptions, USER_BASE } from '@tooling/guest-testbed';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { OUTQ_HIWAT } from '../src/xencons.ts';
+import { OUTQ_HIWAT } from '../src/console-queues.ts';
 import { image, piece } from './probe.ts';
 
 const IN_RING = 1024;

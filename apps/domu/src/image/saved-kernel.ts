@@ -13,9 +13,11 @@ import {
   UAREA_SIZE,
 } from '@port-xen/kern';
 import { buildId } from '../build-id.ts';
-import { kernelImage } from '../kernel.ts';
+import { type KernelVariant, kernelImage, xen2Kernel } from '../kernel.ts';
 import type { ImageIndex } from './image-index.ts';
 import { pathAt } from './struct-leaves.ts';
+
+const KERNELS: readonly KernelVariant[] = [{}, xen2Kernel];
 
 /** What an image's kernel is. */
 export interface SavedKernel {
@@ -99,7 +101,11 @@ export const findKernel = (index: ImageIndex): SavedKernel => {
     return { kind: 'not ours', buildId: undefined, symbols: undefined };
   }
   const found = hexOf(notes.subarray(BUILD_ID_OFFSET, BUILD_ID_OFFSET + BUILD_ID_SIZE));
-  const ours = buildId();
-  if (found !== hexOf(ours)) return { kind: 'another build', buildId: found, symbols: undefined };
-  return { kind: 'this build', buildId: found, symbols: new KernelSymbols(kernelImage(ours)) };
+  for (const variant of KERNELS) {
+    const ours = buildId(variant.interface);
+    if (found !== hexOf(ours)) continue;
+    const symbols = new KernelSymbols(kernelImage(ours, variant));
+    return { kind: 'this build', buildId: found, symbols };
+  }
+  return { kind: 'another build', buildId: found, symbols: undefined };
 };
