@@ -19,6 +19,8 @@ export interface Conservation {
     readonly transactions: number;
     readonly nodes: number;
   };
+  /** Domains that the domain controller serves. */
+  readonly controlled: number;
   /** Devices that the block back end has. */
   readonly devices: number;
   /** Disks that are open. */
@@ -30,7 +32,7 @@ export interface Conservation {
 
 /** Counts. */
 export const countHost = (host: TestHost): Conservation => {
-  const { hv, xenstored, xbdback, xennetback, xenbr0 } = host;
+  const { hv, xenstored, controller, xbdback, xennetback, xenbr0 } = host;
   const counts = hv.counts();
   let { ports, grants } = counts.dom0;
   let maptrack = 0;
@@ -47,6 +49,7 @@ export const countHost = (host: TestHost): Conservation => {
     grants,
     maptrack,
     xenstore: { connections, watches, transactions, nodes: xenstored.dump().length },
+    controlled: controller.domains,
     devices: xbdback.devices,
     openDisks: host.openDisks,
     interfaces: xennetback.devices,

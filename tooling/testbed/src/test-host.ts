@@ -7,6 +7,7 @@
  * domid, first port, uptime, TSC frequency.
  */
 import { Bridge } from '@port-xen/bridge';
+import { DomainController } from '@port-xen/domain-controller';
 import { Hypervisor, XEN2_SLOT_FRAMES } from '@port-xen/hypervisor';
 import { Random, type Sim } from '@port-xen/sim';
 import { type DomainConfig, type SaveOptions, Toolstack } from '@port-xen/toolstack';
@@ -47,6 +48,8 @@ export class TestHost {
   readonly storeAudit: StoreAudit;
   readonly consoled: Xenconsoled;
   readonly xbdback: Xbdback;
+  /** Of domains of xen-2.0, in place of xenstored and consoled. */
+  readonly controller: DomainController;
   readonly xennetback: Xennetback;
   /** What `bridge=xenbr0` means here. */
   readonly xenbr0: Bridge;
@@ -128,6 +131,11 @@ export class TestHost {
         return { ...store, close };
       },
     });
+    this.controller = new DomainController({
+      hv: this.hv,
+      blocks: this.xbdback,
+      output: (domid, bytes) => this.#console.append(domid, latin1(bytes)),
+    });
     this.xenbr0 = new Bridge({ sim, name: 'xenbr0', slot });
     this.xennetback = new Xennetback({
       sim,
@@ -140,6 +148,7 @@ export class TestHost {
       sim,
       hv: this.hv,
       xenstored: this.xenstored,
+      controller: this.controller,
       engineFor: () => this.#engine as Engine,
     });
   }
