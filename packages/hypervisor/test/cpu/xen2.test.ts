@@ -60,12 +60,12 @@ describe('a domain of xen-2.0', () => {
       return 'none';
     };
     expect(refusal(machine, 2)).toEqual([XEN_EINVAL, 'expected 1 to 1 vcpus, found 2']);
-    const frames = 4096;
-    const last = { slot: 2 ** 20 / frames - 1, slotFrames: frames, frames };
+    const frames = 2 ** 14;
+    const last = { slot: 63, slotFrames: frames, frames };
     expect(refusal(new Machine(last), 1)).toBe('none');
-    expect(refusal(new Machine({ ...last, slot: last.slot + 1 }), 1)).toEqual([
+    expect(refusal(new Machine({ ...last, slotFrames: frames + 64 }), 1)).toEqual([
       XEN_EINVAL,
-      `expected a host whose MFNs are all below 2^20 for a domain of xen-2.0, found ${2 ** 20} to ${2 ** 20 + 4095}`,
+      `expected a host whose MFNs are all below 2^20 for a domain of xen-2.0, found ${63 * (frames + 64)} to ${64 * frames + 63 * 64 - 1}`,
     ]);
   });
 
