@@ -6,7 +6,7 @@ import { CONTROL_IF_OFFSET, CONTROL_RING_SIZE, control_if, control_msg } from '@
 import type { KernelImage } from '@port-xen/kern';
 import { BytesMemory, type View } from '@port-xen/layout';
 import { TestGuest, type TestGuestOptions } from '@tooling/guest-testbed';
-import { probe_state } from './probe.ts';
+import { probe_state, TYPE_ECHO } from './probe.ts';
 
 export interface Message {
   readonly type: number;
@@ -27,6 +27,7 @@ export class Controller {
   #tx_cons: number;
   #rx_cons: number;
   #id = 0;
+  readonly #seen: Message[] = [];
   /** What it does at each event. */
   onEvent: () => void = () => {};
 
@@ -38,7 +39,10 @@ export class Controller {
     this.ring = control_if.at(mapping.memory, CONTROL_IF_OFFSET);
     this.#tx_cons = this.ring.tx_resp_prod;
     this.#rx_cons = this.ring.rx_resp_prod;
-    this.#port = dom0.bindInterdomain(guest.domid, guest.call('probe_port'), () => this.onEvent());
+    this.#port = dom0.bindInterdomain(guest.domid, guest.call('probe_port'), () => {
+      this.#collect();
+      this.onEvent();
+    });
     this.#close = () => {
       mapping.unmap();
       dom0.close(this.#port);
@@ -112,14 +116,16 @@ export class Controller {
     return id;
   }
 
-  /** The guest's answers that have not been seen yet. */
-  answers(): Message[] {
-    const seen: Message[] = [];
+  #collect(): void {
     while (this.#rx_cons !== this.ring.rx_resp_prod) {
-      seen.push(this.#read(this.ring.rx_ring.address(this.#rx_cons % CONTROL_RING_SIZE)));
+      this.#seen.push(this.#read(this.ring.rx_ring.address(this.#rx_cons % CONTROL_RING_SIZE)));
       this.#rx_cons = (this.#rx_cons + 1) >>> 0;
     }
-    return seen;
+  }
+
+  /** The guest's answers that have not been asked for yet; those of a domain that is gone, too. */
+  answers(): Message[] {
+    return this.#seen.splice(0);
   }
 }
 
@@ -133,19 +139,34 @@ export class ControlledGuest {
     this.controller = new Controller(this.guest);
   }
 
-  /** The domain goes to another host, whose controller answers nothing until it is told to. */
-  move(): void {
+  /** The domain goes to another host, whose controller answers nothing until it is told to. @returns the controller that was */
+  move(): Controller {
     const file = this.guest.save();
+    const before = this.controller;
+    before.close();
     this.guest.restore(file);
     this.controller = new Controller(this.guest);
+    return before;
+  }
+
+  /** Does something on this host in a while. */
+  after(ns: number, act: () => void): void {
+    this.guest.host.sim.after(ns, act);
   }
 
   run(ns = 1e6): void {
     this.guest.host.runFor(ns);
   }
 
-  send(owner: number, type = 1): number {
-    return this.guest.call('probe_send', type, 0, 1, owner & 0xff, owner);
+  /** A message whose owner waits for ever, unless something else is said. */
+  send(owner: number, timeout_ticks = 0): number {
+    return this.guest.call('probe_send', TYPE_ECHO, 1, owner & 0xff, owner, timeout_ticks);
+  }
+
+  /** How often an owner was told: of answers, of errors; and which error last. */
+  told(owner: number): [answered: number, failed: number, error: number] {
+    const { answered, failed, error } = this.state.probe;
+    return [answered.get(owner), failed.get(owner), error.get(owner)];
   }
 
   get state(): View<typeof probe_state> {

@@ -42,7 +42,7 @@ describe.each(MODES)('%s', (_, options) => {
 
   test('CTRL-3: a message of more than sixty bytes is not sent, and not taken', () => {
     const g = boot();
-    expect(g.guest.call('probe_send', 1, 0, 61, 0, 0)).toBe(EINVAL);
+    expect(g.guest.call('probe_send', 1, 61, 0, 0, 0)).toBe(EINVAL);
     expect(g.controller.take()).toEqual([]);
     g.controller.ask(TYPE_ECHO, 7, 61);
     g.run();

@@ -64,6 +64,8 @@ export const probe_data = struct('probe_data', {
   handled: array(u32, 10),
   spaces: u32,
   go: u32,
+  /** What sending came to between the suspend and the resume. */
+  late: i32,
   msg: nest(control_msg),
 });
 
@@ -191,11 +193,11 @@ const text: Text<Probe> = {
   /** (reply): where the test reads it. */
   probe_state: leaf((m, reply) => m.base.cpu.memory.write(reply, m.state())),
 
-  /** (type, subtype, length, first byte, owner): sends without waiting; owner -1 is nobody. */
-  probe_send: leaf((m, type, subtype, length, first, owner) => {
-    const msg = m.compose(type, subtype, length, first);
+  /** (type, length, first byte, owner, timeout_ticks): sends without waiting; owner -1 is nobody. */
+  probe_send: leaf((m, type, length, first, owner, timeout_ticks) => {
+    const msg = m.compose(type, 0, length, first);
     const func = owner < 0 ? 0 : m.base.cpu.sym('probe_told');
-    return m.ctrlIf.sendNoblock(msg, func, owner);
+    return m.ctrlIf.sendNoblock(msg, func, owner, timeout_ticks);
   }),
   /** (owner, message, errno). */
   probe_told: leaf((m, owner, msg, error) => m.told(owner, msg, error)),
@@ -216,6 +218,18 @@ const text: Text<Probe> = {
       m.told(l.owner, error === 0 ? l.msg.address : 0, error);
       return done();
     },
+  }),
+
+  /** Attaches a device that is suspended after the control interface, and says something then. */
+  probe_attach_late: leaf((m) => {
+    const { autoconf } = m.base.kern;
+    const mainbus = autoconf.devices()[0]?.address ?? 0;
+    const dv = autoconf.attach('late0', mainbus, 0);
+    autoconf.pmfRegister(dv, m.base.cpu.sym('probe_late'), 0);
+  }),
+  probe_late: leaf((m) => {
+    m.d.late = m.ctrlIf.sendNoblock(m.compose(TYPE_ECHO, 0, 1, 77));
+    return 1;
   }),
 
   probe_echo: leaf((m, msg) => {
