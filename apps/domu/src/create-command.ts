@@ -10,7 +10,7 @@ import {
 } from '@port-xen/toolstack';
 import { type Command, Option } from 'commander';
 import { FileDisk } from './file-disk.ts';
-import { makeGuest } from './guest.ts';
+import { makeGuest, variantOf } from './guest.ts';
 import { runDomain } from './run-domain.ts';
 import { addRunFlags, type RunFlags } from './run-options.ts';
 import { UserError } from './user-error.ts';
@@ -71,7 +71,7 @@ export const createCommand = (program: Command): void => {
     .action(async (path: string, overrides: string[], flags: RunFlags) => {
       const config = readConfig(path, overrides, flags.seed);
       checkDisks(config);
-      const guest = makeGuest(flags.amnesia ?? false);
+      const guest = makeGuest(flags.amnesia ?? false, variantOf(config.interface));
       process.exitCode = await runDomain({
         flags,
         guest,

@@ -8,13 +8,13 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { MAXPHYS } from '@port-xen/kern';
-import { type DomainConfig, fromJson } from '@port-xen/toolstack';
+import { type DomainConfig, fromJson, INTERFACES, type Interface } from '@port-xen/toolstack';
 import { SingleBar } from 'cli-progress';
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import pc from 'picocolors';
 import { makeDisk, sha256OfFile, sizeOfFile } from './demo-disk.ts';
 import { demoFull, secondLife } from './demo-full/demo-full.ts';
-import { makeGuest } from './guest.ts';
+import { makeGuest, variantOf } from './guest.ts';
 import { restoreFile } from './restore-command.ts';
 import { runDomain } from './run-domain.ts';
 import { storyLine } from './story.ts';
@@ -48,7 +48,7 @@ const requestsOf = (size: number): number => {
   return requests;
 };
 
-const configOf = (disk: string, memory_mib: number): DomainConfig =>
+const configOf = (disk: string, memory_mib: number, xen: Interface): DomainConfig =>
   fromJson(
     JSON.stringify({
       c_info: { type: 'pv', name: 'demo', uuid: '20080612-0000-4000-8000-706f72747865' },
@@ -58,6 +58,7 @@ const configOf = (disk: string, memory_mib: number): DomainConfig =>
         max_memkb: memory_mib * 1024,
         target_memkb: memory_mib * 1024,
         cmdline: 'init=sha256 /dev/xbd0',
+        interface: xen === 'xen-3.0' ? undefined : xen,
         'type.pv': {},
       },
       disks: [{ pdev_path: disk, vdev: 'xvda', format: 'raw' }],
@@ -113,11 +114,16 @@ class Teller {
 }
 
 /** The first half: boot, work, vanish. */
-const firstHalf = async (disk: string, image: string, memory_mib: number): Promise<void> => {
+const firstHalf = async (
+  disk: string,
+  image: string,
+  memory_mib: number,
+  xen: Interface,
+): Promise<void> => {
   const total = requestsOf(sizeOfFile(disk));
   const teller = new Teller(total);
-  const config = configOf(disk, memory_mib);
-  const guest = makeGuest(false);
+  const config = configOf(disk, memory_mib, xen);
+  const guest = makeGuest(false, variantOf(xen));
   try {
     await runDomain({
       flags: {
@@ -180,10 +186,15 @@ const inAnotherProcess = (image: string): Promise<string | undefined> =>
     });
   });
 
-const demo = async (disk: string, image: string, memory_mib: number): Promise<number> => {
+const demo = async (
+  disk: string,
+  image: string,
+  memory_mib: number,
+  xen: Interface,
+): Promise<number> => {
   const expected = sha256OfFile(disk);
-  heading(`A domain of ${memory_mib} MiB boots and hashes ${disk}`);
-  await firstHalf(disk, image, memory_mib);
+  heading(`A domain of ${memory_mib} MiB, of ${xen}, boots and hashes ${disk}`);
+  await firstHalf(disk, image, memory_mib, xen);
   heading(
     `It is in ${image} (${(sizeOfFile(image) / 2 ** 20).toFixed(1)} MiB). Another process, another machine`,
   );
@@ -197,7 +208,15 @@ const demo = async (disk: string, image: string, memory_mib: number): Promise<nu
   return equal ? 0 : 1;
 };
 
-/** `domu demo [--disk FILE] [--memory MIB] [--keep DIR]`. */
+interface DemoFlags {
+  readonly disk?: string;
+  readonly memory: number;
+  readonly keep?: string;
+  readonly full?: boolean;
+  readonly interface: Interface;
+}
+
+/** `domu demo [--disk FILE] [--memory MIB] [--keep DIR] [--interface NAME]`. */
 export const demoCommand = (program: Command): void => {
   program
     .command('demo')
@@ -205,8 +224,13 @@ export const demoCommand = (program: Command): void => {
     .option('--disk <file>', 'the disk to hash, instead of one made for the occasion')
     .option('--memory <mib>', 'memory of the domain', mebibytes, 32)
     .option('--keep <dir>', 'leave the image (and the disk) there')
+    .addOption(
+      new Option('--interface <name>', 'whose control path the domain has')
+        .choices(INTERFACES)
+        .default('xen-3.0'),
+    )
     .option('--full', 'two domains: disks, network, console and clock at work together')
-    .action(async (flags: { disk?: string; memory: number; keep?: string; full?: boolean }) => {
+    .action(async (flags: DemoFlags) => {
       if (flags.keep !== undefined) mkdirSync(flags.keep, { recursive: true });
       const folder = resolve(flags.keep ?? mkdtempSync(join(tmpdir(), 'domu-')));
       try {
@@ -216,7 +240,8 @@ export const demoCommand = (program: Command): void => {
         }
         const disk = resolve(flags.disk ?? join(folder, 'disk.img'));
         if (flags.disk === undefined) makeDisk(disk, DISK_SIZE);
-        process.exitCode = await demo(disk, join(folder, 'demo.save'), flags.memory);
+        const image = join(folder, 'demo.save');
+        process.exitCode = await demo(disk, image, flags.memory, flags.interface);
       } finally {
         if (flags.keep === undefined) rmSync(folder, { recursive: true });
       }

@@ -1,4 +1,6 @@
+import { XEN2_SLOT_FRAMES } from '@port-xen/hypervisor';
 import { Random } from '@port-xen/sim';
+import type { Interface } from '@port-xen/toolstack';
 import { UserError } from './user-error.ts';
 
 /** What may be said of a host with --host KEY=VALUE. */
@@ -19,6 +21,20 @@ export interface HostOptions {
 export const SLOTS = 64;
 /** No crystal is off by more: 500 ppm, which is what ntpd can correct. */
 const DRIFT_PPB_MAX = 500_000;
+
+/** How the slots lie of hosts that can run a domain of an interface: the rings of xen-2.0 carry frame numbers below 2^20. */
+export interface SlotPlan {
+  readonly slots: number;
+  /** Frames from one host's first to the next's. */
+  readonly slotFrames: number;
+}
+
+const SLOT_PLANS: Readonly<Record<Interface, SlotPlan>> = {
+  'xen-3.0': { slots: SLOTS, slotFrames: 2 ** 21 },
+  'xen-2.0': { slots: 2 ** 20 / XEN2_SLOT_FRAMES, slotFrames: XEN2_SLOT_FRAMES },
+};
+
+export const slotPlan = (xen: Interface = 'xen-3.0'): SlotPlan => SLOT_PLANS[xen];
 
 const number = (key: string, text: string, low: number, high: number): number => {
   const value = Number(text);
@@ -67,19 +83,35 @@ export const readHostOption = (option: string, into: HostOptions, now_ns: () => 
 };
 
 /** A host with everything said. */
-export type Host = Required<HostOptions>;
+export type Host = Required<HostOptions> & Partial<Pick<SlotPlan, 'slotFrames'>>;
 
 const DAY_NS = 86_400e9;
 /** 2026-01-01 00:00 UTC: where drawn wall clocks start. */
 const EPOCH_NS = 1_767_225_600e9;
 
-/** What was not said is drawn from the seed and the slot, so that another slot is another machine. */
-export const completeHost = (options: HostOptions, seed: number, slot: number): Host => {
+/**
+ * What was not said is drawn from the seed and the slot, so that another slot is another machine.
+ * @param xen whose interface the domain has that the host is for
+ * @throws UserError
+ */
+export const completeHost = (
+  options: HostOptions,
+  seed: number,
+  slot: number,
+  xen: Interface = 'xen-3.0',
+): Host => {
+  const { slots, slotFrames } = slotPlan(xen);
+  if (slot >= slots) {
+    throw new UserError(
+      `expected --host slot within [0, ${slots - 1}] for a domain of ${xen}, found ${slot}`,
+    );
+  }
   const random = new Random(seed, `host/${slot}`);
   const uptime_ns = random.between(60, 60 * 86_400) * 1e9 + random.below(1e9);
   const tscKhz = random.between(1_000_000, 5_000_000);
   return {
     slot,
+    slotFrames,
     uptime_ns: options.uptime_ns ?? uptime_ns,
     tscKhz: options.tscKhz ?? tscKhz,
     wallclock_ns: options.wallclock_ns ?? EPOCH_NS + random.below(300) * DAY_NS,

@@ -2,8 +2,8 @@ import type { Command } from 'commander';
 import { checkKernel } from './check-kernel.ts';
 import { checkDisks, readConfig } from './create-command.ts';
 import { FileSource } from './file-stream.ts';
-import { makeGuest } from './guest.ts';
-import { SLOTS } from './host-options.ts';
+import { makeGuest, variantOf } from './guest.ts';
+import { slotPlan } from './host-options.ts';
 import { type Run, runDomain } from './run-domain.ts';
 import { addRunFlags, type RunFlags } from './run-options.ts';
 import { memoryOf, readSaveFile } from './save-file.ts';
@@ -33,13 +33,13 @@ export const restoreFile = async (
   const config = configPath === undefined ? undefined : readConfig(configPath, [], flags.seed);
   const wanted = config ?? file.config;
   if (wanted !== undefined) checkDisks(wanted);
-  const guest = makeGuest(flags.amnesia ?? false);
+  const guest = makeGuest(flags.amnesia ?? false, variantOf(wanted?.interface));
   return runDomain({
     flags,
     guest,
     memory_mib: Math.max(memoryOf(file), Math.ceil((config?.maxMem_kib ?? 0) / 1024)),
     // Another machine than the one it was saved on: other frames, another uptime, another TSC.
-    slot: file.slot === undefined ? 0 : (file.slot + 1) % SLOTS,
+    slot: file.slot === undefined ? 0 : (file.slot + 1) % slotPlan(guest.interface).slots,
     arrival: `from ${path}`,
     ...watch,
     make: (world) => {

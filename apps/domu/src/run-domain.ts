@@ -51,7 +51,8 @@ export interface Run {
 export const runDomain = async (run: Run): Promise<number> => {
   const { flags, guest } = run;
   const plan = savePlan(flags);
-  const host = completeHost(flags.host, flags.seed, flags.host.slot ?? run.slot);
+  const slot = flags.host.slot ?? run.slot;
+  const host = completeHost(flags.host, flags.seed, slot, guest.interface);
   let session: Session | undefined;
   let commands: Commands | undefined;
   const world = new World({

@@ -11,6 +11,7 @@ import {
   slotHint,
 } from '@port-xen/toolstack';
 import { FileSource } from './file-stream.ts';
+import { slotPlan } from './host-options.ts';
 
 export interface SaveFile {
   readonly header: XlHeader | undefined;
@@ -57,7 +58,8 @@ export const readSaveFile = (path: string): SaveFile => {
   }
   const again = new FileSource(path);
   try {
-    return { header, format, config, endPfn, slot: slotHint(again) };
+    const slot = slotHint(again, slotPlan(config?.interface).slotFrames);
+    return { header, format, config, endPfn, slot };
   } finally {
     again.close();
   }

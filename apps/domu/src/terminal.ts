@@ -18,7 +18,7 @@ export const attachTerminal = (world: World, session: Session, pace: Pace): void
       if (stdin.isTTY && bytes.includes(ESCAPE)) {
         world.xl.requestShutdown(session.domid, 'poweroff');
       } else {
-        world.consoled.input(session.domid, bytes);
+        world.type(session.domid, bytes);
       }
     });
     pace.wake();

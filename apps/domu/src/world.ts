@@ -3,6 +3,7 @@
  * and the console are its only way out, and both are handed in.
  */
 import { Bridge } from '@port-xen/bridge';
+import { DomainController } from '@port-xen/domain-controller';
 import { Hypervisor } from '@port-xen/hypervisor';
 import { Sim } from '@port-xen/sim';
 import { Toolstack } from '@port-xen/toolstack';
@@ -55,6 +56,8 @@ export class World {
   readonly hv: Hypervisor;
   readonly xenstored: Xenstored;
   readonly consoled: Xenconsoled;
+  /** What domains of xen-2.0 have in place of xenstored and consoled. */
+  readonly controller: DomainController;
   readonly xbdback: Xbdback;
   /** What the host's network interfaces are on. */
   readonly xenbr0: Bridge;
@@ -73,6 +76,7 @@ export class World {
       memory,
       byteOffset: 4080,
       slot: host.slot,
+      ...(host.slotFrames !== undefined && { slotFrames: host.slotFrames }),
       frames,
       tscKhz: host.tscKhz,
       uptime_ns: host.uptime_ns,
@@ -106,6 +110,7 @@ export class World {
     hv.onDomainShutdown((domid) => xenstored.domainShutdown(domid));
     this.consoled = new Xenconsoled({ hv, xenstored, output: options.console });
     this.xbdback = new Xbdback({ sim: this.sim, hv, xenstored, open: options.openDisk });
+    this.controller = new DomainController({ hv, blocks: this.xbdback, output: options.console });
     this.xenbr0 = new Bridge({ sim: this.sim, name: 'xenbr0', slot: host.slot });
     this.xennetback = new Xennetback({
       sim: this.sim,
@@ -117,8 +122,15 @@ export class World {
       sim: this.sim,
       hv,
       xenstored,
+      controller: this.controller,
       engineFor: () => options.engine,
       kernelFor: () => options.kernel,
     });
+  }
+
+  /** Types at a domain's console. */
+  type(domid: number, bytes: Uint8Array): void {
+    if (this.xl.configOf(domid).interface === 'xen-2.0') this.controller.input(domid, bytes);
+    else this.consoled.input(domid, bytes);
   }
 }

@@ -60,9 +60,9 @@ export class Commands {
   }
 
   #type(domid: number, bytes: Uint8Array): void {
-    const { sim, consoled } = this.#world;
+    const { sim } = this.#world;
     // Now, if the world is held to real time: an idle world's last event may be long ago.
-    sim.at(this.#pace?.now_ns ?? sim.now_ns, () => consoled.input(domid, bytes));
+    sim.at(this.#pace?.now_ns ?? sim.now_ns, () => this.#world.type(domid, bytes));
     this.#pace?.wake();
   }
 
