@@ -76,7 +76,11 @@ export interface KernelVariant {
   readonly clock?: typeof Clock;
   /** More modules, and their objects by module name. */
   readonly modules?: KernelSpec['modules'];
-  readonly link?: (kern: Kern, data: Readonly<Record<string, number>>) => Linked;
+  readonly link?: (
+    kern: Kern,
+    data: Readonly<Record<string, number>>,
+    parts: { readonly clock: Clock; readonly xenbus: Xenbus },
+  ) => Linked;
 }
 
 /** The kernel for Xen 2, whose control path is the controller interface. */
@@ -130,7 +134,7 @@ const link = (
     ...control.linked,
     machdep,
     balloon,
-    ...variant.link?.(kern, data),
+    ...variant.link?.(kern, data, { clock, xenbus }),
   };
 };
 

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { allCells, drawCells } from '../src/clock-matrix/cells.ts';
 import { matrixTable } from '../src/clock-matrix/matrix-table.ts';
+import { nothingMeasured } from '../src/clock-matrix/measures.ts';
 import { MUTANTS } from '../src/clock-matrix/mutants/index.ts';
 import { cellsOf, driftReport, matrixGuests, matrixReport } from '../src/clock-matrix/report.ts';
 import { type Outcome, runCell } from '../src/clock-matrix/run-cell.ts';
@@ -57,7 +58,7 @@ test('the table has a sign for every cell and no other', () => {
   const cells = allCells();
   const outcomes = cells.map((cell, i): Outcome => {
     const faults = i % 3 === 0 ? ['something'] : [];
-    return { cell, faults, monotonic_ns: 0, wall_ns: 0, ticksAtOnce: 0 };
+    return { cell, faults, measured: nothingMeasured() };
   });
   const signsOf = (some: readonly Outcome[]): string =>
     matrixTable(some)

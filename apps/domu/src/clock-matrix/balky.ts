@@ -24,7 +24,9 @@ const withBalky = (clock: typeof Clock): typeof Clock =>
   };
 
 /** The kernel with balky0. @param clock the clock's class */
-export const balkyVariant = (clock: typeof Clock): KernelVariant => ({
+export const balkyVariant = (
+  clock: typeof Clock,
+): KernelVariant & { readonly clock: typeof Clock } => ({
   clock: withBalky(clock),
   modules: {
     balky: {

@@ -6,9 +6,11 @@ import { makeGuest } from '../guest.ts';
 import { balkyVariant } from './balky.ts';
 import { allCells, drawCells } from './cells.ts';
 import { cellText, matrixTable } from './matrix-table.ts';
+import { measureTable } from './measure-table.ts';
 import { MUTANTS } from './mutants/index.ts';
 import { type Guests, type Outcome, runCell } from './run-cell.ts';
 import { tenYears } from './ten-years.ts';
+import { withWitness } from './witness.ts';
 
 /** Cells whose faults are told in words. */
 const TOLD = 10;
@@ -33,13 +35,11 @@ export interface Report {
 /** The kernels to run. @param mutant the name of a clock of the past */
 export const matrixGuests = (mutant?: string): Guests => {
   const clock = MUTANTS[mutant ?? '']?.clock ?? Clock;
-  return { plain: makeGuest(false, { clock }), balky: makeGuest(false, balkyVariant(clock)) };
+  return {
+    plain: makeGuest(false, withWitness({ clock })),
+    balky: makeGuest(false, withWitness(balkyVariant(clock))),
+  };
 };
-
-const ms = (ns: number): string => `${(ns / 1e6).toFixed(3)} ms`;
-
-const largest = (outcomes: readonly Outcome[], of: (outcome: Outcome) => number): number =>
-  outcomes.reduce((most, outcome) => Math.max(most, Math.abs(of(outcome))), 0);
 
 /** What is wrong with a cell: the first of each kind. */
 const faultLines = ({ faults }: Outcome): string[] => {
@@ -87,7 +87,8 @@ export const matrixReport = (flags: MatrixFlags, progress: () => void = () => {}
   const held = outcomes.filter(({ faults }) => faults.length === 0).length;
   const lines = [
     ...(outcomes.length <= LISTED ? list(outcomes) : table(outcomes)),
-    `largest: monotonic time off by ${ms(largest(outcomes, (o) => o.monotonic_ns))}, wall clock off by ${ms(largest(outcomes, (o) => o.wall_ns))}, ${largest(outcomes, (o) => o.ticksAtOnce)} ticks made up at once`,
+    // Of a clock of the past the faults say it all.
+    ...(flags.mutant === undefined ? measureTable(outcomes) : []),
     `${held} of ${outcomes.length} cells hold`,
   ];
   return { lines, holds: held === outcomes.length };
@@ -103,7 +104,7 @@ export const driftReport = (
   const holds = result.faults.length === 0;
   const lines = [
     `${result.saves} saves in ${result.years.toFixed(2)} years, ${result.ticks} ticks counted`,
-    `off at most: uptime ${result.uptime_ns} ns, monotonic time ${result.monotonic_ns} ns, runstates ${result.runstates_ns} ns, wall clock ${ms(result.wall_ns)}`,
+    `off at most: uptime ${result.uptime_ns} ns, monotonic time ${result.monotonic_ns} ns, runstates ${result.runstates_ns} ns, wall clock ${(result.wall_ns / 1e6).toFixed(3)} ms`,
     `off true time by ${(result.rate_ppb / 1000).toFixed(1)} ppm at most, on hosts that are off by 50`,
     ...(holds ? ['nothing lost'] : result.faults.slice(0, TOLD)),
   ];

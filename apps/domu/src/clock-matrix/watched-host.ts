@@ -8,6 +8,7 @@ import type { BlockStore } from '@port-xen/xbdback';
 import type { Guest } from '../guest.ts';
 import type { Host } from '../host-options.ts';
 import { World } from '../world.ts';
+import { GUEST_MAC, type WirePeer } from './wire-peer.ts';
 
 const MEMORY_MIB = 8;
 const UUID = '5f1f8a3e-3c0b-4c1e-9a39-2f6f0c10c10c';
@@ -24,11 +25,25 @@ export interface Seen {
   readonly runstates_ns: number;
   readonly ticks: number;
   readonly ticksAtOnce: number;
+  /** How long the last block took, ns. */
+  readonly io_ns: number;
   readonly resumes: number;
 }
 
+/** What the witness said in one line. Times in ns. */
+export interface Witnessed {
+  /** Ticks that a callout was late at most, and how often one ran twice or out of order. */
+  readonly late: number;
+  readonly twice: number;
+  readonly disorder: number;
+  readonly store_ns: number;
+  readonly wait_ns: number;
+}
+
 const LINE =
-  /^clockwatch \d+: mono (\d+)\.(\d{9}) up (\d+)\.(\d{9}) wall (-?\d+)\.(\d{9}) ticks (\d+) at-once (\d+) ran (\S+) stolen (\S+) blocked (\S+) .* resumes (\d+) /;
+  /^clockwatch \d+: mono (\d+)\.(\d{9}) up (\d+)\.(\d{9}) wall (-?\d+)\.(\d{9}) ticks (\d+) at-once (\d+) ran (\S+) stolen (\S+) blocked (\S+) io (\S+) resumes (\d+) /;
+const WITNESS =
+  /^witness: callouts \d+ late (\d+) twice (\d+) disorder (\d+) store (\S+) wait (\S+)$/;
 
 /** A disk that is all zeroes. */
 class BlankDisk implements BlockStore {
@@ -48,6 +63,7 @@ class BlankDisk implements BlockStore {
 export class WatchedHost {
   readonly world: World;
   readonly seen: Seen[] = [];
+  readonly witnessed: Witnessed[] = [];
   /** All that was printed here. */
   console = '';
   /** The guest's reason to end; undefined while it runs. */
@@ -85,6 +101,18 @@ export class WatchedHost {
   }
 
   #take(line: string): void {
+    const witness = WITNESS.exec(line.trimEnd())?.map(Number);
+    if (witness !== undefined) {
+      const [, late, twice, disorder, store, wait] = witness as [0, ...number[]];
+      const [store_ns, wait_ns] = [Number(store) * 1e9, Number(wait) * 1e9];
+      this.witnessed.push({
+        late: Number(late),
+        twice: Number(twice),
+        disorder: Number(disorder),
+        store_ns,
+        wait_ns,
+      });
+    }
     const match = LINE.exec(line);
     if (match === null) return;
     const at = (i: number): number => Number(match[i]);
@@ -103,7 +131,8 @@ export class WatchedHost {
       ticks: at(7),
       ticksAtOnce: at(8),
       runstates_ns: Math.round((at(9) + at(10) + at(11)) * 1e9),
-      resumes: at(12),
+      io_ns: at(12) * 1e9,
+      resumes: at(13),
     });
   }
 
@@ -150,9 +179,13 @@ export class WatchedHost {
       chunks.push(...some.map((chunk) => chunk.slice()));
     };
     const { sim } = this.world;
+    let stopped = false;
     sim.trace.listen((kind, _, [number, command]) => {
       const stops = number === __HYPERVISOR_sched_op && command === SCHEDOP_shutdown;
-      if (kind === 'hypercall' && stops) this.stopped_ns = sim.now_ns;
+      // The first one: a guest that goes on ends by the same hypercall.
+      if (kind !== 'hypercall' || !stops || stopped) return;
+      stopped = true;
+      this.stopped_ns = sim.now_ns;
     });
     this.world.xl.save(domid, { write }, { checkpoint }, (error) => {
       result = error;
@@ -161,15 +194,17 @@ export class WatchedHost {
     return result === null ? chunks : undefined;
   }
 
-  /** Boots the guest. @param commandLine the kernel's @returns its domid */
-  boot(guest: Guest, commandLine: string): number {
-    const text = `name="clockwatch"\nuuid="${UUID}"\nmemory=${MEMORY_MIB}\ndisk=["/blank,raw,xvda,r"]\nextra="${commandLine}"\n`;
+  /** Boots the guest. @param commandLine the kernel's @param peer whom it is to be on one bridge with @returns its domid */
+  boot(guest: Guest, commandLine: string, peer?: WirePeer): number {
+    const vif = peer === undefined ? '' : `vif=["mac=${GUEST_MAC},bridge=xenbr0"]\n`;
+    const text = `name="clockwatch"\nuuid="${UUID}"\nmemory=${MEMORY_MIB}\ndisk=["/blank,raw,xvda,r"]\n${vif}extra="${commandLine}"\n`;
+    peer?.join(this.world.sim, this.world.xenbr0);
     const draw = { uuid: () => UUID, mac: () => '' };
     return this.world.xl.create(domainConfig(parseXlCfg(text), draw).config, guest.elf);
   }
 
-  /** Restores a save file and starts it. @returns its domid */
-  restore(chunks: readonly Uint8Array[]): number {
+  /** Restores a save file and starts it. @param peer who comes along @returns its domid */
+  restore(chunks: readonly Uint8Array[], peer?: WirePeer): number {
     let chunk = 0;
     let at = 0;
     const read = (into: Uint8Array): number => {
@@ -188,6 +223,7 @@ export class WatchedHost {
       return done;
     };
     const { domid } = this.world.xl.restore({ read });
+    peer?.join(this.world.sim, this.world.xenbr0);
     this.started_ns = this.world.sim.now_ns;
     this.world.xl.unpause(domid);
     return domid;
