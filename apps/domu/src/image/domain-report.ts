@@ -1,5 +1,5 @@
 /*
- * What the guest and Xen told each other as a whole: start_info, shared_info, and where the P2M is.
+ * What the guest and Xen told each other as a whole: start_info, shared_info, and where the P2M is. (A guest of Xen 2: xen2-report.ts.)
  */
 import { shared_info, start_info, vcpu_guest_context } from '@port-xen/abi';
 import { BytesMemory, textOf } from '@port-xen/layout';
@@ -93,9 +93,15 @@ export const startInfoReport = (
   };
 };
 
-const setBits = (page: Uint8Array, offset: number, want: number): number[] => {
+/** Ports whose bit in a bitmap is `want`, ascending. */
+export const setBits = (
+  page: Uint8Array,
+  offset: number,
+  want: number,
+  count: number,
+): number[] => {
   const ports: number[] = [];
-  for (let port = 0; port < PORTS; port++) {
+  for (let port = 0; port < count; port++) {
     if ((((page[offset + (port >> 3)] ?? 0) >> (port & 7)) & 1) === want) ports.push(port);
   }
   return ports;
@@ -111,8 +117,8 @@ export const sharedInfoReport = (page: Uint8Array, vcpus: number): SharedInfoRep
     p2m_vaddr: hex64(wordAt(page, shared_info.offset.arch + 32)),
     p2m_generation: arch.p2m_generation,
     wallclock_s: info.wc_sec + info.wc_sec_hi * 2 ** 32,
-    pendingPorts: setBits(page, shared_info.offset.evtchn_pending, 1),
-    unmaskedPorts: setBits(page, shared_info.offset.evtchn_mask, 0),
+    pendingPorts: setBits(page, shared_info.offset.evtchn_pending, 1, PORTS),
+    unmaskedPorts: setBits(page, shared_info.offset.evtchn_mask, 0, PORTS),
     vcpus: Array.from({ length: Math.min(VCPUS, vcpus) }, (_, i) => {
       const v = info.vcpu_info.at(i);
       return {

@@ -36,7 +36,7 @@ export interface ImageDiff {
     readonly different: number;
     readonly ranges: readonly PageRange[];
   };
-  /** By section: configuration, start_info, shared_info, xenstore and console page, vCPUs, time, P2M, and each of our kernel's modules. */
+  /** By section: configuration, start_info, shared_info, control interface, xenstore and console page, vCPUs, time, P2M, and each of our kernel's modules. */
   readonly sections: Readonly<Record<string, readonly Difference[]>>;
 }
 
@@ -79,13 +79,20 @@ const recordsByName = (records: readonly IndexedRecord[]): Map<string, string> =
 };
 
 const sectionsOf = (report: ImageReport): Readonly<Record<string, unknown>> => ({
-  File: { kind: report.kind, stream: report.streamVersion, xen: report.xen, fault: report.fault },
+  File: {
+    kind: report.kind,
+    stream: report.streamVersion,
+    xen: report.xen,
+    interface: report.interface,
+    fault: report.fault,
+  },
   Configuration: report.config?.value,
   'Page types': report.pageTypes,
   TSC_INFO: report.tsc,
   P2M: report.p2m,
   start_info: report.startInfo,
   shared_info: report.sharedInfo,
+  'Control interface': report.control,
   'xenstore page': report.store,
   'Console page': report.console,
   ...Object.fromEntries(report.vcpus.map((vcpu) => [`vCPU ${vcpu.id}`, vcpu])),

@@ -9,6 +9,7 @@ import {
   ImageReader,
   type ImageSummary,
   type ImageVisitor,
+  isXen2SharedInfo,
   type LibxlHeader,
   type P2mFrames,
   type PageData,
@@ -75,6 +76,12 @@ export class ImageIndex implements ImageVisitor {
       if (!(error instanceof StreamError)) throw error;
       this.fault = error;
     }
+  }
+
+  /** The Xen whose interface its domain has, as its shared_info shows. */
+  get interface(): 'xen-3.0' | 'xen-2.0' {
+    const { sharedInfoPage } = this;
+    return sharedInfoPage !== undefined && isXen2SharedInfo(sharedInfoPage) ? 'xen-2.0' : 'xen-3.0';
   }
 
   get maxPfn(): number {

@@ -24,6 +24,14 @@ import {
 } from './rings-report.ts';
 import type { SavedKernel } from './saved-kernel.ts';
 import { type VcpuReport, vcpuReport } from './vcpu-report.ts';
+import {
+  type ControlReport,
+  controlReport,
+  type Xen2SharedInfoReport,
+  type Xen2StartInfoReport,
+  xen2SharedInfoReport,
+  xen2StartInfoReport,
+} from './xen2-report.ts';
 
 export interface ImageReport {
   readonly file: string;
@@ -31,6 +39,8 @@ export interface ImageReport {
   readonly kind: 'xl' | 'libxl' | 'libxc';
   /** Bytes of the image; what follows is another's. */
   readonly imageSize: number;
+  /** The Xen whose interface the domain has. */
+  readonly interface: 'xen-3.0' | 'xen-2.0';
   readonly streamVersion: number | undefined;
   readonly xen: string | undefined;
   /** Why reading ended before the image did. */
@@ -44,8 +54,10 @@ export interface ImageReport {
   /** `nsec` in digits when it is more than a Number holds: 104 days. */
   readonly tsc?: { mode: number; khz: number; nsec: number | string; incarnation: number };
   readonly p2m?: P2mReport;
-  readonly startInfo?: StartInfoReport;
-  readonly sharedInfo?: SharedInfoReport;
+  readonly startInfo?: StartInfoReport | Xen2StartInfoReport;
+  readonly sharedInfo?: SharedInfoReport | Xen2SharedInfoReport;
+  /** Of a domain of Xen 2. */
+  readonly control?: ControlReport;
   readonly vcpus: readonly VcpuReport[];
   readonly store?: StoreReport;
   readonly console?: ConsoleReport;
@@ -99,6 +111,13 @@ const configOf = (index: ImageIndex): ImageReport['config'] => {
   return { format: 'json', value };
 };
 
+const sharedInfoOf = (index: ImageIndex, vcpus: number): Partial<ImageReport> => {
+  const { sharedInfoPage: page } = index;
+  if (page === undefined) return {};
+  if (index.interface === 'xen-3.0') return { sharedInfo: sharedInfoReport(page, vcpus) };
+  return { sharedInfo: xen2SharedInfoReport(page), control: controlReport(page) };
+};
+
 /** The kernel's address space in an image, if it has one. */
 const guestMemory = (index: ImageIndex): GuestMemory | undefined => {
   const context = index.vcpus.get(0)?.basic;
@@ -117,6 +136,7 @@ const pagesOf = (index: ImageIndex, symbols: SavedKernel['symbols']): Partial<Im
   const pfn = startInfoPfn(index);
   const page = pfn === undefined ? undefined : index.page(pfn);
   if (pfn === undefined || page === undefined) return {};
+  if (index.interface === 'xen-2.0') return { startInfo: xen2StartInfoReport(pfn, page, symbols) };
   const startInfo = startInfoReport(pfn, page, symbols);
   const store = index.page(Number(startInfo.store_mfn));
   const console = index.page(Number(startInfo.console_mfn));
@@ -133,7 +153,7 @@ const kindOf = (index: ImageIndex): ImageReport['kind'] =>
 /** Tells of an image. */
 export const imageReport = (file: string, index: ImageIndex, kernel: SavedKernel): ImageReport => {
   const { symbols } = kernel;
-  const { domain, fault, tsc, sharedInfoPage, vcpus } = index;
+  const { domain, fault, tsc, vcpus } = index;
   const config = configOf(index);
   const ids = [...vcpus.keys()].sort((a, b) => a - b);
   return {
@@ -141,6 +161,7 @@ export const imageReport = (file: string, index: ImageIndex, kernel: SavedKernel
     size: index.file.size,
     kind: kindOf(index),
     imageSize: index.summary?.size ?? fault?.offset ?? 0,
+    interface: index.interface,
     streamVersion: index.image?.version,
     xen: domain && `${domain.xen_major}.${domain.xen_minor}`,
     ...(fault && { fault: fault.message }),
@@ -152,7 +173,7 @@ export const imageReport = (file: string, index: ImageIndex, kernel: SavedKernel
     ...(tsc && { tsc: { ...tsc, nsec: exact(tsc.nsec) } }),
     ...(index.maxPfn >= 0 && { p2m: p2mReport(index) }),
     ...pagesOf(index, symbols),
-    ...(sharedInfoPage && { sharedInfo: sharedInfoReport(sharedInfoPage, ids.length) }),
+    ...sharedInfoOf(index, ids.length),
     vcpus: ids.flatMap((id) => vcpuReport(id, vcpus.get(id) ?? {}, symbols) ?? []),
     kernel: kernelReport(kernel, guestMemory(index), stackPointer(index)),
   };

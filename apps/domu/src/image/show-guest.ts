@@ -1,6 +1,7 @@
 /*
  * The part of a report that every PV guest has: P2M, start_info, shared_info, the pages shared with domain 0, vCPUs.
  */
+import { XEN2_SLOT_FRAMES } from '@port-xen/hypervisor';
 import pc from 'picocolors';
 import type { ImageReport } from './image-report.ts';
 import { type NamedAddress, plain } from './names.ts';
@@ -9,7 +10,7 @@ import { count, type Row, type TextPage } from './text-page.ts';
 import type { VcpuReport } from './vcpu-report.ts';
 
 /** The MFNs of a slot: whole machines have numbers of their own in the model. */
-const SLOT_FRAMES = 2 ** 21;
+const SLOT_FRAMES = { 'xen-3.0': 2 ** 21, 'xen-2.0': XEN2_SLOT_FRAMES };
 /** Leaf pages that are told one by one. */
 const LEAVES = 8;
 const PORTS = 16;
@@ -22,13 +23,14 @@ const some = (items: readonly (string | number)[], most: number): string =>
     ? items.join(' ')
     : `${items.slice(0, most).join(' ')} … ${count(items.length - most)} more`;
 
-const showP2m = (page: TextPage, { p2m, tsc, cpuidLeaves, msrEntries }: ImageReport): void => {
+const showP2m = (page: TextPage, report: ImageReport): void => {
+  const { p2m, tsc, cpuidLeaves, msrEntries } = report;
   if (p2m !== undefined) {
     page.section('P2M', `pfns 0x0 … ${p2m.maxPfn}`);
     const rows: Row[] = [['its own pages', `pfn ${some(p2m.leafPfns, LEAVES)}`]];
     rows.push(['entries with a frame', count(p2m.frames)]);
     if (p2m.lowest !== undefined && p2m.highest !== undefined) {
-      const slot = Math.floor(Number(p2m.lowest) / SLOT_FRAMES);
+      const slot = Math.floor(Number(p2m.lowest) / SLOT_FRAMES[report.interface]);
       rows.push(['MFNs on the old host', `${p2m.lowest} … ${p2m.highest} (slot ${slot})`]);
     }
     page.rows(rows);
@@ -54,10 +56,28 @@ const time = (seconds: number): string => {
   return Number.isNaN(date.valueOf()) ? `${count(seconds)} s` : date.toISOString();
 };
 
-const showInfo = (page: TextPage, { startInfo, sharedInfo }: ImageReport): void => {
+/** What is to be known of the two pages, by whose they are. */
+const NOTES = {
+  'xen-3.0': {
+    startInfo: 'store_mfn and console_mfn are pfns while it is saved',
+    sharedInfo: 'a restore keeps vcpu_info and arch only',
+    wallclock: 'wall clock at host boot',
+    vcpu: 'vcpu_info',
+  },
+  'xen-2.0': {
+    startInfo: "Xen 2's",
+    sharedInfo: "Xen 2's; a restore keeps 344 bytes without what is pending",
+    wallclock: 'wall clock at that time',
+    vcpu: 'vcpu_data',
+  },
+};
+
+const showInfo = (page: TextPage, report: ImageReport): void => {
+  const { startInfo, sharedInfo } = report;
+  const notes = NOTES[report.interface];
   if (startInfo !== undefined) {
     const { pfn, ...fields } = startInfo;
-    page.section('start_info', `pfn ${pfn}; store_mfn and console_mfn are pfns while it is saved`);
+    page.section('start_info', `pfn ${pfn}; ${notes.startInfo}`);
     page.rows(
       Object.entries(fields).map(([field, value]) => [
         field,
@@ -71,15 +91,15 @@ const showInfo = (page: TextPage, { startInfo, sharedInfo }: ImageReport): void 
   }
   if (sharedInfo === undefined) return;
   const { vcpus, pendingPorts, unmaskedPorts, wallclock_s, ...fields } = sharedInfo;
-  page.section('shared_info', 'a restore keeps vcpu_info and arch only');
+  page.section('shared_info', notes.sharedInfo);
   page.rows([
     ...Object.entries(fields).map(([field, value]): Row => [field, String(value)]),
-    ['wall clock at host boot', time(wallclock_s)],
+    [notes.wallclock, time(wallclock_s)],
     ['pending ports', some(pendingPorts, PORTS) || 'none'],
     ['unmasked ports', some(unmaskedPorts, PORTS) || 'none'],
     ...vcpus.map(
       (v, i): Row => [
-        `vcpu_info[${i}]`,
+        `${notes.vcpu}[${i}]`,
         `pending ${v.upcall_pending}, mask ${v.upcall_mask}, time ${count(v.system_time_ns)} ns`,
       ],
     ),
@@ -116,6 +136,25 @@ const showRings = (page: TextPage, { store, console }: ImageReport): void => {
     page.line(`not read by the guest: ${JSON.stringify(console.input.text)}`);
   if (console.shown !== '') page.block(pc.dim(console.shown));
   if (console.output.text !== '') page.block(console.output.text);
+};
+
+const showControl = (page: TextPage, { control }: ImageReport): void => {
+  if (control === undefined) return;
+  page.section('Control interface', 'in the page of shared_info; a restore begins with it at rest');
+  for (const [name, { req_prod, resp_prod, unanswered }] of [
+    ['to the controller', control.tx],
+    ['to the guest', control.rx],
+  ] as const) {
+    page.rows([
+      [name, `requests ${req_prod}, responses ${resp_prod}: ${unanswered.length} unanswered`],
+      ...unanswered.map(
+        ({ type, subtype, id, length, text }): Row => [
+          '',
+          `${type} ${subtype} id ${id}, ${length} bytes${text === undefined ? '' : ` ${JSON.stringify(text)}`}`,
+        ],
+      ),
+    ]);
+  }
 };
 
 const REGISTERS_A_LINE = 2;
@@ -177,5 +216,6 @@ export const showGuest = (page: TextPage, report: ImageReport): void => {
   showP2m(page, report);
   showInfo(page, report);
   showRings(page, report);
+  showControl(page, report);
   for (const vcpu of report.vcpus) showVcpu(page, vcpu);
 };

@@ -32,6 +32,11 @@ const image = (...args: readonly string[]): { status: number; stdout: string } =
 
 const json = (...args: readonly string[]): unknown => JSON.parse(image(...args, '--json').stdout);
 
+const XEN2_CONFIG = JSON.stringify({
+  ...CONFIG,
+  b_info: { ...CONFIG.b_info, interface: 'xen-2.0' },
+});
+
 const xl = write('tiny.save', tinyImage('xl'));
 const libxl = write('tiny.libxl', tinyImage('libxl'));
 const libxc = write('tiny.libxc', tinyImage('libxc'));
@@ -123,6 +128,34 @@ describe('image show', () => {
       ],
     });
     expect(report.kernel).toEqual({ kernel: 'not ours' });
+  });
+
+  test('knows a domain of Xen 2 by its pages, and what it and its controller left unanswered', () => {
+    const xen2 = write('xen2.save', tinyImage('xl', { xen2: true, config: XEN2_CONFIG }));
+    const report = json('show', xen2) as ImageReport;
+    expect(report).toMatchObject({
+      interface: 'xen-2.0',
+      startInfo: { pfn: '0x1', nr_pages: 16, domain_controller_evtchn: 34, cmd_line: 'quiet' },
+      sharedInfo: {
+        cpu_freq_hz: 2.4e9,
+        wallclock_s: 1_767_225_600,
+        pendingPorts: [34],
+        unmaskedPorts: [32],
+      },
+      control: {
+        tx: { unanswered: [{ type: 'CONSOLE', text: 'not seen\n' }] },
+        rx: { unanswered: [{ type: 'SHUTDOWN', subtype: 2, id: 4, length: 0 }] },
+      },
+    });
+    expect(report.store ?? report.console).toBeUndefined();
+    const lines = image('show', xen2).stdout.split('\n');
+    expect(lines).toContain('  to the controller  requests 10, responses 9: 1 unanswered');
+    expect(lines.some((line) => line.includes('CONSOLE 0 id 0, 9 bytes "not seen\\n"'))).toBe(true);
+    expect(image('verify', xen2)).toMatchObject({ status: 0 });
+    expect(image('verify', write('xen2.libxc', tinyImage('libxc', { xen2: true }))).status).toBe(0);
+    expect(json('diff', xl, xen2)).toMatchObject({
+      sections: { File: [{ path: 'interface', a: 'xen-3.0', b: 'xen-2.0' }] },
+    });
   });
 
   test('has colours only when they are wanted', () => {

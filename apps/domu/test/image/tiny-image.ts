@@ -4,10 +4,16 @@
  *     pfn 1 start_info   2 xenstore page   3 console page   4 5 6 7 L4 L3 L2 L1   9 P2M   14 no page   others ordinary
  */
 import {
+  CMSG_SHUTDOWN,
+  CMSG_SHUTDOWN_SUSPEND,
+  CONTROL_IF_OFFSET,
+  control_if,
   shared_info,
   start_info,
   vcpu_guest_context,
   XS_READ,
+  xen2_shared_info,
+  xen2_start_info,
   xencons_interface,
   xenstore_domain_interface,
   xsd_sockmsg,
@@ -102,6 +108,41 @@ const context = (rip: number): Uint8Array => {
   return memory.bytes;
 };
 
+/** Xen 2's: a word to say on its way to the controller, a request to suspend that the guest has not answered. */
+const xen2SharedInfo = (): Uint8Array =>
+  page((memory) => {
+    const info = xen2_shared_info.at(memory, 0);
+    info.cpu_freq = 2.4e9;
+    info.time_version1 = 9;
+    info.time_version2 = 9;
+    info.system_time = 3e9;
+    info.wc_sec = 1_767_225_600;
+    info.evtchn_pending.set(1, 0b100);
+    for (let i = 0; i < 32; i++) info.evtchn_mask.set(i, i === 1 ? 0xffff_fffe : -1);
+    const control = control_if.at(memory, CONTROL_IF_OFFSET);
+    control.tx_req_prod = 10;
+    control.tx_resp_prod = 9;
+    const said = control.tx_ring.at(1);
+    said.length = 9;
+    said.msg = cString('not seen\n');
+    control.rx_req_prod = 1;
+    const asked = control.rx_ring.at(0);
+    asked.type = CMSG_SHUTDOWN;
+    asked.subtype = CMSG_SHUTDOWN_SUSPEND;
+    asked.id = 4;
+  });
+
+const xen2StartInfo = (): Uint8Array =>
+  page((memory) => {
+    const info = xen2_start_info.at(memory, 0);
+    info.nr_pages = PAGES;
+    info.domain_controller_evtchn = 34;
+    info.cmd_line = cString('quiet');
+  });
+
+const contentsOf = (pfn: number, xen2: boolean): (() => Uint8Array) | undefined =>
+  xen2 && pfn === 1 ? xen2StartInfo : CONTENTS[pfn];
+
 /** @param options what of it is to be another */
 export const tinyImage = (
   kind: 'xl' | 'libxl' | 'libxc',
@@ -110,7 +151,15 @@ export const tinyImage = (
     fill = 0,
     types = TYPES,
     config = JSON.stringify(CONFIG),
-  }: { rip?: number; fill?: number; types?: readonly number[]; config?: string } = {},
+    xen2 = false,
+  }: {
+    rip?: number;
+    fill?: number;
+    types?: readonly number[];
+    config?: string;
+    /** Whether it is a domain of Xen 2. */
+    xen2?: boolean;
+  } = {},
 ): Uint8Array => {
   const chunks: Uint8Array[] = [];
   const writer = new ImageWriter({
@@ -131,15 +180,19 @@ export const tinyImage = (
   writer.pageData(
     pfns,
     Uint8Array.from(types),
-    pages.map((pfn) => CONTENTS[pfn]?.() ?? new Uint8Array(PAGE).fill(pfn === 15 ? fill : 0)),
+    pages.map(
+      (pfn) => contentsOf(pfn, xen2)?.() ?? new Uint8Array(PAGE).fill(pfn === 15 ? fill : 0),
+    ),
   );
   writer.tscInfo({ mode: 0, khz: 2_400_000, nsec: 5_000_000_000n, incarnation: 1 });
   writer.sharedInfo(
-    page((memory) => {
-      shared_info.at(memory, 0).arch.max_pfn = PAGES;
-      memory.st32(shared_info.offset.evtchn_pending, 0b101000);
-      for (let i = 0; i < 512; i += 4) memory.st32(shared_info.offset.evtchn_mask + i, -1);
-    }),
+    xen2
+      ? xen2SharedInfo()
+      : page((memory) => {
+          shared_info.at(memory, 0).arch.max_pfn = PAGES;
+          memory.st32(shared_info.offset.evtchn_pending, 0b101000);
+          for (let i = 0; i < 512; i += 4) memory.st32(shared_info.offset.evtchn_mask + i, -1);
+        }),
   );
   writer.vcpuBasic(0, context(rip));
   writer.end();
