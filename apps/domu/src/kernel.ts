@@ -20,6 +20,7 @@ import {
 import { bytes, struct } from '@port-xen/layout';
 import {
   Balloon,
+  type BalloonStore,
   balloon_data,
   balloonText,
   type Machdep,
@@ -66,6 +67,13 @@ const at = (data: Readonly<Record<string, number>>, module: string): number => {
   return address;
 };
 
+/** What a variant's own modules may use. */
+export interface VariantParts {
+  readonly clock: Clock;
+  /** Watches of the store, where there is one. */
+  readonly watches: BalloonStore | undefined;
+}
+
 /** How a kernel differs from the one that is run by default. */
 export interface KernelVariant {
   /** The Xen that it is for; xen-3.0 when absent. */
@@ -79,7 +87,7 @@ export interface KernelVariant {
   readonly link?: (
     kern: Kern,
     data: Readonly<Record<string, number>>,
-    parts: { readonly clock: Clock; readonly xenbus: Xenbus },
+    parts: VariantParts,
   ) => Linked;
 }
 
@@ -134,7 +142,7 @@ const link = (
     ...control.linked,
     machdep,
     balloon,
-    ...variant.link?.(kern, data, { clock, xenbus }),
+    ...variant.link?.(kern, data, { clock, watches: control.watches }),
   };
 };
 

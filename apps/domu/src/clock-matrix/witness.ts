@@ -15,14 +15,14 @@ import {
   callout,
   goto,
   type Kern,
+  kassert,
   leaf,
   PRI_KTHREAD,
   routine,
   type Text,
 } from '@port-xen/kern';
 import { bytes, nest, struct, u32, u64, type View } from '@port-xen/layout';
-import type { Xenbus } from '@port-xen/xenbus';
-import type { KernelVariant } from '../kernel.ts';
+import type { KernelVariant, VariantParts } from '../kernel.ts';
 
 /** Between two runs of a callout. */
 const PERIOD_TICKS = 3;
@@ -59,7 +59,7 @@ const waiting = struct('witness_locals', { pad: u64 });
 interface Witness {
   readonly kern: Kern;
   readonly clock: Clock;
-  readonly xenbus: Xenbus;
+  readonly watches: VariantParts['watches'];
   readonly data: number;
 }
 
@@ -130,7 +130,8 @@ const text: Text<Witness> = {
       return sleep(m, 'probed', START_TICKS);
     },
     probed: (m) => {
-      d(m).watch = m.xenbus.watches.create('data/witness', 'witness_told', 0);
+      kassert(m.watches !== undefined, 'the witness watches the store');
+      d(m).watch = m.watches.create('data/witness', 'witness_told', 0);
       return call('ask', m.kern.cpu.sym('xs_watch'), d(m).watch);
     },
     ask: (m) => {
