@@ -26,7 +26,10 @@ export const SURVIVORS: Readonly<Record<string, string>> = {
 /** Why nobody misses what is only said. */
 const SPOKEN = 'it only tells what happened';
 
+/** Whether a statement only tells what happened. */
+export const isSpoken = (text: string): boolean =>
+  /^m?(this)?\.?(kern\.)?(msgbuf\.printf|log\.say)\(/.test(text);
+
 /** The reason why a statement may be taken out unnoticed, if there is one. */
 export const reasonFor = (name: string, text: string): string | undefined =>
-  SURVIVORS[`${name}: ${text}`] ??
-  (/^m?(this)?\.?(kern\.)?msgbuf\.printf\(/.test(text) ? SPOKEN : undefined);
+  SURVIVORS[`${name}: ${text}`] ?? (isSpoken(text) ? SPOKEN : undefined);

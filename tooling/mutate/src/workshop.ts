@@ -2,13 +2,15 @@
  * A copy of the repository in which one statement at a time is taken out and put back, and the tests that may notice.
  *
  * The tests of the package come first, they take seconds; then those of the whole guest, which take a minute. What they take when
- * nothing is broken is measured, and a run that takes many times as long is one that waits for ever.
+ * nothing is broken is measured, and a run that takes many times as much of a processor is one that waits for ever. What is only
+ * said is looked for by the tests of the package alone.
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { copyRepository } from './copy.ts';
 import { firstFailure } from './run-tests.ts';
 import { type Statement, without } from './statements.ts';
+import { isSpoken } from './survivors.ts';
 
 /** Tests of the whole guest: suspended, restored and cancelled at every moment. */
 const WHOLE_GUEST = [
@@ -19,15 +21,15 @@ const WHOLE_GUEST = [
 ];
 const WHOLE_GUEST_FOLDER = 'apps/domu';
 /** No unbroken run takes as long. */
-const UNBROKEN_MS = 600_000;
-/** Others use the machine, too. */
-const SPARE_MS = 30_000;
+const UNBROKEN_S = 600;
+const SPARE_S = 30;
 const TIMES = 4;
 
 /** Where statements are taken out. */
 export class Workshop {
   readonly #root: string;
-  readonly #patience_ms = new Map<string, number>();
+  /** What the tests of a folder may take of a processor. */
+  readonly #limit_s = new Map<string, number>();
 
   constructor(root: string) {
     this.#root = copyRepository(root);
@@ -35,21 +37,21 @@ export class Workshop {
 
   /** Runs the tests of a folder with nothing broken. @throws when one fails: then being caught would mean nothing */
   async #measure(folder: string): Promise<number> {
-    const known = this.#patience_ms.get(folder);
+    const known = this.#limit_s.get(folder);
     if (known !== undefined) return known;
     const start = performance.now();
-    const failure = await this.#run(folder, UNBROKEN_MS);
+    const failure = await this.#run(folder, UNBROKEN_S);
     if (failure !== undefined) {
       throw new Error(`${folder}: expected its tests to pass with nothing broken: ${failure}`);
     }
-    const patience_ms = SPARE_MS + TIMES * Math.ceil(performance.now() - start);
-    this.#patience_ms.set(folder, patience_ms);
-    return patience_ms;
+    const limit_s = SPARE_S + TIMES * Math.ceil((performance.now() - start) / 1000);
+    this.#limit_s.set(folder, limit_s);
+    return limit_s;
   }
 
-  #run(folder: string, patience_ms: number): Promise<string | undefined> {
+  #run(folder: string, limit_s: number): Promise<string | undefined> {
     const files = folder === WHOLE_GUEST_FOLDER ? WHOLE_GUEST : [];
-    return firstFailure(join(this.#root, folder), files, patience_ms);
+    return firstFailure(join(this.#root, folder), files, limit_s);
   }
 
   /** Takes a statement out of a file of the package in `folder`. @returns the test that noticed, undefined when none did */
@@ -59,10 +61,11 @@ export class Workshop {
     source: string,
     statement: Statement,
   ): Promise<string | undefined> {
-    for (const tests of [folder, WHOLE_GUEST_FOLDER]) {
-      const patience_ms = await this.#measure(tests);
+    const stages = isSpoken(statement.text) ? [folder] : [folder, WHOLE_GUEST_FOLDER];
+    for (const tests of stages) {
+      const limit_s = await this.#measure(tests);
       writeFileSync(join(this.#root, path), without(source, statement));
-      const failure = await this.#run(tests, patience_ms);
+      const failure = await this.#run(tests, limit_s);
       writeFileSync(join(this.#root, path), source);
       if (failure !== undefined) return failure;
     }
