@@ -93,7 +93,7 @@ export class Clock extends Timecounter {
   /** xen_resumeclocks. @param cancelled the domain never left: the host is the one it was on */
   resumeclocks(cancelled: boolean): void {
     this.d.resumes++;
-    arrive(this, cancelled);
+    arrive(this);
     this.rebase();
     this.resynchronise(cancelled);
     this.bind();
