@@ -4,17 +4,19 @@
  */
 import { createHost, memoryDisk } from '@tooling/testbed';
 import { expect, test } from 'vitest';
+import { type Guest, makeGuest, variantOf } from '../../src/guest.ts';
 import { amnesiac, guest } from '../cycle.ts';
 
 const TICK_NS = 10e6;
 
 /** Runs a guest to its end, with so many slow cancels at some distance. @returns what it printed */
-const throughCancels = (kernel: typeof guest, cmdline: string, apart_ns: number, times: number) => {
-  const host = createHost({ mib: 16 });
+const throughCancels = (kernel: Guest, cmdline: string, apart_ns: number, times: number) => {
+  const host = createHost({ mib: 16, interface: kernel.interface });
   const empty = host.conservation();
   const disks = { xvda: memoryDisk(2 ** 20) };
   const { elf, engine } = kernel;
-  const nics = ['00:16:3e:00:00:01'];
+  // Interfaces are not there over the controller interface.
+  const nics = kernel.interface === 'xen-2.0' ? [] : ['00:16:3e:00:00:01'];
   const domid = host.bootKernel({ elf, engine, memoryMib: 8, disks, nics, cmdline });
   for (let i = 0; i < times; i++) {
     host.runFor(apart_ns);
@@ -25,6 +27,8 @@ const throughCancels = (kernel: typeof guest, cmdline: string, apart_ns: number,
   expect(host.audit()).toEqual([]);
   return host.consoleText(domid);
 };
+
+const xen2Amnesiac = makeGuest(true, variantOf('xen-2.0'));
 
 test.each(['tickless', 'oneshot', 'periodic'])('a %s clock goes on', (mode) => {
   const text = throughCancels(guest, `clock=${mode} init=clockwatch 4`, 0.37e9, 8);
@@ -44,6 +48,7 @@ test.each(['tickless', 'oneshot', 'periodic'])('a %s clock goes on', (mode) => {
 test.each([
   ['plain', guest],
   ['in amnesia', amnesiac],
+  ['over the controller interface in amnesia', xen2Amnesiac],
 ])('a shell, its console and its sleeps go on, %s', (_, kernel) => {
   const line =
     'init=sh -c sleep 1; echo one; sleep 1; echo two; dd if=/dev/xbd0 of=/dev/xbd0; echo $?';
