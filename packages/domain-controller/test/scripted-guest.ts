@@ -169,6 +169,7 @@ export class Guest {
     this.domid = hv.domctl.createDomain({
       handle: new Uint8Array(16),
       maxVcpus: 1,
+      interface: 'xen-2.0',
       engine: { run: (vcpu, budget_ns) => vcpu.spend(budget_ns) },
     });
     hv.domctl.maxMem(this.domid, 4 * (PAGES + 64));
