@@ -35,6 +35,10 @@ export interface ControlPath {
   attachDisk(domid: number, disk: DiskConfig): void;
   detachDisk(domid: number, vdev: string, done: (error: Error | null) => void): void;
   requestShutdown(domid: number, how: 'poweroff' | 'reboot' | 'halt'): void;
+  /** @param key one character */
+  sysrq(domid: number, key: string): void;
+  /** Tells the guest how much memory it is to have. */
+  setMemoryTarget(domid: number, target_kib: number): void;
   requestSuspend(domid: number, done: (error: Error | null) => void): SuspendUnderWay;
   /** The domain had suspended, and goes on where it was. */
   resumed(domid: number): void;

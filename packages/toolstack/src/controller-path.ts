@@ -15,6 +15,7 @@ import { ToolstackError } from './toolstack-error.ts';
 const PATIENCE_NS = 60_000_000_000;
 /** From the back ends' letting go to the channel's being made anew. */
 const PAUSE_NS = 1_000_000;
+const KIB_PER_PAGE = 4;
 
 export class ControllerPath implements ControlPath {
   readonly #hv: Hypervisor;
@@ -61,9 +62,15 @@ export class ControllerPath implements ControlPath {
   }
 
   requestShutdown(domid: number, how: 'poweroff' | 'reboot' | 'halt'): void {
-    this.#known.shutdown(domid, how === 'halt' ? 'poweroff' : how, (error) => {
-      if (error !== null) this.#tell(domid, error.message);
-    });
+    this.#known.shutdown(domid, how === 'halt' ? 'poweroff' : how, this.#telling(domid));
+  }
+
+  sysrq(domid: number, key: string): void {
+    this.#known.sysrq(domid, key, this.#telling(domid));
+  }
+
+  setMemoryTarget(domid: number, target_kib: number): void {
+    this.#known.setMemory(domid, Math.floor(target_kib / KIB_PER_PAGE), this.#telling(domid));
   }
 
   requestSuspend(domid: number, done: (error: Error | null) => void): SuspendUnderWay {
@@ -85,8 +92,11 @@ export class ControllerPath implements ControlPath {
     removeNodes(this.#store, domid, uuid);
   }
 
-  #tell(domid: number, text: string): void {
-    this.#hv.sim.tell('toolstack', `domain ${domid}: ${text}`);
+  /** Nobody waits for the answer: what is wrong with it is told. */
+  #telling(domid: number): (error: Error | null) => void {
+    return (error) => {
+      if (error !== null) this.#hv.sim.tell('toolstack', `domain ${domid}: ${error.message}`);
+    };
   }
 }
 

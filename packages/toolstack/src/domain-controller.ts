@@ -35,4 +35,8 @@ export interface DomainController {
     how: 'poweroff' | 'reboot' | 'suspend',
     done: (error: Error | null) => void,
   ): void;
+  /** Sends CMSG_SHUTDOWN_SYSRQ. @param key one character */
+  sysrq(domid: number, key: string, done: (error: Error | null) => void): void;
+  /** Sends CMSG_MEM_REQUEST. @param done given an Error when the guest does not know it, or does not answer in time */
+  setMemory(domid: number, target_pages: number, done: (error: Error | null) => void): void;
 }

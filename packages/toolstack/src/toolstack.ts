@@ -188,6 +188,26 @@ export class Toolstack {
     this.#tell(`domain ${domid}: asked to ${how}`);
   }
 
+  /** Sends the guest a key (`xl sysrq`). @param key one character */
+  sysrq(domid: number, key: string): void {
+    if (!/^[\x21-\x7e]$/.test(key)) {
+      throw new ToolstackError(`expected one key, found ${JSON.stringify(key)}`);
+    }
+    this.#pathOf(this.#known(domid).config).sysrq(domid, key);
+  }
+
+  /** The target that the guest's balloon is to follow (`xl mem-set`). @param target_mib up to what the domain may have */
+  setMemoryTarget(domid: number, target_mib: number): void {
+    const { config } = this.#known(domid);
+    const max_mib = config.maxMem_kib / 1024;
+    if (!(target_mib >= 1 && target_mib <= max_mib)) {
+      throw new ToolstackError(
+        `expected 1 to ${max_mib} MiB for domain ${domid}, found ${target_mib}`,
+      );
+    }
+    this.#pathOf(config).setMemoryTarget(domid, Math.floor(target_mib * 1024));
+  }
+
   list(): DomainRow[] {
     return domainRows(this.#parts.hv, this.#store);
   }

@@ -74,6 +74,14 @@ export class XenstorePath implements ControlPath {
     this.#store.write(`${domainPath(domid)}/control/shutdown`, how);
   }
 
+  sysrq(domid: number, key: string): void {
+    this.#store.write(`${domainPath(domid)}/control/sysrq`, key);
+  }
+
+  setMemoryTarget(domid: number, target_kib: number): void {
+    this.#store.write(`${domainPath(domid)}/memory/target`, String(target_kib));
+  }
+
   requestSuspend(domid: number, done: (error: Error | null) => void): SuspendUnderWay {
     const token = this.#tokens.add('suspend', () => request.nodeChanged());
     const request = new SuspendRequest(this.#hv, this.#store, domid, token, (error) => {

@@ -111,6 +111,36 @@ describe('a domain of xen-2.0', () => {
   });
 });
 
+describe('what it is asked', () => {
+  test('SUS-9: goes to its controller: power off, a key, memory, disks; an answer that says no is told', () => {
+    const { host, controller, domid } = running();
+    const before = controller.told.length;
+    host.xl.requestShutdown(domid, 'halt');
+    host.xl.sysrq(domid, 'h');
+    host.xl.setMemoryTarget(domid, 12);
+    controller.answer(new Error('it does not know how'));
+    const disk = { pdevPath: '/b', vdev: 'xvdb', format: 'raw', readwrite: true } as const;
+    host.xl.attachDisk(domid, disk);
+    expect(() => host.xl.attachDisk(domid, disk)).toThrow('has a device xvdb already');
+    const outcome: (Error | null)[] = [];
+    host.xl.detachDisk(domid, 'xvdb', (error) => outcome.push(error));
+    controller.answer(null);
+    expect(outcome).toEqual([null]);
+    expect(host.xl.configOf(domid).disks.map(({ vdev }) => vdev)).toEqual(['xvda']);
+    expect(controller.told.slice(before)).toEqual([
+      `shutdown ${domid} poweroff`,
+      `sysrq ${domid} h`,
+      `memory ${domid} 3072`,
+      `attach ${domid} xvdb`,
+      `detach ${domid} xvdb`,
+    ]);
+    expect(host.story).toContain(`toolstack: domain ${domid}: it does not know how`);
+    expect(() => host.xl.sysrq(domid, 'hh')).toThrow('expected one key, found "hh"');
+    expect(() => host.xl.setMemoryTarget(domid, 17)).toThrow('expected 1 to 16 MiB');
+    expect(() => host.xl.setMemoryTarget(domid, Number.NaN)).toThrow('expected 1 to 16 MiB');
+  });
+});
+
 describe('its suspend', () => {
   test('SUS-8: the controller asks; the guest answers within its time and suspends within a minute', () => {
     const { host, controller, domid, state, save } = running();

@@ -162,6 +162,16 @@ export class NotedController implements DomainController {
     this.answer = done;
   };
 
+  sysrq: DomainController['sysrq'] = (domid, key, done) => {
+    this.told.push(`sysrq ${domid} ${key}`);
+    this.answer = done;
+  };
+
+  setMemory: DomainController['setMemory'] = (domid, pages, done) => {
+    this.told.push(`memory ${domid} ${pages}`);
+    this.answer = done;
+  };
+
   shutdown: DomainController['shutdown'] = (domid, how, done) => {
     this.told.push(`shutdown ${domid} ${how}`);
     this.answer = done;

@@ -3,7 +3,7 @@
  */
 import { createWriteStream } from 'node:fs';
 import type { Socket } from 'node:net';
-import { dumpCore, parseDisk, ToolstackError } from '@port-xen/toolstack';
+import { dumpCore, parseDisk } from '@port-xen/toolstack';
 import { FileDisk } from '../file-disk.ts';
 import type { Pace } from '../pace.ts';
 import type { Session } from '../session.ts';
@@ -15,9 +15,6 @@ import type { HostFacts, Request, VcpuRow } from './protocol.ts';
 
 /** How a request ends: once, now or later. */
 export type Done = (error: Error | null, result?: unknown) => void;
-
-const KEYS = /^[\x21-\x7e]$/;
-const KIB_PER_MIB = 1024;
 
 const text = (request: Request, name: string): string => {
   const value = request[name];
@@ -108,11 +105,11 @@ export class Commands {
         done(null);
         return;
       case 'sysrq':
-        this.#sysrq(this.domain(request), text(request, 'key'));
+        xl.sysrq(this.domain(request), text(request, 'key'));
         done(null);
         return;
       case 'mem-set':
-        this.#memSet(this.domain(request), Number(request.mib));
+        xl.setMemoryTarget(this.domain(request), Number(request.mib));
         done(null);
         return;
       case 'save':
@@ -168,28 +165,11 @@ export class Commands {
     };
   }
 
-  #sysrq(domid: number, key: string): void {
-    if (!KEYS.test(key)) throw new UserError(`expected one key, found ${JSON.stringify(key)}`);
-    this.#world.xenstored.connect(0).write(`/local/domain/${domid}/control/sysrq`, key);
-  }
-
   #attachDisk(domid: number, spec: string): void {
     const disk = parseDisk(spec);
     // Opened and closed again: a disk that cannot be had is refused before the guest hears of it.
     new FileDisk(disk.pdevPath, disk.readwrite ? 'w' : 'r').close();
     this.#world.xl.attachDisk(domid, disk);
-  }
-
-  /** The target that the guest's balloon follows (libxl_set_memory_target). */
-  #memSet(domid: number, mib: number): void {
-    const { maxMem_kib } = this.#world.xl.configOf(domid);
-    if (!(mib >= 1 && mib * KIB_PER_MIB <= maxMem_kib)) {
-      throw new ToolstackError(
-        `expected 1 to ${maxMem_kib / KIB_PER_MIB} MiB for domain ${domid}, found ${mib}`,
-      );
-    }
-    const store = this.#world.xenstored.connect(0);
-    store.write(`/local/domain/${domid}/memory/target`, String(Math.floor(mib * KIB_PER_MIB)));
   }
 
   #dump(domid: number, path: string, done: Done): void {
