@@ -82,7 +82,7 @@ export class ControlledDomain {
       tell: (sentence) => this.#tell(`block interface: ${sentence}`),
     });
     this.#parts.console.connect(channel);
-    this.#tell(`control interface at mfn ${sharedInfoMfn}, port ${port}`);
+    this.#tell(`control interface at mfn 0x${sharedInfoMfn.toString(16)}, port ${port}`);
   }
 
   /** Lets go of the control interface and of what stands on it. */
