@@ -8,6 +8,9 @@
  * The kernel's objects are linked from the processor and the addresses of their data, and can be thrown away at any
  * instruction boundary. In amnesia mode they are: linked again and frozen before every macro-instruction.
  *
+ * An index outside its array (a RangeError of a view) is what the guest's memory led to: where a machine would have gone on
+ * with what lies beyond, the kernel panics, and a program gets a protection fault.
+ *
  * A step that ends by a call of tsleep and the sleep itself are one instruction, because no lock is held in between.
  */
 import { BytesMemory } from '@port-xen/layout';
@@ -42,6 +45,7 @@ import { UndoMemory } from './undo-memory.ts';
 const ARGUMENTS = [RDI, RSI, RDX, RCX, R8, R9];
 /** System calls and hypercalls pass the fourth argument in r10, because SYSCALL destroys rcx. */
 const SYSCALL_ARGUMENTS = [RDI, RSI, RDX, R10, R8, R9];
+const TRAP_protection = 13;
 const TRAP_page_fault = 14;
 const STUB_SIZE = 32;
 /** Bytes that the message of a panic may have, its NUL included. */
@@ -103,7 +107,10 @@ export class TextEngine implements Engine {
       if (error instanceof PageFault) {
         registers.set(RIP, rip);
         vcpu.exception(TRAP_page_fault, error.errorCode, error.cr2);
-      } else if (error instanceof Panic) {
+      } else if (error instanceof RangeError && !vcpu.kernelMode) {
+        registers.set(RIP, rip);
+        vcpu.exception(TRAP_protection);
+      } else if (error instanceof Panic || error instanceof RangeError) {
         this.#panic(vcpu, error.message);
       } else {
         throw error;

@@ -1,4 +1,4 @@
-import { i64, struct } from '@port-xen/layout';
+import { array, BytesMemory, i64, struct, u32 } from '@port-xen/layout';
 import { createHost } from '@tooling/testbed';
 import { describe, expect, test } from 'vitest';
 import {
@@ -48,6 +48,15 @@ describe.each(MODES)('%s', (_, amnesia) => {
     const info = end(() => {
       throw new Panic('enough');
     });
+    expect(info).toMatchObject({ shutdown: true, shutdownReason: SHUTDOWN_crash });
+  });
+
+  test('KERN-23: memory that leads outside an array costs the domain, not the host', () => {
+    const list = struct('list', { items: array(u32, 4), last: u32 });
+    const memory = new BytesMemory(new Uint8Array(list.size));
+    const damaged = list.at(memory, 0);
+    damaged.last = 4_000_000;
+    const info = end(() => void damaged.items.get(damaged.last));
     expect(info).toMatchObject({ shutdown: true, shutdownReason: SHUTDOWN_crash });
   });
 

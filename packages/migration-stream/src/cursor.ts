@@ -38,6 +38,8 @@ export class Cursor {
   record: string | undefined;
   /** Offset of its header. */
   recordOffset = 0;
+  /** Where its body begins, and how long that is, padding included. */
+  #body = { offset: 0, length: 0 };
   #offset = 0;
 
   constructor(source: Source) {
@@ -47,6 +49,13 @@ export class Cursor {
   /** Bytes consumed. */
   get offset(): number {
     return this.#offset;
+  }
+
+  /** A record's header was read, which is at `offset` and says `length`. */
+  enterRecord(name: string, offset: number, length: number): void {
+    this.record = name;
+    this.recordOffset = offset;
+    this.#body = { offset: this.#offset, length: Math.ceil(length / 8) * 8 };
   }
 
   /** Between records again. */
@@ -124,8 +133,11 @@ export class Cursor {
     return got;
   }
 
+  /** Of a record it tells the whole: in which portions it is read is the reader's own business. */
   #truncated(length: number, what: string, done: number): StreamError {
-    const end = `the end of the file after ${done}`;
-    return this.error('Savefile truncated.', `${length} bytes of ${what}`, end);
+    const whole = this.record === undefined ? length : this.#body.length;
+    const found = this.record === undefined ? done : this.#offset - this.#body.offset;
+    const end = `the end of the file after ${found}`;
+    return this.error('Savefile truncated.', `${whole} bytes of ${what}`, end);
   }
 }

@@ -60,8 +60,7 @@ const readRecordHeader = (state: RestoreState): StreamRecord => {
   cursor.take(stream_record_header.size, "a libxc record's header");
   const { type, length } = stream_record_header.at(cursor.memory, 0);
   const name = libxcRecordName(type);
-  cursor.record = name;
-  cursor.recordOffset = offset;
+  cursor.enterRecord(name, offset, length);
   if (length > XC_REC_LENGTH_MAX) {
     const words = `Record (0x${type.toString(16).padStart(8, '0')}, ${name}) length exceeds max`;
     throw cursor.error(words, `at most ${XC_REC_LENGTH_MAX}`, `${length}`);

@@ -107,8 +107,7 @@ const readRecordHeader = (
   cursor.take(stream_record_header.size, "a libxl record's header");
   const { type, length } = stream_record_header.at(cursor.memory, 0);
   const name = libxlRecordName(type);
-  cursor.record = `libxl ${name}`;
-  cursor.recordOffset = offset;
+  cursor.enterRecord(`libxl ${name}`, offset, length);
   visitor.record?.({ layer: 'libxl', type, name, offset, length });
   return { type, length };
 };

@@ -200,6 +200,29 @@ describe('MIG-17: pages that are passed over', () => {
     expect(() => new ImageReader(sourceOfFile(short)).read({})).toThrow('Savefile truncated.');
   });
 
+  test('MIG-3: a file that ends within pages is refused in the same words, however they are read', () => {
+    const pages = pageData(...Array.from({ length: 32 }, (_, i) => [i % 16, 0] as const));
+    const file = withPages(pages);
+    const cut = file.subarray(0, file.length - 20 * PAGE);
+    const refusal = (portion: number): string => {
+      let message = '';
+      try {
+        readImage(cut, {
+          pageData: ({ dataCount }, readPage) => {
+            for (let n = 0; portion > 0 && n < dataCount; n += portion) {
+              readPage(new Uint8Array(portion * PAGE));
+            }
+          },
+        });
+      } catch (error) {
+        message = (error as Error).message;
+      }
+      return message;
+    };
+    expect(refusal(0)).toContain(`Expected ${pages.length} bytes of PAGE_DATA, found the end`);
+    expect([1, 4, 32].map(refusal)).toEqual([refusal(0), refusal(0), refusal(0)]);
+  });
+
   test('a page is read at its place, or the file ends before', () => {
     const file: ImageFile = {
       size: 10,
