@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { Random } from '@port-xen/sim';
 import { memoryDisk } from '@tooling/testbed';
 import { describe, expect, test } from 'vitest';
+import type { Guest } from '../src/guest.ts';
 import {
   amnesiac,
   boot,
@@ -15,8 +16,11 @@ import {
   type Life,
   randomBytes,
   runToRequest,
+  slotOf,
   vanish,
   wakeUp,
+  xen2Amnesiac,
+  xen2Guest,
 } from './cycle.ts';
 
 const SIZES = { '512 bytes': 512, '5 MiB + 512': 5 * 2 ** 20 + 512, '40 MiB': 40 * 2 ** 20 };
@@ -42,7 +46,15 @@ const drawn = (size: number, count: number): number[] => {
   return [...new Set(moments)].sort((a, b) => a - b);
 };
 
-const oneLife = (size: number, memoryMib: number, n: number, seed: number): void => {
+type Kernels = readonly [plain: Guest, amnesiac: Guest];
+
+const oneLife = (
+  [plain, forgetful]: Kernels,
+  size: number,
+  memoryMib: number,
+  n: number,
+  seed: number,
+): void => {
   const contents = randomBytes(size, size);
   const expected = createHash('sha256').update(contents).digest('hex');
   const disk = memoryDisk(contents);
@@ -51,21 +63,26 @@ const oneLife = (size: number, memoryMib: number, n: number, seed: number): void
     memoryMib,
     disks: { xvda: disk },
     seed,
-    guest: seed % 4 === 0 ? amnesiac : guest,
+    guest: seed % 4 === 0 ? forgetful : plain,
   };
   const here = emptyHost(life, 0);
   const domid = boot(here, life);
   runToRequest(here, n);
   const image = vanish(here, domid);
   disk.bytes.fill(0xee, 0, hashedBy(n));
-  const there = emptyHost(life, 1 + (n % 62));
+  const there = emptyHost(life, slotOf(life, n));
   const printed = finish(there, wakeUp(there, life, image));
   expect(printed.trimEnd().endsWith(expected), `saved at request ${n}: ${printed}`).toBe(true);
 };
 
-describe.each([16, 48])('a domain of %d MiB', (memoryMib) => {
+describe.each([
+  ['xen-3.0', 16, [guest, amnesiac], 8],
+  ['xen-3.0', 48, [guest, amnesiac], 8],
+  ['xen-2.0', 16, [xen2Guest, xen2Amnesiac], 6],
+  ['xen-2.0', 64, [xen2Guest, xen2Amnesiac], 3],
+] as const)('a domain of %s, of %d MiB', (_xen, memoryMib, kernels, inner) => {
   test.each(Object.entries(SIZES))('hashes a disk of %s, saved at any request', (_, size) => {
-    const moments = drawn(size, size > 2 ** 24 ? 0 : 8);
-    for (const [i, n] of moments.entries()) oneLife(size, memoryMib, n, i);
+    const moments = drawn(size, size > 2 ** 24 ? 0 : inner);
+    for (const [i, n] of moments.entries()) oneLife(kernels, size, memoryMib, n, i);
   });
 });

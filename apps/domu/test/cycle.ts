@@ -5,10 +5,15 @@ import { Random } from '@port-xen/sim';
 import { createHost, type FormerLife, type MemoryDisk, type TestHost } from '@tooling/testbed';
 import { expect } from 'vitest';
 import { type Guest, makeGuest } from '../src/guest.ts';
+import { slotPlan } from '../src/host-options.ts';
+import { xen2Kernel } from '../src/kernel.ts';
 
 /** Linked once: the engine keeps nothing of any guest. */
 export const guest: Guest = makeGuest(false);
 export const amnesiac: Guest = makeGuest(true);
+/** The kernel whose control path is Xen 2's controller interface. */
+export const xen2Guest: Guest = makeGuest(false, xen2Kernel);
+export const xen2Amnesiac: Guest = makeGuest(true, xen2Kernel);
 
 /** Bytes that cannot be guessed. */
 export const randomBytes = (size: number, seed: number): Uint8Array => {
@@ -37,9 +42,14 @@ export const emptyHost = (life: Life, slot: number): TestHost =>
   createHost({
     mib: life.memoryMib + 24,
     slot,
+    interface: (life.guest ?? guest).interface,
     seed: (life.seed ?? 1) + slot,
     firstPort: 1 + PORT_STRIDE * slot,
   });
+
+/** A slot other than the first, drawn by a number. */
+export const slotOf = (life: Life, n: number): number =>
+  1 + (n % (slotPlan((life.guest ?? guest).interface).slots - 2));
 
 /** Boots the life's domain. @returns its domid */
 export const boot = (host: TestHost, life: Life): number => {

@@ -5,6 +5,7 @@
 import { createHost, type FormerLife, type MemoryDisk, type TestHost } from '@tooling/testbed';
 import { expect } from 'vitest';
 import type { Guest } from '../src/guest.ts';
+import { slotPlan } from '../src/host-options.ts';
 
 export interface Workload {
   readonly guest: Guest;
@@ -47,15 +48,17 @@ const runOn = (host: TestHost, domid: number, time_ns: number): number | undefin
  */
 export const runWorkload = (work: Workload, lives_ns: readonly number[] = []): Ended => {
   const { guest, cmdline, disks, memoryMib = 16 } = work;
+  const { slots } = slotPlan(guest.interface);
   let text = '';
   let image: Uint8Array | undefined;
   let former: FormerLife | undefined;
   for (let slot = 0; ; slot++) {
     const host = createHost({
       mib: memoryMib + 24,
-      slot: slot % 64,
+      slot: slot % slots,
+      interface: guest.interface,
       seed: slot + 1,
-      firstPort: 1 + PORT_STRIDE * (slot % 64),
+      firstPort: 1 + PORT_STRIDE * (slot % slots),
     });
     const domid =
       image === undefined
