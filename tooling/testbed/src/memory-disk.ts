@@ -27,7 +27,9 @@ export const memoryDisk = (contents: Uint8Array | number): MemoryDisk => {
       `expected a disk of whole sectors of 512 bytes, found ${bytes.length} bytes`,
     );
   }
-  let durable = bytes.slice();
+  const durable = bytes.slice();
+  /** Written since the last flush, by offset. */
+  const unflushed = new Map<number, number>();
   let opened = 0;
   const within = (sector: number, length: number): number => {
     const at = sector * SECTOR_BYTES;
@@ -53,10 +55,13 @@ export const memoryDisk = (contents: Uint8Array | number): MemoryDisk => {
         write(sector, from) {
           if (mode === 'r')
             throw new Error('expected reads of a disk opened for reading, found a write');
-          bytes.set(from, within(sector, from.length));
+          const at = within(sector, from.length);
+          bytes.set(from, at);
+          unflushed.set(at, Math.max(from.length, unflushed.get(at) ?? 0));
         },
         flush() {
-          durable = bytes.slice();
+          for (const [at, length] of unflushed) durable.set(bytes.subarray(at, at + length), at);
+          unflushed.clear();
         },
         close() {
           opened--;
