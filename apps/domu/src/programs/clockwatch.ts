@@ -45,8 +45,6 @@ import { argument, exit, print, textBytes } from './user.ts';
 const CLOCK_REALTIME = 0;
 const CLOCK_MONOTONIC = 3;
 const CLOCK_BOOTTIME = 6;
-/** machdep.xen_clock's mode. */
-const CLOCK_PERIODIC = 2;
 const CTL_MACHDEP = 7;
 const MACHDEP_XEN_RUNSTATE = 1024;
 const MACHDEP_XEN_CLOCK = 1025;
@@ -233,8 +231,8 @@ export const clockwatch: Program = {
         const ticks = d.now.ticks - d.start.ticks;
         const wanted = between(d.now.mono, d.start.mono) / TICK_NS;
         const faults: string[] = [];
-        // One tick of a hundred: what the ends of the second cut off. Xen's periodic timer may come a tick late, too.
-        if (Math.abs(ticks - wanted) > (d.now.mode === CLOCK_PERIODIC ? 2 : 1)) {
+        // One tick of a hundred: what the ends of the second cut off.
+        if (Math.abs(ticks - wanted) > 1) {
           faults.push(`${ticks} ticks in ${(wanted / 100).toFixed(3)} s of work`);
         }
         d.working = 0;
