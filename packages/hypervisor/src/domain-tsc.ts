@@ -10,7 +10,7 @@
  */
 import type { Tsc } from '@port-xen/vcpu';
 import type { HostClock } from './pvclock.ts';
-import { countOfTicks, type TimeScale, ticksAt, timeScale } from './time-scale.ts';
+import { countOfTicks, nextMoment, type TimeScale, ticksAt, timeScale } from './time-scale.ts';
 
 /** XEN_DOMCTL_tsc_info. */
 export interface TscSettings {
@@ -39,7 +39,8 @@ export class DomainTsc {
   #offset_ns = 0;
   #offset_s = 0;
   #start: Tsc = { low: 0, high: 0 };
-  #lastRead_ns = Number.NEGATIVE_INFINITY;
+  /** Host time; of the first read: long ago. */
+  #lastRead_ns = -(2 ** 53);
   #scale: TimeScale;
 
   constructor(clock: HostClock) {
@@ -107,7 +108,7 @@ export class DomainTsc {
       this.#clock.readTsc(into);
       return;
     }
-    this.#lastRead_ns = Math.max(this.#clock.now_ns(), this.#lastRead_ns + 1);
+    this.#lastRead_ns = Math.max(this.#clock.now_ns(), nextMoment(this.#lastRead_ns));
     this.at(this.#lastRead_ns, into);
   }
 

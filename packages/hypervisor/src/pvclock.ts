@@ -19,7 +19,7 @@ import { shared_info, vcpu_time_info, XEN_PVCLOCK_TSC_STABLE_BIT } from '@port-x
 import type { Memory } from '@port-xen/layout';
 import type { Sim } from '@port-xen/sim';
 import type { Tsc } from '@port-xen/vcpu';
-import { countOfTicks, type TimeScale, ticksAt, timeScale } from './time-scale.ts';
+import { countOfTicks, nextMoment, type TimeScale, ticksAt, timeScale } from './time-scale.ts';
 
 const TWO_32 = 0x1_0000_0000;
 const NS_PER_S = 1e9;
@@ -27,8 +27,6 @@ const NS_PER_S = 1e9;
 const EPOCH_NS = 1e9;
 const KHZ_MAX = 2 ** 24;
 const TSC_OFFSET_MAX = 2 ** 52;
-/** No world lasts so long. What is due later than this by the host's clock is due later by the world's. */
-const FAR_NS = 2 ** 53;
 
 export interface HostClockOptions {
   readonly tscKhz: number;
@@ -121,10 +119,9 @@ export class HostClock {
   /** The first moment of the world's time at which host time is `host_ns` or later. */
   worldTime_ns(host_ns: number): number {
     const passed_ns = host_ns - this.#start_ns;
-    // Far away single nanoseconds do not count, and looking for the first one would not end.
-    if (this.#drift_ppb === 0 || Math.abs(passed_ns) >= FAR_NS) return passed_ns;
+    if (this.#drift_ppb === 0) return passed_ns;
     let world_ns = Math.floor(passed_ns / (1 + this.#drift_ppb / NS_PER_S)) - 2;
-    while (this.#hostTime(world_ns) < passed_ns) world_ns++;
+    while (this.#hostTime(world_ns) < passed_ns) world_ns = nextMoment(world_ns);
     return world_ns;
   }
 

@@ -10,6 +10,9 @@ const TWO_20 = 2 ** 20;
 const TWO_32 = 2 ** 32;
 const NS_PER_S = 1_000_000_000;
 
+/** A nanosecond later; in a world older than 104 days as much later as a double can tell. */
+export const nextMoment = (ns: number): number => ns + Math.max(1, Math.abs(ns) * Number.EPSILON);
+
 /** What a guest multiplies with. */
 export interface TimeScale {
   /** Within [2^31, 2^32). */
