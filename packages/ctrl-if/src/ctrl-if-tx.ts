@@ -7,7 +7,7 @@
  *
  * The ring has eight places, and a place is taken until the response has been reaped; an id stands for the place's owner. An owner who has
  * been told of an error is told nothing more, but the id stays taken: the response may still be on its way, and must not meet the
- * next owner. Only a new ring frees such ids.
+ * next owner. Such ids are free when every message has been answered by something, and in a new ring.
  */
 import { CONTROL_RING_SIZE, control_if, control_msg } from '@port-xen/abi';
 import type { Evtchn } from '@port-xen/evtchn';
@@ -154,7 +154,19 @@ export class CtrlIfTx {
       d.ctrl_if_tx_resp_cons = (d.ctrl_if_tx_resp_cons + 1) >>> 0;
       this.#answered(response);
     }
+    if (answered > 0 && this.transmitterEmpty) this.#endAll(EIO);
     this.tellOfRoom();
+  }
+
+  /** No response is on its way any more: who still waits for one is told why there is none. */
+  #endAll(error: number): void {
+    const mapping = this.d.ctrl_if_txmsg_id_mapping;
+    for (let id = 0; id < CONTROL_RING_SIZE; id++) {
+      const tm = mapping.at(id);
+      if (tm.tm_used === 0) continue;
+      tm.tm_used = 0;
+      this.#tell(tm, 0, error);
+    }
   }
 
   #answered(response: number): void {

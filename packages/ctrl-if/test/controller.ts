@@ -6,14 +6,15 @@ import { CONTROL_IF_OFFSET, CONTROL_RING_SIZE, control_if, control_msg } from '@
 import type { KernelImage } from '@port-xen/kern';
 import { BytesMemory, type View } from '@port-xen/layout';
 import { TestGuest, type TestGuestOptions } from '@tooling/guest-testbed';
-import { probe_state, TYPE_ECHO } from './probe.ts';
+import { probe_state, TYPE_ECHO } from './probe-kernel.ts';
 
 export interface Message {
   readonly type: number;
   readonly subtype: number;
   readonly id: number;
   readonly length: number;
-  /** Its first byte of payload. */
+  /** Its payload, sixty bytes, and the first of them. */
+  readonly bytes: Uint8Array;
   readonly byte: number;
 }
 
@@ -59,13 +60,13 @@ export class Controller {
 
   #read(address: number): Message {
     const { type, subtype, id, length, msg } = control_msg.at(this.ring.memory, address);
-    return { type, subtype, id, length, byte: msg[0] ?? 0 };
+    return { type, subtype, id, length, bytes: msg.slice(), byte: msg[0] ?? 0 };
   }
 
-  /** The guest's messages that have not been taken yet. */
-  take(): Message[] {
+  /** The guest's messages that have not been taken yet, `most` of them. */
+  take(most = CONTROL_RING_SIZE): Message[] {
     const taken: Message[] = [];
-    while (this.#tx_cons !== this.ring.tx_req_prod) {
+    while (taken.length < most && this.#tx_cons !== this.ring.tx_req_prod) {
       taken.push(this.#read(this.ring.tx_ring.address(this.#tx_cons % CONTROL_RING_SIZE)));
       this.#tx_cons = (this.#tx_cons + 1) >>> 0;
     }
@@ -73,19 +74,17 @@ export class Controller {
   }
 
   /** Puts a message at an address. */
-  #put(address: number, message: Message): void {
+  #put(address: number, message: Omit<Message, 'byte'>): void {
     const msg = control_msg.at(this.ring.memory, address);
     msg.type = message.type;
     msg.subtype = message.subtype;
     msg.id = message.id;
     msg.length = message.length;
-    const payload = new Uint8Array(60);
-    payload[0] = message.byte;
-    msg.msg = payload;
+    msg.msg = message.bytes;
   }
 
   /** Answers a message with what its payload was, or with something else. */
-  answer(message: Message): void {
+  answer(message: Omit<Message, 'byte'>): void {
     const { ring } = this;
     this.#put(ring.tx_ring.address(ring.tx_resp_prod % CONTROL_RING_SIZE), message);
     ring.tx_resp_prod = (ring.tx_resp_prod + 1) >>> 0;
@@ -107,16 +106,25 @@ export class Controller {
 
   /** Asks. @returns the request's id */
   ask(type: number, byte = 0, length = 1): number {
+    const bytes = new Uint8Array(60);
+    bytes[0] = byte;
+    return this.say(type, bytes, length);
+  }
+
+  /** Asks with a whole payload. @returns the request's id */
+  say(type: number, bytes: Uint8Array, length: number, subtype = 0): number {
     const { ring } = this;
     const id = this.#id++ & 0xff;
     const slot = ring.rx_ring.address(ring.rx_req_prod % CONTROL_RING_SIZE);
-    this.#put(slot, { type, subtype: 0, id, length, byte });
+    this.#put(slot, { type, subtype, id, length, bytes });
     ring.rx_req_prod = (ring.rx_req_prod + 1) >>> 0;
     this.notify();
     return id;
   }
 
   #collect(): void {
+    // A test that puts nonsense there has it read by the guest, not by itself.
+    if ((this.ring.rx_resp_prod - this.#rx_cons) >>> 0 > CONTROL_RING_SIZE) return;
     while (this.#rx_cons !== this.ring.rx_resp_prod) {
       this.#seen.push(this.#read(this.ring.rx_ring.address(this.#rx_cons % CONTROL_RING_SIZE)));
       this.#rx_cons = (this.#rx_cons + 1) >>> 0;

@@ -1,9 +1,17 @@
-import { CONTROL_RING_SIZE } from '@port-xen/abi';
+import {
+  CMSG_SHUTDOWN,
+  CMSG_SHUTDOWN_POWEROFF,
+  CMSG_SHUTDOWN_REBOOT,
+  CMSG_SHUTDOWN_SUSPEND,
+  CMSG_SHUTDOWN_SYSRQ,
+  CONTROL_RING_SIZE,
+} from '@port-xen/abi';
 import { EAGAIN, EINVAL } from '@port-xen/kern';
 import { MODES } from '@tooling/guest-testbed';
 import { describe, expect, test } from 'vitest';
 import { ControlledGuest } from './controller.ts';
-import { probeImage, TYPE_ECHO, TYPE_HELD, TYPE_SLOW } from './probe.ts';
+import { probeImage } from './probe.ts';
+import { TYPE_ECHO, TYPE_HELD, TYPE_SLOW } from './probe-kernel.ts';
 
 const image = probeImage();
 
@@ -67,5 +75,34 @@ describe.each(MODES)('%s', (_, options) => {
     expect(g.guest.call('probe_release', 0)).toBe(0);
     g.run();
     expect(g.controller.answers()).toMatchObject([{ id: 1, length: 1, byte: 2 }]);
+  });
+
+  test('CTRL-13: what the controller wants of the domain is answered at once, and noted once', () => {
+    const g = boot();
+    const key = Uint8Array.of(104, ...new Uint8Array(59));
+    const say = (subtype: number, length = 0) =>
+      g.controller.say(CMSG_SHUTDOWN, key, length, subtype);
+    say(CMSG_SHUTDOWN_SUSPEND);
+    say(CMSG_SHUTDOWN_SUSPEND);
+    say(CMSG_SHUTDOWN_REBOOT);
+    say(CMSG_SHUTDOWN_SYSRQ, 4);
+    say(CMSG_SHUTDOWN_SYSRQ, 3);
+    say(9, 7);
+    say(CMSG_SHUTDOWN_POWEROFF);
+    g.run();
+    const lengths = g.controller.answers().map(({ length }) => length);
+    expect(lengths).toEqual([0, 0, 0, 4, 0, 0, 0]);
+    const asked = Array.from({ length: 4 }, () => g.guest.call('probe_asked'));
+    expect(String.fromCharCode(...asked)).toBe('srp\0');
+    expect(g.guest.console).toContain('ctrlif0: sysrq "h"');
+  });
+
+  test('CTRL-4: a receiver takes itself back, and nobody else', () => {
+    const g = boot();
+    expect(g.guest.call('probe_unregister', TYPE_HELD)).toBe(0);
+    expect(g.guest.call('probe_unregister', TYPE_ECHO)).toBe(1);
+    g.controller.ask(TYPE_ECHO, 1);
+    g.run();
+    expect(g.controller.answers()).toMatchObject([{ length: 0 }]);
   });
 });

@@ -6,7 +6,7 @@ import { CONTROL_RING_SIZE } from '@port-xen/abi';
 import { EAGAIN } from '@port-xen/kern';
 import { CtrlIf, ECONNRESET } from '../src/index.ts';
 import type { ControlledGuest } from './controller.ts';
-import { TYPE_ECHO, TYPE_SLOW, TYPE_STUCK } from './probe.ts';
+import { TYPE_ECHO, TYPE_SLOW, TYPE_STUCK } from './probe-kernel.ts';
 
 const SECOND = 1e9;
 

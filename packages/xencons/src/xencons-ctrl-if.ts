@@ -66,10 +66,15 @@ export class XenconsCtrlIf extends ConsoleQueues {
 
   /** Once the control interface can send. */
   attach(): void {
+    this.listen();
+    this.kern.msgbuf.setConsole(this.cpu.sym('xencons_putmsg'));
+  }
+
+  /** Takes what is typed, and hears of room. */
+  listen(): void {
     const free = this.ctrlIf.registerReceiver(CMSG_CONSOLE, this.cpu.sym('xencons_rx'));
     kassert(free, 'xencons: expected nobody to receive console messages yet');
     this.ctrlIf.onSpace(this.cpu.sym('xencons_space'));
-    this.kern.msgbuf.setConsole(this.cpu.sym('xencons_putmsg'));
   }
 
   /** Nothing more is sent, and what was typed is answered: the controller need not send it again. */
