@@ -5,7 +5,14 @@
  *         1       start_info      3  console page     8 9      P2M            11  user's L4    13  broken
  *     all others  no page
  */
-import { shared_info, start_info, vcpu_guest_context } from '@port-xen/abi';
+import {
+  CONTROL_IF_OFFSET,
+  control_if,
+  shared_info,
+  start_info,
+  vcpu_guest_context,
+  xen2_start_info,
+} from '@port-xen/abi';
 import { BytesMemory, cString, st64 } from '@port-xen/layout';
 import { ImageWriter } from '@port-xen/migration-stream';
 import { toJson } from '../src/config-json.ts';
@@ -39,6 +46,19 @@ const page = (fill: (memory: BytesMemory) => void): Uint8Array => {
   fill(new BytesMemory(bytes));
   return bytes;
 };
+
+const xen2StartInfo = (): Uint8Array =>
+  page((memory) => {
+    const info = xen2_start_info.at(memory, 0);
+    info.nr_pages = PFNS;
+    info.domain_controller_evtchn = 1;
+  });
+
+/** Something in each field, the control interface too. */
+const xen2SharedInfo = (): Uint8Array =>
+  page((memory) => {
+    memory.bytes.fill(0x5a, 0, CONTROL_IF_OFFSET + control_if.size);
+  });
 
 /** The contents of a page that the image has. */
 const contents = (pfn: number): Uint8Array => {
@@ -90,10 +110,14 @@ const context = (): Uint8Array => {
   return bytes;
 };
 
-const write = (kind: 'xl' | 'libxl' | 'libxc'): Uint8Array => {
+/** @param xen2 whether it is a domain of Xen 2 */
+const write = (kind: 'xl' | 'libxl' | 'libxc', xen2 = false): Uint8Array => {
   const sink = new Bytes();
   const writer = new ImageWriter(sink);
-  if (kind === 'xl') writer.xlHeader(toJson(testConfig('small')));
+  if (kind === 'xl') {
+    const config = testConfig('small');
+    writer.xlHeader(toJson(xen2 ? { ...config, interface: 'xen-2.0' } : config));
+  }
   if (kind !== 'libxc') {
     writer.libxlHeader();
     writer.libxcContext();
@@ -107,13 +131,15 @@ const write = (kind: 'xl' | 'libxl' | 'libxc'): Uint8Array => {
   writer.p2mFrames(PFNS - 1, Int32Array.of(PFN.p2m, PFN.p2m + 1));
   const types = Uint8Array.from({ length: PFNS }, (_, pfn) => TYPES[pfn] ?? 15);
   const pfns = Int32Array.from(types, (_, pfn) => pfn);
-  const pages = [...pfns].filter((pfn) => (types[pfn] as number) < 13).map(contents);
+  const pages = [...pfns]
+    .filter((pfn) => (types[pfn] as number) < 13)
+    .map((pfn) => (xen2 && pfn === PFN.startInfo ? xen2StartInfo() : contents(pfn)));
   writer.pageData(pfns, types, pages);
   writer.tscInfo({ mode: 0, khz: 2_400_000, nsec: 1_000_000_000n, incarnation: 0 });
   const shared = page((memory) => {
     shared_info.at(memory, 0).arch.max_pfn = PFNS;
   });
-  writer.sharedInfo(shared);
+  writer.sharedInfo(xen2 ? xen2SharedInfo() : shared);
   writer.vcpuBasic(0, context());
   writer.vcpuExtended(0, extended());
   writer.vcpuXsave(0, xsave());
