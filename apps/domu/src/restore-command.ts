@@ -1,3 +1,4 @@
+import type { DomainConfig } from '@port-xen/toolstack';
 import type { Command } from 'commander';
 import { checkKernel } from './check-kernel.ts';
 import { checkDisks, readConfig } from './create-command.ts';
@@ -6,10 +7,20 @@ import { makeGuest, variantOf } from './guest.ts';
 import { slotPlan } from './host-options.ts';
 import { type Run, runDomain } from './run-domain.ts';
 import { addRunFlags, type RunFlags } from './run-options.ts';
-import { memoryOf, readSaveFile } from './save-file.ts';
+import { memoryOf, readSaveFile, type SaveFile } from './save-file.ts';
 import { UserError } from './user-error.ts';
 
 const hex = (value: number): string => `0x${value.toString(16)}`;
+
+/** A domain's interface is its kernel's, whatever configuration it is restored with. @throws UserError */
+const ofItsInterface = (given: DomainConfig, file: SaveFile, path: string): DomainConfig => {
+  const { interface: saved = 'xen-3.0' } = file.config ?? {};
+  const { interface: wanted = saved } = given;
+  if (wanted === saved) return saved === 'xen-3.0' ? given : { ...given, interface: saved };
+  throw new UserError(
+    `expected interface="${saved}", which the domain in ${path} has, found interface="${wanted}"`,
+  );
+};
 
 /** Restores FILE and runs the domain. @returns the exit status */
 export const restoreFile = async (
@@ -30,7 +41,8 @@ export const restoreFile = async (
     process.stderr.write(' Savefile contains xl domain config in JSON format\n');
   }
   if (configPath === undefined) process.stderr.write('Parsing config from <saved>\n');
-  const config = configPath === undefined ? undefined : readConfig(configPath, [], flags.seed);
+  const given = configPath === undefined ? undefined : readConfig(configPath, [], flags.seed);
+  const config = given === undefined ? undefined : ofItsInterface(given, file, path);
   const wanted = config ?? file.config;
   if (wanted !== undefined) checkDisks(wanted);
   const guest = makeGuest(flags.amnesia ?? false, variantOf(wanted?.interface));

@@ -15,7 +15,7 @@ import { control_msg } from '@port-xen/abi';
 import type { Dom0, FrameMapping } from '@port-xen/hypervisor';
 import { BytesMemory } from '@port-xen/layout';
 import type { Sim } from '@port-xen/sim';
-import { PAYLOAD_BYTES } from './control-message.ts';
+import { MSG, PAYLOAD_BYTES } from './control-message.ts';
 import { ControlRingError, ControlRings } from './control-rings.ts';
 
 /** What Xen does for the controller of a domain. */
@@ -189,8 +189,11 @@ export class ControlChannel {
       const message = this.#rings.takeRequest();
       if (message === undefined) return any;
       any = true;
+      this.#trace('ctrl-request', message);
       this.#receive(message);
-      if (!this.#stopped) this.#rings.putResponse(message);
+      if (this.#stopped) continue;
+      this.#trace('ctrl-response', message);
+      this.#rings.putResponse(message);
     }
   }
 
@@ -215,6 +218,7 @@ export class ControlChannel {
       const message = this.#stopped ? undefined : this.#rings.takeResponse();
       if (message === undefined) return any;
       any = true;
+      this.#trace('ctrl-answer', message);
       this.#answered(message);
     }
   }
@@ -251,6 +255,7 @@ export class ControlChannel {
       const id = this.#freeId();
       control_msg.at(new BytesMemory(sent.message), 0).id = id;
       this.#sent.set(id, sent);
+      this.#trace('ctrl-ask', sent.message);
       this.#rings.putRequest(sent.message);
       if (sent.farewell) this.#farewell = 'asked';
       any = true;
@@ -311,6 +316,15 @@ export class ControlChannel {
   #end(sent: Sent): void {
     sent.over = true;
     if (sent.timer !== undefined) this.#parts.sim.cancel(sent.timer);
+  }
+
+  /** Every message, as it crosses the line. */
+  #trace(what: string, message: Uint8Array): void {
+    const { sim, domid } = this.#parts;
+    if (!sim.trace.on) return;
+    const { type, subtype, id, length } = control_msg.at(new BytesMemory(message), 0);
+    const said = message.subarray(MSG, MSG + Math.min(length, PAYLOAD_BYTES));
+    sim.trace.emit('ring', domid, what, type, subtype, id, length, said.join('.'));
   }
 
   #error(why: string): Error {

@@ -64,7 +64,7 @@ export const toJson = (config: DomainConfig): string =>
       event_channels: config.maxEventChannels,
       kernel: config.kernel,
       cmdline: config.cmdline,
-      interface: config.interface,
+      interface: config.interface === 'xen-3.0' ? undefined : config.interface,
       ramdisk: config.ramdisk,
       'type.pv': {},
       arch_arm: {},
