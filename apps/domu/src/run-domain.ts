@@ -7,6 +7,7 @@ import { XenstoreServer } from '@port-xen/xenstore-node';
 import { Commands } from './control/commands.ts';
 import { ControlServer } from './control/control-server.ts';
 import { worldSocket } from './control/runtime-folder.ts';
+import { Typists } from './control/typists.ts';
 import { FileDisk } from './file-disk.ts';
 import type { Guest } from './guest.ts';
 import { completeHost } from './host-options.ts';
@@ -55,6 +56,7 @@ export const runDomain = async (run: Run): Promise<number> => {
   const host = completeHost(flags.host, flags.seed, slot, guest.interface);
   let session: Session | undefined;
   let commands: Commands | undefined;
+  const typists = new Typists();
   const world = new World({
     seed: flags.seed,
     host,
@@ -68,6 +70,7 @@ export const runDomain = async (run: Run): Promise<number> => {
       else run.console(bytes);
       session?.printed(Buffer.from(bytes).toString('latin1'));
     },
+    typed: (domid, count) => typists.taken(domid, count),
   });
   const log = new StoryLog(world.sim.trace);
   const trace = flags.traceHash ? new TraceHash(world.sim.trace) : undefined;
@@ -97,10 +100,16 @@ export const runDomain = async (run: Run): Promise<number> => {
       capture?.note(`domain ${id} leaves: it is saved into ${path}`);
       run.onSave?.(world, id);
     });
-    commands = new Commands(world, session, log, pace);
+    commands = new Commands(world, session, log, typists, pace);
     edges.push(new ControlServer(worldSocket(), commands));
-    if (flags.console && pace !== undefined) attachTerminal(world, session, pace);
+    const typed =
+      flags.console && pace !== undefined
+        ? attachTerminal(world, session, typists, pace)
+        : undefined;
     const outcome = await session.run(pace);
+    if (outcome.kind === 'saved' && typed !== undefined && typed.sentence !== '') {
+      process.stderr.write(`domu: ${typed.sentence}\n`);
+    }
     if (outcome.kind !== 'ended' || outcome.reason === SHUTDOWN_poweroff) return 0;
     throw new UserError(`the guest ended: ${shutdownName(outcome.reason)}`);
   } finally {

@@ -47,6 +47,8 @@ export interface WorldOptions {
   openDisk(path: string, mode: 'r' | 'w'): BlockStore;
   /** Each byte that a guest prints, once. */
   console(domid: number, bytes: Uint8Array): void;
+  /** So many of the bytes that were typed for a guest are its own now. */
+  readonly typed?: (domid: number, count: number) => void;
 }
 
 /** A host and everything that runs on it. */
@@ -63,10 +65,12 @@ export class World {
   readonly xenbr0: Bridge;
   readonly xennetback: Xennetback;
   readonly xl: Toolstack;
+  readonly #typed: ((domid: number, count: number) => void) | undefined;
 
   constructor(options: WorldOptions) {
-    const { host } = options;
+    const { host, typed } = options;
     this.host = host;
+    this.#typed = typed;
     this.sim = new Sim(options.seed);
     const wanted = options.guestMemory_mib * FRAMES_PER_MIB + SPARE_FRAMES;
     const frames = Math.min(wanted, FRAMES_MAX);
@@ -108,7 +112,12 @@ export class World {
     });
     this.xenstored = xenstored;
     hv.onDomainShutdown((domid) => xenstored.domainShutdown(domid));
-    this.consoled = new Xenconsoled({ hv, xenstored, output: options.console });
+    this.consoled = new Xenconsoled({
+      hv,
+      xenstored,
+      output: options.console,
+      ...(typed !== undefined && { onTaken: typed }),
+    });
     this.xbdback = new Xbdback({ sim: this.sim, hv, xenstored, open: options.openDisk });
     this.controller = new DomainController({ hv, blocks: this.xbdback, output: options.console });
     this.xenbr0 = new Bridge({ sim: this.sim, name: 'xenbr0', slot: host.slot });
@@ -128,9 +137,14 @@ export class World {
     });
   }
 
-  /** Types at a domain's console. */
+  /** Types at a domain's console. A domain that is no more takes nothing. */
   type(domid: number, bytes: Uint8Array): void {
-    if (this.xl.configOf(domid).interface === 'xen-2.0') this.controller.input(domid, bytes);
-    else this.consoled.input(domid, bytes);
+    if (!this.hv.domains.has(domid)) return;
+    if (this.xl.configOf(domid).interface !== 'xen-2.0') this.consoled.input(domid, bytes);
+    else {
+      this.controller.input(domid, bytes);
+      // It keeps what waits from one control interface to the next, and tells of what it cannot keep.
+      this.#typed?.(domid, bytes.length);
+    }
   }
 }

@@ -1,8 +1,16 @@
 /*
  * Commands about a world that runs in another process, over its socket.
  */
-import { spawn } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import {
+  constants,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { createConnection } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -16,22 +24,44 @@ mkdirSync(runtime);
 const environment = { XDG_RUNTIME_DIR: runtime };
 const domu = (...args: readonly string[]) => run(...args, environment);
 
-const world = (() => {
-  const bin = fileURLToPath(new URL('../bin/domu', import.meta.url));
-  const config = configure(path('slow.cfg'), { name: 'slow', extra: 'init=counter' });
-  const child = spawn(bin, ['create', '-c', config], {
+const bin = fileURLToPath(new URL('../bin/domu', import.meta.url));
+
+/** A domu at work, with what it has printed. */
+const spawned = (args: readonly string[], stdin: 'pipe' | number) => {
+  const child = spawn(bin, args, {
     env: { ...process.env, ...environment },
-    stdio: ['pipe', 'pipe', 'pipe'],
+    stdio: [stdin, 'pipe', 'pipe'],
   });
   let printed = '';
-  child.stdout.on('data', (bytes: Buffer) => {
+  child.stdout?.on('data', (bytes: Buffer) => {
     printed += bytes.toString();
+  });
+  let complaints = '';
+  child.stderr?.on('data', (bytes: Buffer) => {
+    complaints += bytes.toString();
   });
   const ended = new Promise<number | null>((settle) => {
     child.on('close', (code) => settle(code));
   });
-  return { child, ended, printed: () => printed };
-})();
+  return { child, ended, printed: () => printed, complaints: () => complaints };
+};
+
+const start = (...args: readonly string[]) => spawned(args, 'pipe');
+
+/** Reads what waits in a FIFO. @returns how many bytes */
+const readWaiting = (fd: number, into: Buffer): number => {
+  try {
+    return readSync(fd, into);
+  } catch {
+    return 0;
+  }
+};
+
+const world = start(
+  'create',
+  '-c',
+  configure(path('slow.cfg'), { name: 'slow', extra: 'init=counter' }),
+);
 
 const until = async (what: string, holds: () => boolean): Promise<void> => {
   const end = performance.now() + 30_000;
@@ -136,4 +166,42 @@ test('a checkpoint leaves the domain running; a save takes it away, and its worl
   expect(await world.ended).toBe(0);
   expect(domu('list').stdout).not.toContain('slow');
   expect(verifyStream(last)).toMatchObject({ accepted: true });
+});
+
+test('what is typed into a console while its domain is saved and restored is the guest’s once, or known not to be', async () => {
+  const config = configure(path('echo.cfg'), { name: 'echo', extra: 'init=cat' });
+  const here = start('create', '-c', config);
+  await until('the domain', () => here.printed().includes('balloon0: '));
+  const fifo = path('keyboard');
+  expect(spawnSync('mkfifo', [fifo]).status).toBe(0);
+  const keyboard = openSync(fifo, constants.O_RDWR | constants.O_NONBLOCK);
+  const joined = spawned(['console', 'echo'], openSync(fifo, constants.O_RDWR));
+  const lines: string[] = [];
+  const type = (): void => {
+    const line = `line ${lines.length} of what is typed\n`;
+    if (writeSync(keyboard, line) > 0) lines.push(line);
+  };
+  type();
+  await until('cat to print the line', () => joined.printed().includes('line 0 of'));
+  const typing = setInterval(type, 2);
+  expect(await start('save', '-c', 'echo', path('once.save')).ended).toBe(0);
+  const last = path('echo.save');
+  const leave = start('save', 'echo', last);
+  const status = await joined.ended;
+  clearInterval(typing);
+  expect(await leave.ended).toBe(0);
+  const told = /last \d+ bytes typed: (".*")/.exec(joined.complaints());
+  const untaken = told === null ? '' : (JSON.parse(told[1] as string) as string);
+  expect(status).toBe(untaken === '' ? 0 : 1);
+  // What the console has never read is in the keyboard still.
+  const unread = Buffer.alloc(65536);
+  const length = readWaiting(keyboard, unread);
+  const there = start('restore', '-c', last);
+  there.child.stdin?.write(untaken);
+  there.child.stdin?.write(unread.subarray(0, length));
+  await until('the last line', () => there.printed().includes(`${lines.at(-1)}`));
+  expect(domu('destroy', 'echo').status).toBe(0);
+  await there.ended;
+  const shown = `${here.printed()}${there.printed()}`.replaceAll('\r', '');
+  expect(shown.match(/^line \d+ of what is typed\n/gm)).toEqual(lines);
 });

@@ -29,6 +29,8 @@ export interface GuestConsoleParts {
   /** Typed for this guest; outlives a console that is taken up again. */
   readonly input: InputQueue;
   readonly output: (bytes: Uint8Array) => void;
+  /** So many bytes of the queue are in the guest's ring now. */
+  readonly onTaken: (count: number) => void;
   /** The domain has shut down: nothing may be put into its pages. */
   readonly isShutDown: () => boolean;
 }
@@ -116,7 +118,9 @@ export class GuestConsole {
     }
     const before = input.bytes;
     input.drain((bytes) => this.#ring.put(bytes));
-    return input.bytes < before;
+    const taken = before - input.bytes;
+    if (taken > 0) this.#parts.onTaken(taken);
+    return taken > 0;
   }
 
   #inputIn(delay_ns: number): void {

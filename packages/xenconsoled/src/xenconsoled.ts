@@ -30,6 +30,8 @@ export interface XenconsoledParts {
   readonly xenstored: Pick<Xenstored, 'connect'>;
   /** Each byte that a guest prints, once and in order. */
   readonly output: (domid: number, bytes: Uint8Array) => void;
+  /** So many of the bytes that were typed for a guest are in its ring now, in the order in which they were. */
+  readonly onTaken?: (domid: number, count: number) => void;
 }
 
 /** A domain whose console directory is watched. */
@@ -102,7 +104,7 @@ export class Xenconsoled {
     watched.tried = pair;
     watched.console?.stop();
     watched.console = undefined;
-    const { hv, output } = this.#parts;
+    const { hv, output, onTaken } = this.#parts;
     try {
       watched.console = new GuestConsole(
         {
@@ -111,6 +113,7 @@ export class Xenconsoled {
           domid,
           input: watched.input,
           output: (bytes) => output(domid, bytes),
+          onTaken: (count) => onTaken?.(domid, count),
           isShutDown: () => !hv.domctl.listDomains().some((d) => d.domid === domid && !d.shutdown),
         },
         mfn,

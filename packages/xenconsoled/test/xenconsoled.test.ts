@@ -22,6 +22,7 @@ const world = () => {
   const shutdownListeners: ((domid: number, reason: number) => void)[] = [];
   const story: string[] = [];
   const held = { mapped: 0 };
+  const taken = new Map<number, number>();
   let nextPort = 1;
   sim.trace.listenToStory((_time, _subsystem, text) => story.push(text));
   const xenstored = new Xenstored({ sim });
@@ -31,6 +32,7 @@ const world = () => {
     xenstored,
     output: (domid, bytes) =>
       out.set(domid, (out.get(domid) ?? '') + new TextDecoder('latin1').decode(bytes)),
+    onTaken: (domid, count) => taken.set(domid, (taken.get(domid) ?? 0) + count),
     hv: {
       sim,
       onDomainShutdown: (listener) => shutdownListeners.push(listener),
@@ -122,6 +124,7 @@ const world = () => {
     out,
     story,
     held,
+    taken,
     handlers,
     notified,
     domains,
@@ -175,6 +178,21 @@ test('XENCONSOLED-5: what was typed before the console was connected is not lost
   w.settle();
   expect(w.consoled.input(5, encode('early'))).toBe(5);
   expect(w.add(5, 100).read()).toBe('early');
+});
+
+test('XENCONSOLED-8: whoever types is told what is in the guest’s ring: the rest is not lost with the guest', () => {
+  const w = world();
+  const guest = w.add(5, 100);
+  w.consoled.input(5, encode('x'.repeat(1500)));
+  expect(w.taken.get(5)).toBe(undefined);
+  w.settle();
+  expect(w.taken.get(5)).toBe(1024);
+  expect(guest.read().length).toBe(1024);
+  w.shutDown(5);
+  guest.kick();
+  w.settle();
+  w.remove(5);
+  expect(w.taken.get(5)).toBe(1024);
 });
 
 test('XENCONSOLED-6: output is taken when the domain shuts down, and input waits until it runs on', () => {

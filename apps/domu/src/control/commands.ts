@@ -11,7 +11,15 @@ import type { StoryLog } from '../story.ts';
 import { UserError } from '../user-error.ts';
 import type { World } from '../world.ts';
 
-import type { HostFacts, Request, VcpuRow } from './protocol.ts';
+import {
+  frameHead,
+  type HostFacts,
+  OUTPUT,
+  type Request,
+  TAKEN,
+  type VcpuRow,
+} from './protocol.ts';
+import type { Typist, Typists } from './typists.ts';
 
 /** How a request ends: once, now or later. */
 export type Done = (error: Error | null, result?: unknown) => void;
@@ -28,9 +36,11 @@ export class Commands {
   readonly #session: Session;
   readonly #log: StoryLog;
   readonly #pace: Pace | undefined;
+  readonly #typists: Typists;
   readonly #consoles = new Map<Socket, number>();
 
-  constructor(world: World, session: Session, log: StoryLog, pace?: Pace) {
+  constructor(world: World, session: Session, log: StoryLog, typists: Typists, pace?: Pace) {
+    this.#typists = typists;
     this.#pace = pace;
     this.#world = world;
     this.#session = session;
@@ -50,22 +60,30 @@ export class Commands {
   /** Gives the console's bytes to a connection, and what it sends to the console. */
   attachConsole(domid: number, socket: Socket, typed: Buffer): void {
     this.#consoles.set(socket, domid);
-    const type = (bytes: Buffer): void => this.#type(domid, bytes);
+    const typist = (count: number): void => void socket.write(frameHead(TAKEN, count));
+    const type = (bytes: Buffer): void => this.#type(domid, typist, bytes);
     if (typed.length > 0) type(typed);
     socket.on('data', type);
     socket.on('close', () => this.#consoles.delete(socket));
   }
 
-  #type(domid: number, bytes: Uint8Array): void {
+  #type(domid: number, typist: Typist, bytes: Uint8Array): void {
     const { sim } = this.#world;
     // Now, if the world is held to real time: an idle world's last event may be long ago.
-    sim.at(this.#pace?.now_ns ?? sim.now_ns, () => this.#world.type(domid, bytes));
+    sim.at(this.#pace?.now_ns ?? sim.now_ns, () => {
+      this.#typists.typed(domid, typist, bytes.length);
+      this.#world.type(domid, bytes);
+    });
     this.#pace?.wake();
   }
 
   /** The guest printed something. */
   printed(domid: number, bytes: Uint8Array): void {
-    for (const [socket, of] of this.#consoles) if (of === domid) socket.write(bytes);
+    for (const [socket, of] of this.#consoles) {
+      if (of !== domid) continue;
+      socket.write(frameHead(OUTPUT, bytes.length));
+      socket.write(bytes);
+    }
   }
 
   /** @throws UserError, or what the toolstack throws */
