@@ -9,6 +9,7 @@
 import { __HYPERVISOR_update_va_mapping, UVMF_INVLPG } from '@port-xen/abi';
 import type { Random } from '@port-xen/sim';
 import { PageFault, RSP } from '@port-xen/vcpu';
+import type { SharedInfoName } from '../../src/shared-info-layout.ts';
 import { ARGS, Guest, HANDLER, type Machine, STACK, va } from '../cpu/machine.ts';
 
 const PAGES = 80;
@@ -39,9 +40,11 @@ export class Attacker extends Guest {
   /** Hypercalls made. */
   calls = 0;
 
-  constructor(machine: Machine, random: Random) {
+  /** @param name whose shared_info it has; one of Xen 2's has one vCPU */
+  constructor(machine: Machine, random: Random, name: SharedInfoName = 'xen-3.0') {
     super(machine, {
-      vcpus: 2,
+      vcpus: name === 'xen-2.0' ? 1 : 2,
+      interface: name,
       pages: PAGES,
       maxGrantFrames: 3,
       maxMaptrackFrames: 1,

@@ -23,6 +23,15 @@ describe('attackers', () => {
     }, 300_000);
   }
 
+  test('HV-ATK-1: nor when one or both have Xen 2’s shared_info', () => {
+    for (const other of ['xen-3.0', 'xen-2.0'] as const) {
+      const fuzz = new Fuzz(5, ['xen-2.0', other]);
+      fuzz.run(MOVES_EACH / 8);
+      fuzz.finish();
+      expect(fuzz.changes).toBeGreaterThan(MOVES_EACH / 160);
+    }
+  }, 120_000);
+
   test('HV-ATK-2: every sub-operation was reached: it succeeded, but for those that no guest is given', () => {
     for (const { name } of MOVES) {
       if (NEVER.has(name)) expect([name, successes.get(name)]).toEqual([name, 0]);

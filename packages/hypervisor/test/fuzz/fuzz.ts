@@ -9,6 +9,8 @@
  */
 import * as abi from '@port-xen/abi';
 import { Sim } from '@port-xen/sim';
+import { XEN2_SLOT_FRAMES } from '../../src/hypervisor.ts';
+import type { SharedInfoName } from '../../src/shared-info-layout.ts';
 import { ARGS, Machine, va } from '../cpu/machine.ts';
 import { Attacker } from './attacker.ts';
 import type { Move } from './move.ts';
@@ -89,6 +91,7 @@ export class Fuzz {
   moves = 0;
   /** Domains that died, or could not go on. */
   deaths = 0;
+  readonly #interfaces: readonly [SharedInfoName, SharedInfoName];
   readonly #watch: StoreWatch;
   readonly #free: number;
   readonly #random;
@@ -97,11 +100,16 @@ export class Fuzz {
   /** Hypercalls of the guests that ended. */
   #callsBefore = 0;
 
-  constructor(seed: number) {
+  /** @param interfaces whose shared_info the guests have */
+  constructor(
+    seed: number,
+    interfaces: readonly [SharedInfoName, SharedInfoName] = ['xen-3.0', 'xen-3.0'],
+  ) {
     this.seed = seed;
+    this.#interfaces = interfaces;
     const sim = new Sim(seed);
     const memory = new ArrayBuffer(FRAMES * 4096);
-    this.machine = new Machine({ sim, memory, frames: FRAMES });
+    this.machine = new Machine({ sim, memory, frames: FRAMES, slotFrames: XEN2_SLOT_FRAMES });
     this.#random = sim.random.stream('fuzz');
     this.#free = this.machine.xen.counts().free;
     let sum = 0;
@@ -110,13 +118,13 @@ export class Fuzz {
       this.#upTo.push(sum);
       this.tallies.set(name, { successes: 0, errors: new Map() });
     }
-    this.#guests = [this.#make(), this.#make()];
+    this.#guests = [this.#make(0), this.#make(1)];
     this.#introduce();
     this.#watch = new StoreWatch(this.machine, memory);
   }
 
-  #make(): Attacker {
-    return new Attacker(this.machine, this.#random);
+  #make(who: number): Attacker {
+    return new Attacker(this.machine, this.#random, this.#interfaces[who]);
   }
 
   /** Hypercalls made so far: most moves are one, some are several, a plain store is none. */
@@ -167,7 +175,7 @@ export class Fuzz {
     const drawn = this.#random.below(2 ** 20) / 2 ** 20;
     const weight = drawn * (this.#upTo.at(-1) as number);
     const move = MOVES[this.#upTo.findIndex((upTo) => weight < upTo)] as Move;
-    guest.acting = guest.cpu(1).runnable && guest.oneIn(4) ? 1 : 0;
+    guest.acting = guest.domain.vcpus[1]?.runnable && guest.oneIn(4) ? 1 : 0;
     const vcpu = guest.cpu(guest.acting);
     if (vcpu.blocked) vcpu.unblock();
     vcpu.mmu.kernelMode = true;
@@ -201,7 +209,7 @@ export class Fuzz {
     this.deaths++;
     this.#callsBefore += (this.#guests[who] as Attacker).calls;
     this.machine.xen.domctl.destroyDomain((this.#guests[who] as Attacker).domid);
-    this.#guests[who] = this.#make();
+    this.#guests[who] = this.#make(who);
     this.#introduce();
     this.#books();
     this.#watch.resync();
