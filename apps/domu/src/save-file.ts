@@ -3,13 +3,8 @@
  * domain had, so that another is taken.
  */
 import { ImageReader, type XlHeader } from '@port-xen/migration-stream';
-import {
-  type DomainConfig,
-  domainConfig,
-  fromJson,
-  parseXlCfg,
-  slotHint,
-} from '@port-xen/toolstack';
+import { Random } from '@port-xen/sim';
+import { configOf, type DomainConfig, slotHint } from '@port-xen/toolstack';
 import { FileSource } from './file-stream.ts';
 import { slotPlan } from './host-options.ts';
 
@@ -43,8 +38,7 @@ export const readSaveFile = (path: string): SaveFile => {
       },
       config: (text, kind) => {
         format = kind;
-        const draw = { uuid: () => '', mac: () => '' };
-        config = kind === 'json' ? fromJson(text) : domainConfig(parseXlCfg(text), draw).config;
+        config = configOf(text, kind, new Random(0, 'save file'));
       },
       p2mFrames: (frames) => {
         endPfn = frames.endPfn;

@@ -17,7 +17,7 @@ import {
   type TscInfo,
 } from '@port-xen/migration-stream';
 import { MAXMEM_SLACK_KIB } from './domain-maker.ts';
-import { type ImagePlace, orRefuse } from './refusal.ts';
+import type { ImagePlace } from './refusal.ts';
 import { RestoredMemory, type RestoredMemoryOptions } from './restored-memory.ts';
 import { type KeptRecord, RestoredVcpus, type RestoreTarget } from './restored-vcpus.ts';
 import { ToolstackError } from './toolstack-error.ts';
@@ -33,8 +33,6 @@ export interface IntakeHooks extends RestoredMemoryOptions {
   makeDomain(barePages: number | undefined): RestoreTarget;
 }
 
-/** Where an xl file's configuration begins. */
-const CONFIG_OFFSET = 52;
 const PER_PAGE = 512;
 const KIB_PER_PAGE = 4;
 /** Pfns that an image may have for each page of memory, and beside: what is ballooned out leaves holes. */
@@ -81,9 +79,7 @@ export class ImageIntake implements ImageVisitor {
   }
 
   config(text: string, format: 'json' | 'cfg'): void {
-    const place = { offset: CONFIG_OFFSET, record: undefined };
-    const taken = () => this.#hooks.config(text, format);
-    orRefuse('Failed to parse config', place, taken, 'the configuration of a PV domain');
+    this.#hooks.config(text, format);
   }
 
   libxlHeader(): void {

@@ -1,5 +1,6 @@
 export { toJson } from './config-json.ts';
 export { domainConfig } from './config-of-cfg.ts';
+export { configOf } from './config-of-image.ts';
 export { fromJson } from './config-of-json.ts';
 export { parseDisk } from './disk-spec.ts';
 export {

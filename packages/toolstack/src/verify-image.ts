@@ -96,7 +96,7 @@ const outlineOf = (file: ImageFile): Outline => {
       },
     });
   } catch (error) {
-    if (!(error instanceof StreamError || error instanceof ToolstackError)) throw error;
+    if (!(error instanceof StreamError)) throw error;
   }
   return { pages, interface: said ?? seen };
 };

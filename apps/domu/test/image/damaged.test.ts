@@ -94,3 +94,19 @@ test('a configuration of nothing but lists', () => {
   const { refusal } = verifyImage(fileOf(tinyImage('xl', { config: text })));
   expect(refusal?.message).toMatch(/^Failed to parse config: .*c_info to be an object, found /);
 });
+
+test('a configuration that cannot be read is refused in one sentence, with what was expected, found and where', () => {
+  for (const [config, sentence] of [
+    [
+      '{"c_info":',
+      'Failed to parse config: expected the configuration to be JSON, found Unexpected end of JSON input (offset 52)',
+    ],
+    [
+      '{"c_info":{"type":"hvm"},"b_info":{}}',
+      'Failed to parse config: expected the configuration.c_info.type to be one of pv, found "hvm" (offset 52)',
+    ],
+  ] as const) {
+    const { refusal } = verifyImage(fileOf(tinyImage('xl', { config })));
+    expect(refusal?.message).toBe(sentence);
+  }
+});
