@@ -74,8 +74,9 @@ export class Xenconsoled {
   /** Takes on domains that are new and lets go of those that are no more. */
   #lookForDomains(): void {
     const alive = new Set<number>();
-    for (const { domid, dying } of this.#parts.hv.domctl.listDomains()) {
-      if (domid !== 0 && !dying) alive.add(domid);
+    for (const { domid, dying, interface: xen } of this.#parts.hv.domctl.listDomains()) {
+      // Those of Xen 2 print to their controller, and their end is none that xenstored tells of.
+      if (domid !== 0 && !dying && xen !== 'xen-2.0') alive.add(domid);
     }
     for (const [domid, watched] of this.#domains) {
       if (alive.has(domid)) continue;

@@ -3,6 +3,7 @@
  * point and an outcome. What it goes through is a function of its seed.
  */
 import { Random } from '@port-xen/sim';
+import type { Interface } from '@port-xen/toolstack';
 import type { HuntedKernel } from './hunted-kernel.ts';
 import { Life, OUTCOMES, type Outcome, type Pair } from './life.ts';
 
@@ -16,11 +17,14 @@ const WEIGHTS: Readonly<Record<Outcome, number>> = {
   'never acknowledges': 3,
   dawdles: 1,
 };
-const TOTAL = OUTCOMES.reduce((sum, outcome) => sum + WEIGHTS[outcome], 0);
 
-const draw = (random: Random): Outcome => {
-  let left = random.below(TOTAL);
-  for (const outcome of OUTCOMES) {
+/** Those that a guest of an interface can have: over the controller interface a request is answered before anybody looks at it. */
+export const outcomesOf = (xen: Interface): readonly Outcome[] =>
+  xen === 'xen-2.0' ? OUTCOMES.filter((outcome) => outcome !== 'never acknowledges') : OUTCOMES;
+
+const draw = (random: Random, outcomes: readonly Outcome[]): Outcome => {
+  let left = random.below(outcomes.reduce((sum, outcome) => sum + WEIGHTS[outcome], 0));
+  for (const outcome of outcomes) {
     if (left < WEIGHTS[outcome]) return outcome;
     left -= WEIGHTS[outcome];
   }
@@ -46,9 +50,10 @@ export class Hunt {
     const seed = this.#random.next() >>> 0;
     const outcomes = new Random(seed, 'outcomes');
     const life = new Life(this.#kernel, seed);
+    const possible = outcomesOf(this.#kernel.interface);
     this.lives++;
     try {
-      while (!life.over && life.faults.length === 0) life.suspend(draw(outcomes));
+      while (!life.over && life.faults.length === 0) life.suspend(draw(outcomes, possible));
       if (life.faults.length === 0) life.finish();
     } catch (error) {
       life.faults.push(error instanceof Error ? (error.stack ?? error.message) : String(error));

@@ -4,6 +4,7 @@
  */
 import { call, done, type Kern, leaf, PAGE_SIZE, routine, TextEngine } from '@port-xen/kern';
 import { i64, struct, u32 } from '@port-xen/layout';
+import type { Interface } from '@port-xen/toolstack';
 import type { Engine } from '@port-xen/vcpu';
 import { buildId } from '../../src/build-id.ts';
 import { type KernelVariant, kernelFile, kernelImage } from '../../src/kernel.ts';
@@ -55,6 +56,8 @@ const variant: KernelVariant = {
 export interface HuntedKernel {
   readonly elf: Uint8Array;
   readonly engine: Engine;
+  /** Whose domain it is made for. */
+  readonly interface: Interface;
   /** Address of a module's data. */
   dataOf(module: string): number;
   /** Address of a text. */
@@ -63,8 +66,9 @@ export interface HuntedKernel {
 
 /** A kernel linked in the test's own process. */
 export const linkKernel = (variant: KernelVariant, amnesia: boolean): HuntedKernel => {
-  const image = kernelImage(buildId(), variant);
+  const image = kernelImage(buildId(variant.interface), variant);
   return {
+    interface: variant.interface ?? 'xen-3.0',
     elf: kernelFile(image),
     engine: new TextEngine(image, { amnesia }),
     dataOf: (module) => image.data[module] as number,
@@ -72,4 +76,5 @@ export const linkKernel = (variant: KernelVariant, amnesia: boolean): HuntedKern
   };
 };
 
-export const huntedKernel = (amnesia = false): HuntedKernel => linkKernel(variant, amnesia);
+export const huntedKernel = (amnesia = false, xen: Interface = 'xen-3.0'): HuntedKernel =>
+  linkKernel({ ...variant, interface: xen }, amnesia);

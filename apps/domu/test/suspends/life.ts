@@ -13,8 +13,11 @@
  * what it is asked and does not say so, before a suspend after which it is asked again.
  */
 import { Random } from '@port-xen/sim';
+import { xbd_data } from '@port-xen/xbd';
 import { createHost, type TestHost } from '@tooling/testbed';
+import { slotPlan } from '../../src/host-options.ts';
 import type { HuntedKernel } from './hunted-kernel.ts';
+import { KernelMemory } from './kernel-memory.ts';
 import { drawLoad, type Load } from './load.ts';
 import { Nerves } from './nerves.ts';
 
@@ -44,12 +47,14 @@ const MEMORY_MIB = 8;
 const HOST_MIB = 16;
 const MINUTE_NS = 60e9;
 const SECOND_NS = 1e9;
-const SLOTS = 64;
 /** Events from the end of one suspend to the next one's beginning, at most. */
 const GAP_MAX = 160;
 /** One in so many suspends that could finds its disks silent. */
 const SILENCE = 4;
+/** What an xbd has when it serves. */
+const XBD_CONNECTED = 1;
 const RESUMED = 'domain resumed\n';
+const ASKED = 'ctrlif0: asked to suspend\n';
 const LATE = 'guest did not suspend, timed out';
 const REFUSED = 'suspend: refused, going on\n';
 const ENDED = /^guest we were suspending has shut down with unexpected reason code 0$/;
@@ -87,7 +92,7 @@ export class Life {
     this.#kernel = kernel;
     this.#random = new Random(seed, 'life');
     this.#load = drawLoad(this.#random);
-    this.host = this.#newHost(this.#random.below(SLOTS));
+    this.host = this.#newHost(this.#random.below(slotPlan(kernel.interface).slots));
     const { elf, engine } = kernel;
     const { program, disks } = this.#load;
     const cmdline = `init=${program}`;
@@ -102,7 +107,13 @@ export class Life {
   }
 
   #newHost(slot: number): TestHost {
-    const host = createHost({ mib: HOST_MIB, slot: slot % SLOTS, seed: this.#random.next() });
+    const { interface: xen } = this.#kernel;
+    const host = createHost({
+      mib: HOST_MIB,
+      slot: slot % slotPlan(xen).slots,
+      interface: xen,
+      seed: this.#random.next(),
+    });
     this.#empty = host.counts();
     return host;
   }
@@ -154,13 +165,21 @@ export class Life {
 
   /** The guest goes on, and every back end and every front end is connected. */
   get #settled(): boolean {
-    const { store } = this.host;
     if (this.#told(RESUMED) < this.#returns) return false;
+    if (this.#kernel.interface === 'xen-2.0') return this.#disksServe;
+    const { store } = this.host;
     return [51712, 51728].every(
       (devid) =>
         store.tryRead(`/local/domain/0/backend/vbd/${this.domid}/${devid}/state`) === '4' &&
         store.tryRead(`/local/domain/${this.domid}/device/vbd/${devid}/state`) === '4',
     );
+  }
+
+  /** The guest's own drivers say so: over the controller interface nobody else knows of each disk. */
+  get #disksServe(): boolean {
+    const memory = new KernelMemory(this.host, this.domid);
+    const { softcs } = xbd_data.at(memory, this.#kernel.dataOf('xbd'));
+    return [0, 1].every((unit) => softcs.at(unit).sc_backend_status === XBD_CONNECTED);
   }
 
   /** What is held on the guest's host, but for what comes and goes with a request. */
@@ -340,14 +359,13 @@ export class Life {
     const devices = nerves.devices();
     const device = devices[this.#random.below(devices.length)] as (typeof devices)[number];
     const name = nerves.nameOf(device);
-    const node = `/local/domain/${domid}/control/shutdown`;
+    const taken = this.#takenUp();
     let release = (): void => {};
     const error = this.#save(
       { resume: this.#how() },
       () => {},
       () => {
         release = nerves.dawdle(device);
-        const taken = () => host.store.tryRead(node) === '';
         host.runUntil('an answer', () => taken() || this.#gone, MINUTE_NS / 2);
         if (!this.#gone) this.#outlast();
       },
@@ -357,6 +375,16 @@ export class Life {
     release();
     this.#awaitReturn();
     return name;
+  }
+
+  /** @returns whether the guest has taken up a request that is made after this */
+  #takenUp(): () => boolean {
+    if (this.#kernel.interface === 'xen-2.0') {
+      const before = this.#told(ASKED);
+      return () => this.#told(ASKED) > before;
+    }
+    const node = `/local/domain/${this.domid}/control/shutdown`;
+    return () => this.host.store.tryRead(node) === '';
   }
 
   /** A guest that suspends, however late, goes on. */

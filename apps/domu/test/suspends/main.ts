@@ -1,5 +1,5 @@
 /*
- * The longer hunt: `hunt -- --minutes N --seed S --cycles C`. First each cycle C times, then suspends for N minutes. Prints what was
+ * The longer hunt: `hunt -- --minutes N --seed S --cycles C --interface xen-2.0`. First each cycle C times, then suspends for N minutes. Prints what was
  * covered; exit status 1 at the first thing that is wrong.
  */
 import { parseArgs } from 'node:util';
@@ -12,11 +12,12 @@ const { values } = parseArgs({
     minutes: { type: 'string', default: '1' },
     seed: { type: 'string', default: '1' },
     cycles: { type: 'string', default: '1000' },
+    interface: { type: 'string', default: 'xen-3.0' },
   },
   // As pnpm passes them on.
   args: process.argv.slice(2).filter((arg) => arg !== '--'),
 });
-const kernel = huntedKernel();
+const kernel = huntedKernel(false, values.interface === 'xen-2.0' ? 'xen-2.0' : 'xen-3.0');
 for (const cycle of CYCLES) {
   const cycler = new Cycler(kernel);
   for (let i = 0; i < Number(values.cycles); i++) cycler.turn(cycle);

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { Hunt, report } from './hunt.ts';
+import { Hunt, outcomesOf, report } from './hunt.ts';
 import { huntedKernel } from './hunted-kernel.ts';
 import { OUTCOMES } from './life.ts';
 
@@ -17,6 +17,16 @@ test('a guest with two disks under load, suspended at any event with any outcome
     // While devices are connecting, too.
     expect(some.some(({ settled }) => settled)).toBe(true);
     expect(some.some(({ settled }) => !settled)).toBe(true);
+  }
+}, 600_000);
+
+test('over the controller interface, too', () => {
+  const hunt = new Hunt(huntedKernel(false, 'xen-2.0'), 2);
+  hunt.run(150);
+  process.stdout.write(report(hunt));
+  expect(hunt.fault).toBeUndefined();
+  for (const outcome of outcomesOf('xen-2.0')) {
+    expect(hunt.pairs.some((pair) => pair.outcome === outcome)).toBe(true);
   }
 }, 600_000);
 
