@@ -30,7 +30,7 @@ import {
 } from './clock-data.ts';
 import type { HostTime } from './host-time.ts';
 import { addNs } from './pvclock.ts';
-import { arrive, leave, shiftTime, startRunstate } from './runstate.ts';
+import { runstateResume, runstateSuspend, shiftTime, startRunstate } from './runstate.ts';
 import { type ClockKern, HZ, NS_PER_TICK, Timecounter } from './timecounter.ts';
 import { addTime, NS_PER_S, nsBetween, setTimeOfNs, subTime, type Timespec } from './timespec.ts';
 
@@ -84,7 +84,7 @@ export class Clock extends Timecounter {
   /** xen_suspendclocks: has Xen note when the domain stops, and lets go of VIRQ_TIMER. */
   suspendclocks(): void {
     this.hostEpoch(this.d.suspend_wall);
-    leave(this);
+    runstateSuspend(this);
     const port = this.evtchn.unbindVirq(VIRQ_TIMER);
     this.evtchn.mask(port);
     this.evtchn.removeHandler(port);
@@ -93,7 +93,7 @@ export class Clock extends Timecounter {
   /** xen_resumeclocks. @param cancelled the domain never left: the host is the one it was on */
   resumeclocks(cancelled: boolean): void {
     this.d.resumes++;
-    arrive(this);
+    runstateResume(this);
     this.rebase();
     this.resynchronise(cancelled);
     this.bind();

@@ -19,11 +19,9 @@ import {
   vcpu_register_runstate_memory_area,
   vcpu_runstate_info,
 } from '@port-xen/abi';
-import { BytesMemory, copy, type Memory, type View, zero } from '@port-xen/layout';
+import { BytesMemory, copy, type Memory, zero } from '@port-xen/layout';
 import type { Clock } from './clock.ts';
 import { clock_data } from './clock-data.ts';
-
-type Record = View<typeof vcpu_runstate_info>;
 
 const STATES = 4;
 const TWO_32 = 0x1_0000_0000;
@@ -68,7 +66,7 @@ export const startRunstate = (clock: Clock): void =>
   accumulate(clock, clock.cpu.memory, baseOf(clock), -1);
 
 /** At the suspend: the domain's stop will be written down. */
-export const leave = (clock: Clock): void => {
+export const runstateSuspend = (clock: Clock): void => {
   const { left, suspend_offline } = clock_data.offset;
   const { memory } = clock.cpu;
   keepRecord(clock, clock.data + left);
@@ -76,28 +74,12 @@ export const leave = (clock: Clock): void => {
   copy(memory, clock.data + suspend_offline, offline, 8);
 };
 
-/** Whether two records are of one vCPU: since when it has lived is when it entered its state, less all that it had then spent. */
-const isOneLife = (memory: Memory, at: number, a: Record, b: Record): boolean => {
-  zero(memory, at, 8);
-  for (const [record, sign] of [
-    [a, 1],
-    [b, -1],
-  ] as const) {
-    const entry = record.address + vcpu_runstate_info.offset.state_entry_time;
-    addWord(memory, at, memory, entry, sign);
-    for (let i = 0; i < STATES; i++) {
-      addWord(memory, at, memory, record.time.address(i), sign === 1 ? -1 : 1);
-    }
-  }
-  return memory.ld32(at) === 0 && memory.ld32(at + 4) === 0;
-};
-
 /**
  * At the resume: how far system time has moved on between the last moment of the life before and the first one of this, and
  * what Xen counts from here on is added to what it came to.
  * A domain that never left was offline, and Xen's totals go on, also where it is told that it was restored.
  */
-export const arrive = (clock: Clock): void => {
+export const runstateResume = (clock: Clock): void => {
   const { data } = clock;
   const { memory } = clock.cpu;
   const { left, arrived } = clock.d;
@@ -107,10 +89,10 @@ export const arrive = (clock: Clock): void => {
   const base = baseOf(clock);
   const add = (to: number, from: number, sign: 1 | -1): void =>
     addWord(memory, to, memory, from, sign);
-  const stayed = isOneLife(memory, shift, left, arrived);
   zero(memory, shift, 8);
   const offline = arrived.time.address(RUNSTATE_offline);
-  if (stayed) {
+  // Xen has gone on with the record: it is the domain that was, whatever it is told.
+  if (left.state !== RUNSTATE_offline) {
     add(shift, offline, 1);
     add(shift, data + clock_data.offset.suspend_offline, -1);
     add(base + 8 * RUNSTATE_offline, shift, -1);

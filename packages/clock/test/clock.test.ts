@@ -154,23 +154,47 @@ describe.each(MODES)('%s', (_, options) => {
       const { time } = vcpu_runstate_info.at(new BytesMemory(record.slice()), 0);
       return time.get(RUNSTATE_running) + time.get(RUNSTATE_runnable) + time.get(RUNSTATE_blocked);
     };
+    /** The restored domain is paused for a while, and then waits for a processor for another. */
+    const letWait = ({ host, domid }: ProbeGuest): void => {
+      host.xl.pause(domid);
+      host.runFor(20 * MS);
+      const slice = (): boolean => {
+        host.sim.spend(MS);
+        return true;
+      };
+      for (let i = 0; i < 3; i++) host.hv.scheduler.enqueue({ slice }, host.sim.now_ns);
+      host.xl.unpause(domid);
+    };
     const guest = new ProbeGuest(options, 'tickless');
     let lived = -livedHere(guest);
     const before = guest.read(CLOCK_MONOTONIC);
     for (let i = 0; i < 30; i++) {
       guest.host.runFor(7 * MS);
-      if (i % 2 === 0) {
-        guest.checkpoint();
+      // The second is told that it was restored.
+      if (i % 3 !== 0) {
+        guest.checkpoint(i % 3 === 1 ? 'cooperative' : 'reset');
         continue;
       }
       const image = guest.save();
       lived += livedHere(guest);
-      guest.restore(image, { host: hostWith(i, HOSTS[i % HOSTS.length] as HostTime) });
+      const host = hostWith(i, HOSTS[i % HOSTS.length] as HostTime);
+      guest.restore(image, { host, beforeItRuns: () => letWait(guest) });
     }
     const after = guest.read(CLOCK_MONOTONIC);
     lived += livedHere(guest);
     // Five microseconds for each would be more than asking takes.
     expect(apart(after - before, lived)).toBeLessThan(ASKING_NS);
+  });
+
+  test('CLK-5: a host whose Xen started at the same moment is another host all the same', () => {
+    // Both domains are made in the first moment of their worlds: Xen's records of them begin at the same system time.
+    const guest = new ProbeGuest(options, 'tickless', hostWith(0, { uptime_ns: 60 * S }));
+    guest.host.runFor(3 * S);
+    const before = guest.read(CLOCK_MONOTONIC);
+    guest.move({ host: hostWith(1, { uptime_ns: 60 * S }) });
+    const passed = Number(guest.read(CLOCK_MONOTONIC) - before);
+    expect(passed).toBeGreaterThan(0);
+    expect(passed).toBeLessThan(S);
   });
 
   test('CLK-7: an idle guest leaves its timer alone until a callout is due, and its ticks stay true', () => {
