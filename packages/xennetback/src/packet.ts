@@ -29,9 +29,10 @@ const PAGE_BYTES = 4096;
 /** A chain longer than every back end must take is not sent; one longer than this is no accident (XSA-39). */
 const FATAL_SLOTS = 20;
 
-/** A piece of a packet in a granted page. */
+/** A piece of a packet in a page of the guest's. */
 interface Piece {
-  readonly gref: number;
+  /** A grant reference, or a machine frame number: what the ring's requests carry. */
+  readonly page: number;
   readonly offset: number;
   length: number;
 }
@@ -75,7 +76,7 @@ export const takePacket = (
   if (!next()) return undefined;
   const { flags, size: bytes } = request;
   const ids: (number | undefined)[] = [request.id];
-  const first: Piece = { gref: request.gref, offset: request.offset, length: bytes };
+  const first: Piece = { page: request.gref, offset: request.offset, length: bytes };
   const pieces = [first];
   let refusal: string | undefined;
 
@@ -101,7 +102,7 @@ export const takePacket = (
     const { gref, offset, size, id } = request;
     more = (request.flags & NETTXF_more_data) !== 0;
     ids.push(id);
-    pieces.push({ gref, offset, length: size });
+    pieces.push({ page: gref, offset, length: size });
     first.length -= size;
     if (ids.length > FATAL_SLOTS) return tooLong();
     if (first.length < 0) return `expected pieces of a packet of ${bytes} bytes, found more`;

@@ -8,30 +8,28 @@
  * 'xennetback.answer' (domid, devid, id) swallows the response to a slot: the packet went out and the guest is not told.
  */
 import {
-  GNTST_okay,
   NETIF_RSP_ERROR,
-  NETIF_RSP_NULL,
   NETIF_RSP_OKAY,
   NETTXF_csum_blank,
   NETTXF_data_validated,
-  netif_tx_response,
 } from '@port-xen/abi';
 import { type Frame, hasTransportChecksum } from '@port-xen/bridge';
-import type { ConnectionParts, MappedRing } from './connection-parts.ts';
-import { type Packet, takePacket } from './packet.ts';
+import type { ConnectionParts } from './connection-parts.ts';
+import type { TxRing } from './net-rings.ts';
+import type { Packet } from './packet.ts';
 
 /** Takes what the guest transmits. */
 export class Transmit {
   readonly #parts: ConnectionParts;
-  readonly #tx: MappedRing;
+  readonly #ring: TxRing;
   readonly #notify: () => void;
   #stopped = false;
   #told = false;
 
   /** @param notify tells the guest that there are responses */
-  constructor(parts: ConnectionParts, tx: MappedRing, notify: () => void) {
+  constructor(parts: ConnectionParts, ring: TxRing, notify: () => void) {
     this.#parts = parts;
-    this.#tx = tx;
+    this.#ring = ring;
     this.#notify = notify;
   }
 
@@ -42,29 +40,28 @@ export class Transmit {
 
   /** Takes packets until there is none or no room for one. */
   take(): void {
-    const { ring, mapping } = this.#tx;
-    const { handle, features, port } = this.#parts;
+    const ring = this.#ring;
+    const { handle, port } = this.#parts;
     for (;;) {
       if (this.#stopped || handle.draining) break;
-      if (ring.overflown) {
-        handle.giveUp(
-          `expected at most ${ring.entries} requests in the transmit ring, found producer ${ring.requestProducer} with ${ring.taken} taken`,
-        );
+      const { overflow } = ring;
+      if (overflow !== undefined) {
+        handle.giveUp(overflow);
         return;
       }
       if (!port.toBridge.hasRoom) {
         port.toBridge.whenRoom(() => this.take());
         break;
       }
-      const packet = takePacket(mapping.memory, ring, features);
+      const packet = ring.take();
       if (typeof packet === 'string') {
         handle.giveUp(packet);
         return;
       }
       if (packet !== undefined) this.#transmit(packet);
-      else if (!ring.finalCheckForRequests() || ring.full) break;
+      else if (!ring.finalCheck()) break;
     }
-    if (!this.#stopped && ring.pushResponses()) this.#notify();
+    if (!this.#stopped && ring.push()) this.#notify();
   }
 
   #transmit(packet: Packet): void {
@@ -99,20 +96,9 @@ export class Transmit {
 
   /** @returns the frame, or why there is none */
   #copy(packet: Packet): Frame | string {
-    const { dom0, handle, features } = this.#parts;
-    const bytes = new Uint8Array(packet.bytes);
-    let at = 0;
-    const statuses = dom0.grantCopy(
-      packet.pieces.map(({ gref, offset, length }) => {
-        const dest = { bytes, offset: at };
-        at += length;
-        return { source: { domid: handle.domid, ref: gref, offset }, dest, length };
-      }),
-    );
-    const bad = statuses.findIndex((status) => status !== GNTST_okay);
-    if (bad >= 0) {
-      return `the copy from grant ${packet.pieces[bad]?.gref} of domain ${handle.domid} ended with status ${statuses[bad]}`;
-    }
+    const { features } = this.#parts;
+    const bytes = this.#ring.copy(packet);
+    if (typeof bytes === 'string') return bytes;
     // A back end that did not offer this knows of no flag: the checksum is what is in the frame.
     if (!features.checksumOffload) return { bytes, checksum: 'none' };
     if ((packet.flags & NETTXF_csum_blank) === 0) {
@@ -125,12 +111,9 @@ export class Transmit {
 
   #answer(packet: Packet, status: number): void {
     const { sim, handle } = this.#parts;
-    const { ring, mapping } = this.#tx;
     for (const id of packet.ids) {
       if (sim.faults.hit('xennetback.answer', handle.domid, handle.devid, id ?? -1)) continue;
-      const response = netif_tx_response.at(mapping.memory, ring.nextResponse());
-      response.id = id ?? 0;
-      response.status = id === undefined ? NETIF_RSP_NULL : status;
+      this.#ring.answer(id, status);
     }
   }
 

@@ -17,6 +17,7 @@ import { Connection } from './connection.ts';
 import type { Counting } from './counters.ts';
 import { type Features, publish } from './features.ts';
 import { readFrontend } from './frontend.ts';
+import { grantRings } from './grant-rings.ts';
 import type { NetbackXen } from './netback-xen.ts';
 import { limitOf } from './rate.ts';
 
@@ -82,18 +83,23 @@ export class Vif implements DeviceEnd {
     const { sim, dom0, store, features, counting, onFrame } = this.#parts;
     const frontend = readFrontend(store, directory, features.rxCopy);
     if (typeof frontend === 'string') return frontend;
-    this.#connection = new Connection({
-      sim,
-      dom0,
-      handle: this.#handle,
-      features,
-      frontend,
-      port: this.#port as Port,
-      counting,
-      onFrame: (direction, frame) => onFrame(this.#name, direction, frame),
-    });
+    const handle = this.#handle;
     const { txRingRef, rxRingRef, port, sg, checksumOffload } = frontend;
-    this.#handle.tell(
+    this.#connection = new Connection(
+      {
+        sim,
+        dom0,
+        handle,
+        features,
+        frontend,
+        port: this.#port as Port,
+        counting,
+        onFrame: (direction, frame) => onFrame(this.#name, direction, frame),
+      },
+      grantRings({ dom0, domid: handle.domid, txRingRef, rxRingRef, features }),
+      port,
+    );
+    handle.tell(
       `connected: ring grants ${txRingRef} and ${rxRingRef}, port ${port}${sg ? ', scatter-gather' : ''}${checksumOffload ? ', checksum offload' : ''}${features.rxCopy ? '' : ', page flipping'}`,
     );
     return undefined;
