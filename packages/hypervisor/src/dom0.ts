@@ -24,6 +24,7 @@ import { transferFromDom0 } from './grant-transfer.ts';
 import type { Hypervisor } from './hypervisor.ts';
 import type { FrameHold } from './memory-domain.ts';
 import { machphysUpdate } from './mmu-update.ts';
+import { reassignFromDom0 } from './reassign-page.ts';
 import { XenError } from './xen-error.ts';
 
 /** From an event channel firing to dom0's handler. */
@@ -293,6 +294,11 @@ export class Dom0 {
     return Int16Array.from(ops, ({ bytes, domid, ref }) =>
       transferFromDom0(this.#xen, bytes, domid, ref),
     );
+  }
+
+  /** Gives a domain a page with these bytes, as Xen 2's network back end does. @returns its MFN, or -1 */
+  reassignPage(domid: number, bytes: Uint8Array): number {
+    return reassignFromDom0(this.#xen, bytes, domid);
   }
 
   /** GNTTABOP_copy. @returns GNTST_* for each */

@@ -1,5 +1,6 @@
 /*
- * The network back end of one host: a bus of /local/domain/0/backend/vif whose devices are interfaces on the host's bridges.
+ * The network back end of one host. Domains reach it in two ways: by a bus of /local/domain/0/backend/vif whose devices are interfaces on
+ * the host's bridges, or by control messages of Xen 2's. What becomes of a frame is the same.
  */
 import type { Bridge, Cable, Frame } from '@port-xen/bridge';
 import type { Sim } from '@port-xen/sim';
@@ -8,6 +9,7 @@ import type { Xenstored } from '@port-xen/xenstore';
 import { type Counters, noCounts } from './counters.ts';
 import { ALL_FEATURES, type Features } from './features.ts';
 import type { NetbackXen } from './netback-xen.ts';
+import { NetifMessages } from './netif-messages.ts';
 import { Vif, type VifName } from './vif.ts';
 
 /** What a network back end is made of. */
@@ -31,39 +33,34 @@ export type FrameListener = (vif: VifName, direction: 'in' | 'out', frame: Frame
 /** Serves the network interfaces of every domain of one host. */
 export class Xennetback {
   readonly #bus: BackendBus;
+  readonly #netif: NetifMessages;
+  readonly #bridge: XennetbackParts['bridge'];
   readonly #listeners: FrameListener[] = [];
   readonly #counting = noCounts();
 
   constructor(parts: XennetbackParts) {
     const { sim, hv, xenstored, bridge, cable = {} } = parts;
     const features = { ...ALL_FEATURES, ...parts.features };
+    const { dom0 } = hv;
+    const counting = this.#counting;
+    const onFrame: FrameListener = (vif, direction, frame) => {
+      for (const listener of this.#listeners) listener(vif, direction, frame);
+    };
+    this.#bridge = bridge;
+    this.#netif = new NetifMessages({ sim, dom0, cable, counting, onFrame });
     this.#bus = new BackendBus({
       sim,
       xenstored,
       kind: 'vif',
       subsystem: 'xennetback',
       make: (handle, store) =>
-        new Vif(
-          {
-            sim,
-            dom0: hv.dom0,
-            store,
-            features,
-            cable,
-            bridge,
-            counting: this.#counting,
-            onFrame: (vif, direction, frame) => {
-              for (const listener of this.#listeners) listener(vif, direction, frame);
-            },
-          },
-          handle,
-        ),
+        new Vif({ sim, dom0, store, features, cable, bridge, counting, onFrame }, handle),
     });
   }
 
   /** Interfaces that exist, whatever their state: for conservation checks. */
   get devices(): number {
-    return this.#bus.devices;
+    return this.#bus.devices + this.#netif.devices;
   }
 
   /** What all of them have carried since the host began. */
@@ -74,5 +71,33 @@ export class Xennetback {
   /** Hears every frame from now on, synchronously: what a capture is made of. Nobody may change a frame. */
   listen(listener: FrameListener): void {
     this.#listeners.push(listener);
+  }
+
+  /**
+   * Receives a message of type CMSG_NETIF_BE and answers it in place.
+   * @param message 64 bytes
+   */
+  receive(message: Uint8Array): void {
+    this.#netif.receive(message);
+  }
+
+  /**
+   * Puts an interface that a message made on one of the host's bridges.
+   * @param options.name what it is called there, and `rate` as in {@link limitOf}'s node
+   * @throws an Error whose message is a sentence for the person who configured it
+   */
+  attach(
+    domid: number,
+    handle: number,
+    bridgeName: string,
+    options: { readonly name?: string | undefined; readonly rate?: string | undefined } = {},
+  ): void {
+    const bridge = this.#bridge(bridgeName);
+    const netif = this.#netif.find(domid, handle);
+    if (bridge === undefined) {
+      throw new Error(`expected a bridge of this host, found ${bridgeName}`);
+    }
+    if (netif === undefined) throw new Error(`domain ${domid} has no interface ${handle}`);
+    netif.attach(bridge, options.name, options.rate);
   }
 }

@@ -15,6 +15,10 @@ export class PlainXen implements NetbackXen {
   readonly pages = new Map<string, { bytes: Uint8Array; readonly: boolean }>();
   /** Pages that guests were given by "domid ref"; undefined where one is taken and none was given yet. */
   readonly given = new Map<string, Uint8Array | undefined>();
+  /** Frames of guests by "domid mfn". */
+  readonly frames = new Map<string, { bytes: Uint8Array; readonly: boolean }>();
+  /** How many pages there are to be given away. */
+  reassignable = 1000;
   /** Unbound ports of guests by "domid port". */
   readonly unbound = new Set<string>();
   readonly handlers = new Map<number, () => void>();
@@ -42,6 +46,31 @@ export class PlainXen implements NetbackXen {
         this.mapped--;
       },
     };
+  }
+
+  mapFrame(domid: number, mfn: number, readonly: boolean) {
+    const page = this.frames.get(`${domid} ${mfn}`);
+    if (page === undefined || (page.readonly && !readonly)) {
+      throw new XenError(EINVAL, `mfn ${mfn} cannot be mapped`);
+    }
+    this.mapped++;
+    return {
+      memory: new BytesMemory(page.bytes),
+      bytes: page.bytes,
+      markDirty: () => {},
+      unmap: () => {
+        this.mapped--;
+      },
+    };
+  }
+
+  reassignPage(domid: number, bytes: Uint8Array): number {
+    if (this.reassignable-- <= 0) return -1;
+    const page = new Uint8Array(4096);
+    page.set(bytes);
+    const mfn = 0x8000 + this.reassignable;
+    this.frames.set(`${domid} ${mfn}`, { bytes: page, readonly: false });
+    return mfn;
   }
 
   grantCopy(ops: Parameters<NetbackXen['grantCopy']>[0]): Int16Array {

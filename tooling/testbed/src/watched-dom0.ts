@@ -1,18 +1,16 @@
-import type { Dom0 } from '@port-xen/hypervisor';
 import type { NetbackXen } from '@port-xen/xennetback';
 import type { StaleHandles } from './stale-handles.ts';
-
-type WatchedXen = NetbackXen & Pick<Dom0, 'mapFrame'>;
 
 /**
  * What Xen does for back ends, with somebody told of what it did not do for them: a reference that grants nothing and a port
  * that is none may be handles of a former life.
  */
 export const watchedDom0 = (
-  dom0: WatchedXen,
+  dom0: NetbackXen,
   watcherOf: (domid: number) => StaleHandles | undefined,
-): WatchedXen => ({
+): NetbackXen => ({
   mapFrame: (domid, mfn, readonly) => dom0.mapFrame(domid, mfn, readonly),
+  reassignPage: (domid, bytes) => dom0.reassignPage(domid, bytes),
   grantMap: (domid, ref, readonly) => {
     try {
       return dom0.grantMap(domid, ref, readonly);

@@ -335,6 +335,22 @@ describe('hosts', () => {
     expect(() => b.xen.memory.ld32(g.mfn(20) * 4096)).toThrow('of this host');
   });
 
+  test('HV-HOST-5: a guest gets pages of domain 0 up to its limit, and refused ones are left with nobody', () => {
+    const machine = new Machine();
+    const { dom0, domctl } = machine.xen;
+    const g = machine.guest();
+    domctl.maxMem(g.domid, 4 * (domctl.getDomainInfo(g.domid).totPages + 1));
+    const { free } = machine.xen.counts();
+    const mfn = dom0.reassignPage(g.domid, Uint8Array.of(1, 2, 3));
+    expect([...machine.xen.memory.frameBytes(mfn).subarray(0, 5)]).toEqual([1, 2, 3, 0, 0]);
+    expect(g.call(__HYPERVISOR_update_va_mapping, va(20), mfn * 4096 + 3, UVMF_INVLPG)).toBe(0);
+    expect(dom0.reassignPage(g.domid, Uint8Array.of(1))).toBe(-1);
+    expect(dom0.reassignPage(999, Uint8Array.of(1))).toBe(-1);
+    expect(machine.xen.counts().free).toBe(free - 1);
+    domctl.destroyDomain(g.domid);
+    expect(dom0.reassignPage(g.domid, Uint8Array.of(1))).toBe(-1);
+  });
+
   test('HV-HOST-4: a guest has domain 0 write neither to its page tables nor to another guest', () => {
     const machine = new Machine();
     const { dom0 } = machine.xen;
