@@ -47,6 +47,18 @@ export const whereabouts = (
     ],
     ['domid', `${domid}`],
     ['frames', frames.length > RUNS_SHOWN ? `${shown} … (${frames.length} runs)` : shown],
+  ];
+  if (world.xl.configOf(domid).interface === 'xen-2.0') {
+    const { control = '-', block = '-' } = world.controller.portsOf(domid) ?? {};
+    const { sharedInfoMfn } = hv.domctl.getDomainInfo(domid);
+    return [
+      ...facts,
+      ['control', `shared_info mfn 0x${sharedInfoMfn.toString(16)}, port ${control}`],
+      ['blkif 0', `port ${block}, disks ${disks.join(' ')}`],
+    ];
+  }
+  return [
+    ...facts,
     ['store', `mfn ${read('store/ring-ref')}, port ${read('store/port')}`],
     ['console', `mfn ${read('console/ring-ref')}, port ${read('console/port')}`],
     ...disks.map((id): readonly [string, string] => [
@@ -55,5 +67,4 @@ export const whereabouts = (
         `back end ${read(`device/vbd/${id}/backend`)}`,
     ]),
   ];
-  return facts;
 };

@@ -37,11 +37,18 @@ export interface ControlledDomainParts {
   readonly console: ConsoleStream;
 }
 
+/** Ports of a guest's; undefined for what is not connected. */
+export interface ControlPorts {
+  readonly control: number | undefined;
+  readonly block: number | undefined;
+}
+
 /** A domain whose control path is messages. */
 export class ControlledDomain {
   readonly #parts: ControlledDomainParts;
   readonly #block: BlockKind;
   #channel: ControlChannel | undefined;
+  #controlPort: number | undefined;
   #blockFrontEnd: FrontEnd | undefined;
 
   constructor(parts: ControlledDomainParts) {
@@ -75,6 +82,7 @@ export class ControlledDomain {
       port,
     );
     this.#channel = channel;
+    this.#controlPort = port;
     this.#blockFrontEnd = new FrontEnd({
       kind: this.#block,
       channel,
@@ -90,6 +98,7 @@ export class ControlledDomain {
     if (this.#channel !== undefined) this.#parts.console.disconnect();
     this.#channel?.stop();
     this.#channel = undefined;
+    this.#controlPort = undefined;
     this.#blockFrontEnd?.release();
     this.#blockFrontEnd = undefined;
   }
@@ -98,6 +107,11 @@ export class ControlledDomain {
   destroy(): void {
     this.#disconnect();
     this.#block.destroy();
+  }
+
+  /** The guest's ports that lead here. */
+  get ports(): ControlPorts {
+    return { control: this.#controlPort, block: this.#blockFrontEnd?.port };
   }
 
   /** It has shut down. */

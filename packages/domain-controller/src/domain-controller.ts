@@ -28,7 +28,7 @@ import type { BlockBackEnd } from './block-kind.ts';
 import { ConsoleStream } from './console-stream.ts';
 import type { SendOptions } from './control-channel.ts';
 import { controlMessage, MSG, messageOf } from './control-message.ts';
-import { ControlledDomain, type ControllerHost } from './controlled-domain.ts';
+import { ControlledDomain, type ControllerHost, type ControlPorts } from './controlled-domain.ts';
 
 /** What a domain controller is made of. */
 export interface DomainControllerParts {
@@ -65,6 +65,11 @@ export class DomainController implements ControllerOfToolstack {
   constructor(parts: DomainControllerParts) {
     this.#parts = parts;
     parts.hv.onDomainShutdown((domid) => this.#domains.get(domid)?.shutDown());
+  }
+
+  /** The ports of a guest's that lead to its controller and its block back end; undefined for a domain that is not known. */
+  portsOf(domid: number): ControlPorts | undefined {
+    return this.#domains.get(domid)?.ports;
   }
 
   /** Domains that it knows. */

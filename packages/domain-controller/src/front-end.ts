@@ -85,6 +85,11 @@ export class FrontEnd {
     this.#parts = parts;
   }
 
+  /** The guest's port while it is connected. */
+  get port(): number | undefined {
+    return this.connected ? this.#port : undefined;
+  }
+
   get connected(): boolean {
     return this.#status === BLKIF_INTERFACE_STATUS_CONNECTED;
   }

@@ -12,7 +12,14 @@ import {
 } from '@port-xen/abi';
 import { DEV_BSIZE, ENXIO, PAGE_SIZE } from '@port-xen/kern';
 import type { XbdCtrlIf } from './xbd-ctrl-if.ts';
-import { disksOf, newDisk, XBD_DISCONNECTED, XBD_GONE, type XbdSoftc } from './xbd-data.ts';
+import {
+  disksOf,
+  newDisk,
+  XBD_CONNECTED,
+  XBD_DISCONNECTED,
+  XBD_GONE,
+  type XbdSoftc,
+} from './xbd-data.ts';
 
 /** Disks that fit into a probe's page. */
 export const PROBE_MAX: number = Math.floor(PAGE_SIZE / xen2_vdisk.size);
@@ -64,7 +71,9 @@ export const scanned = (m: XbdCtrlIf, count: number): void => {
   for (const sc of disksOf(m.cpu.memory, m.data)) {
     const there = vdisks.some(({ device }) => device === sc.sc_device);
     if (there || sc.sc_backend_status === XBD_GONE) continue;
-    m.kern.msgbuf.printf(`${m.nameOf(sc)}: this host has no such disk\n`);
+    const taken = sc.sc_backend_status === XBD_CONNECTED;
+    const what = taken ? 'it is taken away' : 'this host has no such disk';
+    m.kern.msgbuf.printf(`${m.nameOf(sc)}: ${what}\n`);
     m.fail(sc, ENXIO);
   }
   for (const { device, sectors, info } of vdisks) {
