@@ -14,7 +14,7 @@ import {
 import { createConnection } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { verifyStream } from '@tooling/peers';
+import { debianPackage, verifyStream } from '@tooling/peers';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { configure, domu as run, scratch } from './domu.ts';
 
@@ -108,6 +108,26 @@ test('dump-core writes an ELF core with the sections of Xen', () => {
   for (const name of ['.note.Xen', '.xen_prstatus', '.xen_shared_info', '.xen_p2m', '.xen_pages']) {
     expect(names).toContain(`\0${name}\0`);
   }
+  const binutils = debianPackage('binutils', '/usr/bin/readelf');
+  const notes = spawnSync(binutils, ['-n', core], { encoding: 'utf8' });
+  expect(notes.stdout.match(/^ {2}Xen .*0x0200000[0-3]/gm)).toHaveLength(4);
+  expect(notes.stderr).toBe('');
+});
+
+test('COR-2: gdb reads the registers and the memory of a dumped domain', () => {
+  const core = path('gdb.core');
+  expect(domu('dump-core', 'slow', core).status).toBe(0);
+  const gdb = debianPackage('gdb', '/usr/bin/gdb');
+  const wanted = ['info registers cs rip', 'x/i $rip - 2'];
+  const { stdout } = spawnSync(
+    gdb,
+    ['-batch', '-nx', '-c', core, ...wanted.flatMap((command) => ['-ex', command])],
+    { encoding: 'utf8' },
+  );
+  expect(stdout).toContain('[New LWP 1]');
+  expect(stdout).toMatch(/cs +0xe033/);
+  // It sleeps: behind the instruction of a hypercall.
+  expect(stdout).toMatch(/0xffffffff[0-9a-f]{8}:\s+syscall/);
 });
 
 test('info, dmesg and vcpu-list speak of the host', () => {

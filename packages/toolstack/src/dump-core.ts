@@ -1,23 +1,30 @@
 /*
- * `xl dump-core` (xg_core.c, docs/misc/dump-core-format.txt): an ELF64 file of type ET_CORE, without program headers.
+ * `xl dump-core` (xg_core.c, docs/misc/dump-core-format.txt): an ELF64 file of type ET_CORE.
  *
  *     .note.Xen          NONE, HEADER {magic, vcpus, pages, page size}, XEN_VERSION, FORMAT_VERSION
+ *     .note.prstatus     ours: the registers again, for debuggers
  *     .xen_prstatus      a vcpu_guest_context for each vCPU that is online
  *     .xen_shared_info   the page
  *     .xen_p2m           {pfn, gmfn} for each page that the domain has, ascending
  *     .xen_pages         the pages, in that order
  *     .shstrtab
  *
+ * Xen's tools write no program headers; ours have them, for debuggers (core-segments.ts).
+ *
  * Frames stand in it as they are on this host: a core is looked at, not restored.
  */
 import {
   Elf64_Ehdr,
+  Elf64_Phdr,
   Elf64_Shdr,
   EM_X86_64,
   ET_CORE,
+  PT_LOAD,
+  PT_NOTE,
   SHT_NOTE,
   SHT_PROGBITS,
   SHT_STRTAB,
+  vcpu_guest_context,
   XEN_ELFNOTE_DUMPCORE_FORMAT_VERSION,
   XEN_ELFNOTE_DUMPCORE_HEADER,
   XEN_ELFNOTE_DUMPCORE_NONE,
@@ -25,6 +32,7 @@ import {
 } from '@port-xen/abi';
 import type { Hypervisor } from '@port-xen/hypervisor';
 import { BytesMemory, bytes, cString, i64, struct, u32, u64 } from '@port-xen/layout';
+import { type MappedRun, mappedRuns, NT_PRSTATUS, prstatusOf } from './core-segments.ts';
 import { GuestFrames } from './guest-frames.ts';
 import { readGuestP2m } from './guest-p2m.ts';
 
@@ -36,7 +44,10 @@ const CONTEXT_SIZE = 5168;
 /** virt_start of XENVER_platform_parameters. */
 const HYPERVISOR_VIRT_START = -0x8000_0000_0000;
 
-const elf_note = struct('core_elf_note', { namesz: u32, descsz: u32, type: u32, name: bytes(4) });
+const elf_note = struct('core_elf_note', { namesz: u32, descsz: u32, type: u32 });
+/** Flags of a segment. */
+const PF_W = 2;
+const PF_R = 4;
 const header_desc = struct('xen_dumpcore_elfnote_header_desc', {
   xch_magic: u64,
   xch_nr_vcpus: u64,
@@ -56,14 +67,16 @@ const version_desc = struct('xen_dumpcore_elfnote_xen_version_desc', {
 const format_desc = struct('xen_dumpcore_elfnote_format_version_desc', { version: u64 });
 const core_p2m = struct('xen_dumpcore_p2m', { pfn: u64, gmfn: u64 });
 
-const note = (type: number, desc: Uint8Array): Uint8Array => {
-  const out = new Uint8Array(elf_note.size + desc.length);
+const note = (owner: string, type: number, desc: Uint8Array): Uint8Array => {
+  const name = cString(owner);
+  const at = elf_note.size + 4 * Math.ceil(name.length / 4);
+  const out = new Uint8Array(at + desc.length);
   const n = elf_note.at(new BytesMemory(out), 0);
-  n.namesz = 4;
+  n.namesz = name.length;
   n.descsz = desc.length;
   n.type = type;
-  n.name = cString('Xen');
-  out.set(desc, elf_note.size);
+  out.set(name, elf_note.size);
+  out.set(desc, at);
   return out;
 };
 
@@ -85,10 +98,10 @@ const notes = (hv: Hypervisor, vcpus: number, pages: number): Uint8Array => {
   const format = new Uint8Array(format_desc.size);
   format_desc.at(new BytesMemory(format), 0).version = FORMAT_VERSION;
   return concatenate([
-    note(XEN_ELFNOTE_DUMPCORE_NONE, new Uint8Array(0)),
-    note(XEN_ELFNOTE_DUMPCORE_HEADER, header),
-    note(XEN_ELFNOTE_DUMPCORE_XEN_VERSION, version),
-    note(XEN_ELFNOTE_DUMPCORE_FORMAT_VERSION, format),
+    note('Xen', XEN_ELFNOTE_DUMPCORE_NONE, new Uint8Array(0)),
+    note('Xen', XEN_ELFNOTE_DUMPCORE_HEADER, header),
+    note('Xen', XEN_ELFNOTE_DUMPCORE_XEN_VERSION, version),
+    note('Xen', XEN_ELFNOTE_DUMPCORE_FORMAT_VERSION, format),
   ]);
 };
 
@@ -110,18 +123,26 @@ interface Section {
   readonly entry: number;
 }
 
-/** The ELF header, the section headers after it, and where each section lies. */
-const headers = (sections: readonly Section[], names: Uint8Array): [Uint8Array, number[]] => {
+/** The ELF header, the section headers after it, then room for so many program headers, and where each section lies. */
+const headers = (
+  sections: readonly Section[],
+  segments: number,
+  names: Uint8Array,
+): [Uint8Array, number[]] => {
   const count = sections.length + 1;
-  const out = new Uint8Array(Elf64_Ehdr.size + count * Elf64_Shdr.size);
+  const phoff = Elf64_Ehdr.size + count * Elf64_Shdr.size;
+  const out = new Uint8Array(phoff + segments * Elf64_Phdr.size);
   const memory = new BytesMemory(out);
   const e = Elf64_Ehdr.at(memory, 0);
   e.e_ident = new Uint8Array([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1]);
   e.e_type = ET_CORE;
   e.e_machine = EM_X86_64;
   e.e_version = 1;
+  e.e_phoff = phoff;
   e.e_shoff = Elf64_Ehdr.size;
   e.e_ehsize = Elf64_Ehdr.size;
+  e.e_phentsize = Elf64_Phdr.size;
+  e.e_phnum = segments;
   e.e_shentsize = Elf64_Shdr.size;
   e.e_shnum = count;
   e.e_shstrndx = sections.length;
@@ -141,6 +162,43 @@ const headers = (sections: readonly Section[], names: Uint8Array): [Uint8Array, 
   }
   return [out, offsets];
 };
+
+/** Fills in the program headers: the notes, then a segment for each run. */
+const segmentHeaders = (
+  head: Uint8Array,
+  notesAt: number,
+  noteBytes: number,
+  pagesAt: number,
+  runs: readonly MappedRun[],
+): void => {
+  const memory = new BytesMemory(head);
+  const { e_phoff } = Elf64_Ehdr.at(memory, 0);
+  const first = Elf64_Phdr.at(memory, e_phoff);
+  first.p_type = PT_NOTE;
+  first.p_flags = PF_R;
+  first.p_offset = notesAt;
+  first.p_filesz = noteBytes;
+  first.p_align = 4;
+  for (const [i, { va, index, pages, writable }] of runs.entries()) {
+    const p = Elf64_Phdr.at(memory, e_phoff + (i + 1) * Elf64_Phdr.size);
+    p.p_type = PT_LOAD;
+    p.p_flags = writable ? PF_R | PF_W : PF_R;
+    p.p_offset = pagesAt + index * PAGE;
+    p.p_vaddr = va;
+    p.p_filesz = pages * PAGE;
+    p.p_memsz = pages * PAGE;
+    p.p_align = PAGE;
+  }
+};
+
+/** Where `.xen_pages` is among the sections: before the last. */
+const PAGES = -2;
+
+/** The frame of a vCPU's top-level table; -1 when there is no vCPU. */
+const topOf = (context: Uint8Array | undefined): number =>
+  context === undefined
+    ? -1
+    : Math.floor(vcpu_guest_context.at(new BytesMemory(context), 0).ctrlreg.get(3) / PAGE);
 
 const nameOffset = (names: Uint8Array, name: string): number =>
   String.fromCharCode(...names).indexOf(`\0${name}\0`) + 1;
@@ -163,7 +221,19 @@ export function* dumpCore(hv: Hypervisor, domid: number): Generator<Uint8Array> 
     hv.domctl.getVcpuContext(domid, id),
   );
   const noteBytes = notes(hv, contexts.length, pfns.length);
-  const order = ['.note.Xen', '.xen_prstatus', '.xen_shared_info', '.xen_p2m', '.xen_pages'];
+  const registers = concatenate(
+    contexts.map((context, id) => note('CORE', NT_PRSTATUS, prstatusOf(id, context))),
+  );
+  const indexOf = new Map(pfns.map((pfn, i) => [mfnOf[pfn] as number, i]));
+  const runs = mappedRuns(frames, topOf(contexts[0]), (mfn) => indexOf.get(mfn) ?? -1, pfns.length);
+  const order = [
+    '.note.Xen',
+    '.note.prstatus',
+    '.xen_prstatus',
+    '.xen_shared_info',
+    '.xen_p2m',
+    '.xen_pages',
+  ];
   const names = cString(`\0${[...order, '.shstrtab'].join('\0')}`);
   const section = (
     name: string,
@@ -175,14 +245,19 @@ export function* dumpCore(hv: Hypervisor, domid: number): Generator<Uint8Array> 
   const [head, offsets] = headers(
     [
       section('.note.Xen', noteBytes.length, 4, 0, SHT_NOTE),
+      section('.note.prstatus', registers.length, 4, 0, SHT_NOTE),
       section('.xen_prstatus', contexts.length * CONTEXT_SIZE, 8, CONTEXT_SIZE),
       section('.xen_shared_info', PAGE, 8, PAGE),
       section('.xen_p2m', pfns.length * core_p2m.size, 8, core_p2m.size),
       section('.xen_pages', pfns.length * PAGE, PAGE, PAGE),
       section('.shstrtab', names.length, 1, 0, SHT_STRTAB),
     ],
+    1 + runs.length,
     names,
   );
+  const pagesAt = offsets.at(PAGES) as number;
+  const notesAt = offsets[0] as number;
+  segmentHeaders(head, notesAt, noteBytes.length + registers.length, pagesAt, runs);
   const p2m = new Uint8Array(pfns.length * core_p2m.size);
   const memory = new BytesMemory(p2m);
   for (const [i, pfn] of pfns.entries()) {
@@ -198,10 +273,11 @@ export function* dumpCore(hv: Hypervisor, domid: number): Generator<Uint8Array> 
     return padded;
   };
   yield place(0, head);
-  for (const [i, part] of [noteBytes, concatenate(contexts), sharedInfo, p2m].entries()) {
+  const parts = [noteBytes, registers, concatenate(contexts), sharedInfo, p2m];
+  for (const [i, part] of parts.entries()) {
     yield place(offsets[i] as number, part);
   }
-  yield place(offsets[4] as number, new Uint8Array(0));
+  yield place(pagesAt, new Uint8Array(0));
   for (const pfn of pfns) yield frames.copy(mfnOf[pfn] as number);
   yield names;
 }

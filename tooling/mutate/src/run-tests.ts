@@ -40,7 +40,8 @@ export const firstFailure = async (
   // Where the configuration that all packages share has the results.
   const out = join(folder, 'test-results.json');
   rmSync(out, { force: true });
-  const args = ['run', '--bail=1', '--maxWorkers=1', ...files];
+  // Processor time is what ends it; a test's own time is the wall's.
+  const args = ['run', '--bail=1', '--maxWorkers=1', '--testTimeout=3600000', ...files];
   const status = await ended(join(folder, 'node_modules/.bin/vitest'), args, folder, limit_s);
   if (status === 0) return undefined;
   if (!existsSync(out)) return NEVER_ENDS;

@@ -27,7 +27,7 @@ export const SURVIVORS: Readonly<Record<string, string>> = {
 const SPOKEN = 'it only tells what happened';
 
 /** Whether a statement only tells what happened. */
-export const isSpoken = (text: string): boolean =>
+const isSpoken = (text: string): boolean =>
   /^m?(this)?\.?(kern\.)?(msgbuf\.printf|log\.say)\(/.test(text);
 
 /** The reason why a statement may be taken out unnoticed, if there is one. */
