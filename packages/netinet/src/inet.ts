@@ -35,6 +35,7 @@ import type { Tcp } from './tcp.ts';
 import { tcpCtlinput } from './tcp-ctlinput.ts';
 import { tcpInput } from './tcp-input.ts';
 import { tcpUnblock } from './tcp-output.ts';
+import type { Tcpcb } from './tcp-var.ts';
 import type { Udp } from './udp.ts';
 
 /** What the stack is made of. */
@@ -134,6 +135,13 @@ export class Inet {
     ifconfig.announce(ifp);
     if (dhcp.d.dh_ifp === address) dhcp.linkUp();
     this.#resume();
+  }
+
+  /** Connections that have sent what the peer has not acknowledged, and have not begun to send it again. */
+  get inFlight(): number {
+    const waits = ({ snd_una, snd_max, t_rxtshift }: Tcpcb): boolean =>
+      snd_una !== snd_max && t_rxtshift === 0;
+    return this.parts.tcp.all().filter(waits).length;
   }
 
   /** The driver has room again. */

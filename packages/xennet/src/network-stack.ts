@@ -45,6 +45,8 @@ export interface NetworkStack {
   etherInput(ifp: number, m: number): void;
   /** The back end serves the interface (IFF_RUNNING), or does not any more. */
   linkState(ifp: number, up: boolean): void;
+  /** Connections that have sent what the peer has not acknowledged, and do not wait for it in vain. */
+  readonly inFlight: number;
   /** There is room again: no IFF_OACTIVE. */
   ready(ifp: number): void;
 }

@@ -66,7 +66,8 @@ export const xennet_softc = struct('xennet_xenbus_softc', {
   sc_sg: u32,
   /** It does not copy: receive pages are flipped. */
   sc_flip: u32,
-  sc_pad: u32,
+  /** The domain is about to be saved: the stack is not told of room. */
+  sc_held: u32,
   /** First free transmit request, -1 when there is none; how many there are. */
   sc_txfree: i32,
   sc_ntxfree: u32,

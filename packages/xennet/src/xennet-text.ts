@@ -28,6 +28,8 @@ import {
 
 /** Ticks that a suspend waits for the back end: half a second. */
 const DRAIN_TICKS = 50;
+/** Ticks that it waits for acknowledgements of what the stack has sent: a tenth of a second. */
+const ACK_TICKS = 10;
 const NODES_MAX = 256;
 const NAME_MAX = 64;
 const MTU_MAX = 65_521;
@@ -214,18 +216,26 @@ export const xennetText: Text<Xennet> = {
     done: () => done(),
   }),
 
-  /** (softc): waits for what is being transmitted, half a second at most; what is not answered then is dropped by a restore. */
+  /**
+   * (softc): waits for what is being transmitted, half a second at most; what is not answered then is dropped by a restore. And
+   * for what the stack has in flight: what peers say while nobody is there is lost, and there are some that do not say it twice.
+   */
   xennet_xenbus_suspend: routine(suspending, {
-    start: (_, l, softc) => {
+    start: (m, l, softc) => {
       l.sc = softc;
+      m.hold(m.at(softc));
       return goto('drain');
     },
     drain: (m, l) => {
       const sc = m.at(l.sc);
-      const busy = sc.sc_backend_status === XENNET_CONNECTED && m.tx.outstanding(sc) > 0;
-      if (busy && l.waited < DRAIN_TICKS) {
+      const connected = sc.sc_backend_status === XENNET_CONNECTED;
+      const unanswered = l.waited < DRAIN_TICKS && m.tx.outstanding(sc) > 0;
+      const unacknowledged = l.waited < ACK_TICKS && m.parts.stack.inFlight > 0;
+      if (connected && (unanswered || unacknowledged)) {
         l.waited++;
-        return call('drain', m.cpu.sym('tsleep'), m.tx.idleChannel(sc), 1);
+        // Nobody wakes it for an acknowledgement.
+        const channel = unanswered ? m.tx.idleChannel(sc) : l.address;
+        return call('drain', m.cpu.sym('tsleep'), channel, 1);
       }
       m.softintr();
       m.log.say(

@@ -197,7 +197,7 @@ export class XennetTx {
     if (ring.overflown) this.log.breach(sc, 'more transmit responses than requests');
     if (this.outstanding(sc) === 0) kern.sched.wakeup(this.idleChannel(sc));
     const ifp = stack.parts.ifnets.at(sc.sc_ifp);
-    if ((ifp.if_flags & IFF_OACTIVE) === 0 || !this.#hasRoom(sc)) return;
+    if ((ifp.if_flags & IFF_OACTIVE) === 0 || sc.sc_held !== 0 || !this.#hasRoom(sc)) return;
     if (sc.sc_backend_status === XENNET_CONNECTED) stack.ready(sc.sc_ifp);
   }
 

@@ -192,9 +192,17 @@ export class Xennet {
     this.parts.stack.linkState(sc.sc_ifp, true);
   }
 
+  /** The domain is about to leave: the stack sends nothing more. */
+  hold(sc: XennetSoftc): void {
+    if (sc.sc_backend_status !== XENNET_CONNECTED) return;
+    sc.sc_held = 1;
+    this.parts.stack.parts.ifnets.at(sc.sc_ifp).if_flags |= IFF_OACTIVE;
+  }
+
   /** The domain leaves: nothing goes in or out. */
   suspended(sc: XennetSoftc): void {
     this.silence(sc);
+    sc.sc_held = 0;
     if (sc.sc_backend_status !== XENNET_CONNECTED) return;
     sc.sc_backend_status = XENNET_SUSPENDED;
     this.#setRunning(sc, false);

@@ -44,6 +44,7 @@ export const stack_data = struct('test_stack', {
   s_ups: u32,
   s_downs: u32,
   s_readies: u32,
+  s_in_flight: u32,
 });
 
 export const stack_clusters = struct('test_clusters', { c: bytes(NMBUF * MCLBYTES) });
@@ -189,6 +190,10 @@ export class TestStack implements NetworkStack, StackMbufs {
     if (up) this.output(this.fromBytes(this.frame(60, 0xff)));
   }
 
+  get inFlight(): number {
+    return this.d.s_in_flight;
+  }
+
   ready(address: number): void {
     const ifp = ifnet.at(this.cpu.memory, address);
     ifp.if_flags &= ~IFF_OACTIVE;
@@ -248,6 +253,10 @@ export const stackText: Text<TestStack> = {
     const m = s.fromBytes(frame);
     s.at(m).m_csum = M_CSUM_BLANK;
     return s.output(m);
+  }),
+  test_in_flight: leaf((s, count) => {
+    s.d.s_in_flight = count;
+    return 0;
   }),
   test_received: leaf((s) => s.d.s_received),
   test_length: leaf((s, i) => s.d.s_length.get(i % KEPT)),

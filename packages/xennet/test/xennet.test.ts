@@ -185,6 +185,24 @@ describe.each(MODES)('%s', (_, options) => {
     expect(net.call('flags')).toBe(IFF_RUNNING);
   });
 
+  test('XENNET-7: a suspend lets the stack send nothing more, and waits a tenth of a second for what is in flight', () => {
+    const net = new NetGuest(options);
+    net.call('in_flight', 1);
+    const before = net.host.sim.now_ns;
+    net.guest.checkpoint();
+    const took_ns = net.host.sim.now_ns - before;
+    net.call('in_flight', 0);
+    const again = net.host.sim.now_ns;
+    net.guest.checkpoint();
+    const brief_ns = net.host.sim.now_ns - again;
+    expect(took_ns - brief_ns).toBeGreaterThan(85e6);
+    expect(took_ns - brief_ns).toBeLessThan(120e6);
+    net.heard();
+    expect(net.call('flags')).toBe(IFF_RUNNING);
+    expect(net.call('send', 60, 3)).toBe(3);
+    expect(net.heard()).toEqual([60, 60, 60]);
+  });
+
   test('XENNET-8: after a restore every slot is posted again and frames go both ways, with new handles', () => {
     const net = new NetGuest(options);
     const front = () => `/local/domain/${net.guest.domid}/device/vif/0`;

@@ -81,6 +81,15 @@ const timestampOf = ({ frame }: Seen): number | undefined => {
   return undefined;
 };
 
+/** The sequence number after a TCP segment's data, and what it acknowledges. */
+const endOf = ({ frame }: Seen): number => {
+  const view = new DataView(frame.bytes.buffer, frame.bytes.byteOffset, frame.bytes.length);
+  const length = view.getUint16(16) - 20 - (view.getUint8(46) >> 4) * 4;
+  return (view.getUint32(38) + length) >>> 0;
+};
+const ackOf = ({ frame }: Seen): number =>
+  new DataView(frame.bytes.buffer, frame.bytes.byteOffset, frame.bytes.length).getUint32(42);
+
 test.each([
   ['younger', 60e9],
   ['older', 400 * DAY_NS],
@@ -138,6 +147,27 @@ test.each(PAIRS)(
     expect(world.complaints()).toEqual([]);
   },
 );
+
+test('what a guest has sent is acknowledged when it leaves: no peer has to say anything twice', () => {
+  const quality = { latency_ns: 1e6, bandwidth_bps: 1e9 };
+  const fetch = new Fetch(MIB, { quality });
+  const { world, server } = fetch;
+  for (let i = 0; i < 4; i++) {
+    fetch.some(1000);
+    const image = world.save(server);
+    const [sent = 0, acknowledged = 0] = (['out', 'in'] as const).map((direction) =>
+      world.seen
+        .filter((seen) => seen.vif.startsWith(`host${server.host.hv.slot}.`))
+        .filter((seen) => seen.direction === direction && timestampOf(seen) !== undefined)
+        .map(direction === 'out' ? endOf : ackOf)
+        .at(-1),
+    );
+    expect(sent).toBeGreaterThan(0);
+    expect(acknowledged).toBe(sent);
+    if (image !== undefined) world.restore(image);
+  }
+  fetch.finish();
+});
 
 test('scenario 23: whoever asks each millisecond is answered again a round trip after the back end is connected', () => {
   const world = new NetWorld({ guest, quality: { latency_ns: 100_000, bandwidth_bps: 1e9 } });
