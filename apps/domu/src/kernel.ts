@@ -72,6 +72,8 @@ export interface VariantParts {
   readonly clock: Clock;
   /** Watches of the store, where there is one. */
   readonly watches: BalloonStore | undefined;
+  /** The objects of what leads to domain 0, by module name. */
+  readonly linked: Linked;
 }
 
 /** How a kernel differs from the one that is run by default. */
@@ -142,7 +144,7 @@ const link = (
     ...control.linked,
     machdep,
     balloon,
-    ...variant.link?.(kern, data, { clock, watches: control.watches }),
+    ...variant.link?.(kern, data, { clock, watches: control.watches, linked: control.linked }),
   };
 };
 

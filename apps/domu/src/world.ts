@@ -3,7 +3,7 @@
  * and the console are its only way out, and both are handed in.
  */
 import { Bridge } from '@port-xen/bridge';
-import { DomainController } from '@port-xen/domain-controller';
+import { type ControllerHost, DomainController } from '@port-xen/domain-controller';
 import { Hypervisor } from '@port-xen/hypervisor';
 import { Sim } from '@port-xen/sim';
 import { Toolstack } from '@port-xen/toolstack';
@@ -49,6 +49,8 @@ export interface WorldOptions {
   console(domid: number, bytes: Uint8Array): void;
   /** So many of the bytes that were typed for a guest are its own now. */
   readonly typed?: (domid: number, count: number) => void;
+  /** The host as the domain controller has it, if it is not all of it. */
+  controllerHost?(hv: Hypervisor): ControllerHost;
 }
 
 /** A host and everything that runs on it. */
@@ -119,7 +121,11 @@ export class World {
       ...(typed !== undefined && { onTaken: typed }),
     });
     this.xbdback = new Xbdback({ sim: this.sim, hv, xenstored, open: options.openDisk });
-    this.controller = new DomainController({ hv, blocks: this.xbdback, output: options.console });
+    this.controller = new DomainController({
+      hv: options.controllerHost?.(hv) ?? hv,
+      blocks: this.xbdback,
+      output: options.console,
+    });
     this.xenbr0 = new Bridge({ sim: this.sim, name: 'xenbr0', slot: host.slot });
     this.xennetback = new Xennetback({
       sim: this.sim,

@@ -9,14 +9,14 @@ import { liveTwice } from '../src/questions/two-lives.ts';
 const docs = fileURLToPath(new URL('../../../docs/questions/', import.meta.url));
 const lives = liveTwice();
 
-test.each(globSync('[1235]-*.md', { cwd: docs }))('%s shows what its command prints', (name) => {
+test.each(globSync('[1-5]-*.md', { cwd: docs }))('%s shows what its command prints', (name) => {
   const page = readFileSync(docs + name, 'utf8');
   const now = withOutput(page, (command) => commandOutput(lives, command));
   expect(page, 'run `npm run pnpm -- pages` and read what changed').toBe(now);
 });
 
 test('nothing that names a frame of the old host is left after the resume', () => {
-  const answer = ANSWERS['1']?.(lives) ?? '';
+  const answer = ANSWERS['1']?.(() => lives) ?? '';
   expect(answer).toContain('P2M frame list');
   expect(answer).not.toContain('left behind');
 });

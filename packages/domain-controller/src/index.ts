@@ -1,3 +1,4 @@
+export type { ControllerHost } from './controlled-domain.ts';
 export {
   type Answered,
   DomainController,

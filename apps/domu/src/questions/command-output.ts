@@ -5,7 +5,7 @@ import type { Lives } from './two-lives.ts';
 /** What a command prints that a page shows. @param command without its `domu` */
 export const commandOutput = (lives: Lives, command: string): string => {
   const answer = ANSWERS[command.replace(/^question /, '')];
-  if (answer !== undefined) return answer(lives);
+  if (answer !== undefined) return answer(() => lives);
   if (command === 'tcp-table') return tcpTable(lives.guest);
   throw new Error(`expected question N or tcp-table, found ${command}`);
 };

@@ -46,7 +46,7 @@ export interface Lives {
 }
 
 /** A disk whose sectors say their number. */
-const numberedDisk = (): BlockStore => ({
+export const numberedDisk = (): BlockStore => ({
   sectors: DISK_SECTORS,
   read: (sector, into) => {
     for (let at = 0; at < into.length; at += 4) into[at] = (sector + at) & 0xff;
@@ -163,7 +163,7 @@ export const liveTwice = (): Lives => {
 };
 
 /** Runs an engine an instruction at a time, and tells the entry points of the kernel that it comes to. */
-const watchedEngine = (
+export const watchedEngine = (
   engine: TextEngine,
   now_ns: () => number,
   onEntry: (symbol: string) => void,
