@@ -51,7 +51,6 @@ export interface DiskOfDomain {
 export class BlockKind implements FrontEndKind {
   readonly type: number = CMSG_BLKIF_FE;
   readonly status: Struct = blkif_fe_interface_status;
-  readonly connectPayload: Struct = blkif_fe_interface_connect;
   readonly #backEnd: BlockBackEnd;
   readonly #domid: number;
   /** Domain 0's device of each disk. */

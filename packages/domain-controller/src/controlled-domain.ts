@@ -2,10 +2,15 @@
  * One domain under the controller: its devices, its control interface, and who gets which of its messages.
  */
 import {
+  blkif_fe_interface_connect,
+  blkif_fe_interface_query,
   CMSG_BLKIF_FE,
   CMSG_CONSOLE,
+  CMSG_NETIF_FE,
   control_msg,
   EVTCHNSTAT_unbound,
+  netif_fe_interface_connect,
+  netif_fe_interface_query,
   SHUTDOWN_suspend,
 } from '@port-xen/abi';
 import { type Hypervisor, XenError } from '@port-xen/hypervisor';
@@ -13,15 +18,17 @@ import { BytesMemory } from '@port-xen/layout';
 import type { Sim } from '@port-xen/sim';
 import { type BlockBackEnd, BlockKind, type DiskOfDomain } from './block-kind.ts';
 import type { ConsoleStream } from './console-stream.ts';
-import {
-  ControlChannel,
-  type ControlXen,
-  type Sender,
-  type SendOptions,
-} from './control-channel.ts';
-import { FrontEnd } from './front-end.ts';
+import { ControlChannel, type ControlXen } from './control-channel.ts';
+import type { Sender, SendOptions } from './control-requests.ts';
+import { FrontEnd, type FrontEndKind } from './front-end.ts';
+import { type FrontEndPayloads, FrontEnds } from './front-ends.ts';
+import { type NetBackEnd, NetKind, type NicOfDomain } from './net-kind.ts';
 
 const CONTROLLER = 0;
+/** A domain has one block interface, with all its disks behind it. */
+const BLOCK_HANDLE = 0;
+const BLKIF = { status: blkif_fe_interface_query, connect: blkif_fe_interface_connect };
+const NETIF = { status: netif_fe_interface_query, connect: netif_fe_interface_connect };
 
 /** What the controller needs of a host. */
 export interface ControllerHost extends Pick<Hypervisor, 'onDomainShutdown' | 'domains'> {
@@ -47,9 +54,12 @@ export interface ControlPorts {
 export class ControlledDomain {
   readonly #parts: ControlledDomainParts;
   readonly #block: BlockKind;
+  /** By handle. */
+  readonly #nets = new Map<number, NetKind>();
   #channel: ControlChannel | undefined;
   #controlPort: number | undefined;
-  #blockFrontEnd: FrontEnd | undefined;
+  /** By the type of their messages. */
+  readonly #frontEnds = new Map<number, FrontEnds>();
 
   constructor(parts: ControlledDomainParts) {
     this.#parts = parts;
@@ -83,12 +93,9 @@ export class ControlledDomain {
     );
     this.#channel = channel;
     this.#controlPort = port;
-    this.#blockFrontEnd = new FrontEnd({
-      kind: this.#block,
-      channel,
-      portFor: (last) => this.#portFor(last),
-      tell: (sentence) => this.#tell(`block interface: ${sentence}`),
-    });
+    const blocks = new Map([[BLOCK_HANDLE, this.#block]]);
+    this.#connectKind(channel, CMSG_BLKIF_FE, BLKIF, blocks, 'block interface');
+    this.#connectKind(channel, CMSG_NETIF_FE, NETIF, this.#nets, 'network interface');
     this.#parts.console.connect(channel);
     this.#tell(`control interface at mfn 0x${sharedInfoMfn.toString(16)}, port ${port}`);
   }
@@ -99,19 +106,24 @@ export class ControlledDomain {
     this.#channel?.stop();
     this.#channel = undefined;
     this.#controlPort = undefined;
-    this.#blockFrontEnd?.release();
-    this.#blockFrontEnd = undefined;
+    for (const frontEnds of this.#frontEnds.values()) frontEnds.release();
+    this.#frontEnds.clear();
   }
 
   /** Lets go of everything. */
   destroy(): void {
     this.#disconnect();
     this.#block.destroy();
+    for (const net of this.#nets.values()) net.destroy();
+    this.#nets.clear();
   }
 
   /** The guest's ports that lead here. */
   get ports(): ControlPorts {
-    return { control: this.#controlPort, block: this.#blockFrontEnd?.port };
+    return {
+      control: this.#controlPort,
+      block: this.#frontEnds.get(CMSG_BLKIF_FE)?.portOf(BLOCK_HANDLE),
+    };
   }
 
   /** It has shut down. */
@@ -126,13 +138,39 @@ export class ControlledDomain {
 
   addDisk(disk: DiskOfDomain): void {
     this.#block.addDisk(disk);
-    this.#blockFrontEnd?.changed();
+    this.#frontEnds.get(CMSG_BLKIF_FE)?.changed(BLOCK_HANDLE);
   }
 
   removeDisk(vdevice: number): boolean {
     const removed = this.#block.removeDisk(vdevice);
-    if (removed) this.#blockFrontEnd?.changed();
+    if (removed) this.#frontEnds.get(CMSG_BLKIF_FE)?.changed(BLOCK_HANDLE);
     return removed;
+  }
+
+  /** Before {@link connect}. @throws an Error whose message is a sentence, when it cannot be had; nothing is held of it then */
+  addNic(nets: NetBackEnd, nic: NicOfDomain): void {
+    this.#nets.set(nic.handle, new NetKind(nets, this.#parts.domid, nic));
+  }
+
+  #connectKind(
+    channel: ControlChannel,
+    type: number,
+    payloads: FrontEndPayloads,
+    kinds: ReadonlyMap<number, FrontEndKind>,
+    name: string,
+  ): void {
+    const list = new Map<number, FrontEnd>();
+    for (const [handle, kind] of kinds) {
+      const frontEnd = new FrontEnd({
+        kind,
+        handle,
+        channel,
+        portFor: (last) => this.#portFor(last),
+        tell: (sentence) => this.#tell(`${name} ${handle}: ${sentence}`),
+      });
+      list.set(handle, frontEnd);
+    }
+    this.#frontEnds.set(type, new FrontEnds(payloads, list));
   }
 
   /** As {@link ControlChannel.send}. */
@@ -146,8 +184,11 @@ export class ControlledDomain {
   #receive(message: Uint8Array): void {
     const view = control_msg.at(new BytesMemory(message), 0);
     if (view.type === CMSG_CONSOLE) this.#parts.console.receive(message);
-    else if (view.type === CMSG_BLKIF_FE) this.#blockFrontEnd?.receive(message);
-    else view.length = 0;
+    else {
+      const frontEnds = this.#frontEnds.get(view.type);
+      if (frontEnds === undefined) view.length = 0;
+      else frontEnds.receive(message);
+    }
   }
 
   /** The guest may have closed the last port meanwhile, or made something else of it. */

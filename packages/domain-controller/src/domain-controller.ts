@@ -26,9 +26,10 @@ import {
 } from '@port-xen/toolstack';
 import type { BlockBackEnd } from './block-kind.ts';
 import { ConsoleStream } from './console-stream.ts';
-import type { SendOptions } from './control-channel.ts';
 import { controlMessage, MSG, messageOf } from './control-message.ts';
+import type { SendOptions } from './control-requests.ts';
 import { ControlledDomain, type ControllerHost, type ControlPorts } from './controlled-domain.ts';
+import type { NetBackEnd } from './net-kind.ts';
 
 /** What a domain controller is made of. */
 export interface DomainControllerParts {
@@ -36,6 +37,8 @@ export interface DomainControllerParts {
   readonly hv: ControllerHost;
   /** The host's block back end. */
   readonly blocks: BlockBackEnd;
+  /** The host's network back end, if domains may have interfaces. */
+  readonly nets?: NetBackEnd;
   /** Each byte that a guest prints, once and in order. */
   readonly output: (domid: number, bytes: Uint8Array) => void;
 }
@@ -49,6 +52,8 @@ const SHUTDOWN = {
   suspend: CMSG_SHUTDOWN_SUSPEND,
 };
 
+/** Where an interface goes that names no bridge. */
+const DEFAULT_BRIDGE = 'xenbr0';
 /** How long a guest may take to answer. */
 const PATIENCE_NS = 60_000_000_000;
 
@@ -86,17 +91,13 @@ export class DomainController implements ControllerOfToolstack {
     { sharedInfoMfn, port }: ControlPlace,
     devices: { readonly disks: readonly DiskConfig[]; readonly nics: readonly NicConfig[] },
   ): void {
-    if (devices.nics.length > 0) {
-      throw new ToolstackError(
-        'expected a domain of xen-2.0 to have no network interface, found one in its configuration',
-      );
-    }
     this.disconnect(domid);
     const { hv, blocks } = this.#parts;
     const console = this.#consoleOf(domid);
     this.#domains.set(domid, new ControlledDomain({ hv, domid, blocks, console }));
     try {
       for (const disk of devices.disks) this.attachDisk(domid, disk);
+      for (const nic of devices.nics) this.#addNic(domid, nic);
       this.#known(domid).connect(sharedInfoMfn, port);
     } catch (error) {
       this.disconnect(domid);
@@ -132,11 +133,7 @@ export class DomainController implements ControllerOfToolstack {
   attachDisk(domid: number, { pdevPath, vdev, readwrite }: DiskConfig): void {
     if (pdevPath === '') return;
     const disk = { params: pdevPath, readonly: !readwrite, vdevice: vdevNumber(vdev) };
-    try {
-      this.#known(domid).addDisk(disk);
-    } catch (error) {
-      throw new ToolstackError(error instanceof Error ? error.message : String(error));
-    }
+    orSay(() => this.#known(domid).addDisk(disk));
   }
 
   /**
@@ -189,6 +186,18 @@ export class DomainController implements ControllerOfToolstack {
     this.#ask(domid, message, judge, done, { patience_ns: PATIENCE_NS });
   }
 
+  #addNic(domid: number, { devid, mac, bridge, ifname, rate }: NicConfig): void {
+    const { nets } = this.#parts;
+    if (nets === undefined) {
+      throw new ToolstackError(
+        'expected a domain of xen-2.0 to have no network interface on this host, found one in its configuration',
+      );
+    }
+    const text = rate && `${rate.bytesPerInterval},${rate.interval_us}`;
+    const nic = { handle: devid, mac, bridge: bridge ?? DEFAULT_BRIDGE, name: ifname, rate: text };
+    orSay(() => this.#known(domid).addNic(nets, nic));
+  }
+
   #ask(
     domid: number,
     message: Uint8Array,
@@ -225,3 +234,12 @@ export class DomainController implements ControllerOfToolstack {
     return console;
   }
 }
+
+/** What a back end has against a device is the user's to know. */
+const orSay = (work: () => void): void => {
+  try {
+    work();
+  } catch (error) {
+    throw new ToolstackError(error instanceof Error ? error.message : String(error));
+  }
+};

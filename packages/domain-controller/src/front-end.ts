@@ -14,21 +14,13 @@
  * guest has one port for an interface, however often it connects.
  */
 import {
-  BLKIF_DRIVER_STATUS_UP,
   BLKIF_INTERFACE_STATUS_CHANGED,
   BLKIF_INTERFACE_STATUS_CLOSED,
   BLKIF_INTERFACE_STATUS_CONNECTED,
   BLKIF_INTERFACE_STATUS_DISCONNECTED,
-  blkif_fe_driver_status,
-  blkif_fe_interface_disconnect,
-  CMSG_BLKIF_FE_DRIVER_STATUS,
-  CMSG_BLKIF_FE_INTERFACE_CONNECT,
-  CMSG_BLKIF_FE_INTERFACE_DISCONNECT,
-  CMSG_BLKIF_FE_INTERFACE_QUERY,
   CMSG_BLKIF_FE_INTERFACE_STATUS,
-  control_msg,
 } from '@port-xen/abi';
-import { BytesMemory, type Struct } from '@port-xen/layout';
+import type { BytesMemory, Struct } from '@port-xen/layout';
 import type { ControlChannel } from './control-channel.ts';
 import { MSG, messageOf } from './control-message.ts';
 
@@ -48,8 +40,6 @@ export interface FrontEndKind {
   readonly type: number;
   /** The payload of INTERFACE_STATUS and INTERFACE_QUERY. */
   readonly status: Struct;
-  /** The payload of INTERFACE_CONNECT. */
-  readonly connectPayload: Struct;
   /** What INTERFACE_STATUS says besides. */
   describe(memory: BytesMemory): void;
   /**
@@ -65,13 +55,15 @@ export interface FrontEndKind {
 /** What a front end's walk is made of. */
 export interface FrontEndParts {
   readonly kind: FrontEndKind;
+  /** The number by which front end and controller know it, among those of its kind. */
+  readonly handle: number;
   readonly channel: ControlChannel;
   /** A port of the guest's to which a back end can bind: `last` again, if that can be; undefined when the guest has none left. */
   readonly portFor: (last: number | undefined) => number | undefined;
   readonly tell: (sentence: string) => void;
 }
 
-/** Interface 0 of one kind of a domain. */
+/** One interface of a domain. */
 export class FrontEnd {
   readonly #parts: FrontEndParts;
   #status = BLKIF_INTERFACE_STATUS_CLOSED;
@@ -106,67 +98,25 @@ export class FrontEnd {
     this.#disconnect(BLKIF_INTERFACE_STATUS_CLOSED);
   }
 
-  /** Does what a message of the guest's says and answers it in place. */
-  receive(message: Uint8Array): void {
-    const memory = new BytesMemory(message);
-    const view = control_msg.at(memory, 0);
-    const { kind } = this.#parts;
-    const expected = this.#payloadOf(view.subtype);
-    if (expected === undefined || view.length !== expected.size) {
-      view.length = 0;
-      return;
-    }
-    if (view.subtype === CMSG_BLKIF_FE_DRIVER_STATUS) this.#driverStatus(memory);
-    else if (view.subtype === CMSG_BLKIF_FE_INTERFACE_QUERY) this.#query(memory);
-    // There is one interface; messages about others are acknowledged and mean nothing.
-    else if (memory.ld32(MSG) !== 0) return;
-    else if (view.subtype === CMSG_BLKIF_FE_INTERFACE_CONNECT) this.#connect(memory);
-    else if (this.#up) {
-      kind.disconnect();
-      this.#become(BLKIF_INTERFACE_STATUS_DISCONNECTED);
-    }
-  }
-
-  #payloadOf(subtype: number): Struct | undefined {
-    const { kind } = this.#parts;
-    switch (subtype) {
-      case CMSG_BLKIF_FE_DRIVER_STATUS:
-        return blkif_fe_driver_status;
-      case CMSG_BLKIF_FE_INTERFACE_CONNECT:
-        return kind.connectPayload;
-      case CMSG_BLKIF_FE_INTERFACE_DISCONNECT:
-        return blkif_fe_interface_disconnect;
-      case CMSG_BLKIF_FE_INTERFACE_QUERY:
-        return kind.status;
-      default:
-        return undefined;
-    }
-  }
-
   /** A driver that comes up begins anew, whatever was before: it may be one that was restored, or the next kernel's. */
-  #driverStatus(memory: BytesMemory): void {
-    const view = blkif_fe_driver_status.at(memory, MSG);
-    this.#up = view.status === BLKIF_DRIVER_STATUS_UP;
-    view.max_handle = 0;
-    this.#disconnect(
-      this.#up ? BLKIF_INTERFACE_STATUS_DISCONNECTED : BLKIF_INTERFACE_STATUS_CLOSED,
-    );
+  driver(up: boolean): void {
+    this.#up = up;
+    this.#disconnect(up ? BLKIF_INTERFACE_STATUS_DISCONNECTED : BLKIF_INTERFACE_STATUS_CLOSED);
   }
 
-  #query(memory: BytesMemory): void {
-    const { kind } = this.#parts;
-    const handle = memory.ld32(MSG) >>> 0;
-    if (handle === 0) this.#fill(memory, this.#status);
-    else (kind.status.at(memory, MSG) as unknown as InterfaceStatus).status = 0;
+  /** INTERFACE_QUERY, answered in place. */
+  query(request: BytesMemory): void {
+    this.#fill(request, this.#status);
   }
 
-  #connect(memory: BytesMemory): void {
+  /** INTERFACE_CONNECT. */
+  connect(request: BytesMemory): void {
     if (!this.#up || this.#status === BLKIF_INTERFACE_STATUS_CLOSED) return;
     const { kind, portFor, tell } = this.#parts;
     if (this.connected) kind.disconnect();
     this.#port = portFor(this.#port);
     const refused =
-      this.#port === undefined ? 'it has no port left' : kind.connect(memory, this.#port);
+      this.#port === undefined ? 'it has no port left' : kind.connect(request, this.#port);
     if (refused === undefined) {
       tell(`connected, port ${this.#port}`);
       this.#become(BLKIF_INTERFACE_STATUS_CONNECTED);
@@ -174,6 +124,11 @@ export class FrontEnd {
     }
     tell(`not connected: ${refused}`);
     this.#become(BLKIF_INTERFACE_STATUS_CLOSED);
+  }
+
+  /** INTERFACE_DISCONNECT. */
+  disconnect(): void {
+    if (this.#up) this.#disconnect(BLKIF_INTERFACE_STATUS_DISCONNECTED);
   }
 
   #disconnect(status: number): void {
@@ -215,7 +170,7 @@ export class FrontEnd {
   #fill(memory: BytesMemory, status: number): void {
     const { kind } = this.#parts;
     const view = kind.status.at(memory, MSG) as unknown as InterfaceStatus;
-    view.handle = 0;
+    view.handle = this.#parts.handle;
     view.status = status;
     view.evtchn = status >= BLKIF_INTERFACE_STATUS_CONNECTED ? (this.#port ?? 0) : 0;
     view.domid = CONTROLLER;

@@ -10,16 +10,26 @@ import {
   CMSG_BLKIF_FE_INTERFACE_DISCONNECT,
   CMSG_BLKIF_FE_INTERFACE_QUERY,
   CMSG_CONSOLE,
+  CMSG_NETIF_FE,
+  CMSG_NETIF_FE_DRIVER_STATUS,
+  CMSG_NETIF_FE_INTERFACE_CONNECT,
   CMSG_SHUTDOWN,
   CMSG_SHUTDOWN_SUSPEND,
   CMSG_SHUTDOWN_SYSRQ,
+  netif_fe_driver_status,
+  netif_fe_interface_connect,
+  netif_fe_interface_status,
   SHUTDOWN_poweroff,
   xen2_blkif_request,
   xen2_blkif_response,
   xen2_blkif_ring,
+  xen2_netif_rx_response,
+  xen2_netif_rx_ring,
+  xen2_netif_tx_request,
+  xen2_netif_tx_ring,
 } from '@port-xen/abi';
 import { expect, test } from 'vitest';
-import { diskOf, Host } from './scripted-guest.ts';
+import { diskOf, Host, nicOf } from './scripted-guest.ts';
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 const text = (chunks: readonly { bytes: Uint8Array }[]) =>
@@ -74,6 +84,7 @@ test('DC-11: what a guest that suspends leaves in its ring is its own to say aga
   host.settle(50_000_000);
   expect([host.text(guest.domid), guest.answers()]).toEqual(['', []]);
   host.hv.domctl.resumeDomain(guest.domid);
+  host.controller.resume(guest.domid);
   host.settle(5_000_000);
   expect(host.text(guest.domid)).toBe('once');
   expect(guest.answers()).toHaveLength(1);
@@ -254,6 +265,64 @@ test('DC-24: INTERFACE_QUERY tells the state, and CLOSED of interfaces that ther
   expect([query(0), query(1), query(-1)]).toEqual([DISCONNECTED, CLOSED, CLOSED]);
 });
 
+test('DC-25: each network interface is walked to its bridge by itself, and says its address; frames go both ways', () => {
+  const host = new Host();
+  const guest = host.guest().connect({}, [nicOf(0), nicOf(1)]);
+  guest.ask(CMSG_NETIF_FE, CMSG_NETIF_FE_DRIVER_STATUS, netif_fe_driver_status, { status: UP });
+  const [up] = guest.answers();
+  expect(netif_fe_driver_status.at(up?.memory as never, 4).max_handle).toBe(1);
+  const walk = () =>
+    guest.serve().map(({ memory }) => {
+      const { handle, status, evtchn, mac } = netif_fe_interface_status.at(memory, 4);
+      return { handle, status, evtchn, mac: [...mac].at(-1) };
+    });
+  expect(walk()).toEqual([
+    { handle: 0, status: DISCONNECTED, evtchn: 0, mac: 0 },
+    { handle: 1, status: DISCONNECTED, evtchn: 0, mac: 1 },
+  ]);
+  guest.ask(CMSG_NETIF_FE, CMSG_NETIF_FE_INTERFACE_CONNECT, netif_fe_interface_connect, {
+    handle: 1,
+    tx_shmem_frame: guest.mfn(1),
+    rx_shmem_frame: guest.mfn(2),
+  });
+  const [connected, ...others] = walk();
+  expect(others).toEqual([]);
+  expect(connected).toMatchObject({ handle: 1, status: CONNECTED, mac: 1 });
+  const port = connected?.evtchn as number;
+  // It gives a page away, and gets one with what a neighbour sends.
+  guest.frame(2).st32(xen2_netif_rx_ring.offset.req_prod, 1);
+  guest.domain.evtchn.send(port);
+  const frame = new Uint8Array(60).fill(0xff, 0, 6).fill(2, 6);
+  host.neighbour.send({ bytes: frame, checksum: 'none' });
+  host.settle();
+  const { addr, status } = xen2_netif_rx_response.at(
+    guest.frame(2),
+    xen2_netif_rx_ring.offset.ring,
+  );
+  expect(status).toBe(60);
+  expect(host.hv.memory.frameBytes(addr / 4096).slice(0, 60)).toEqual(frame);
+  const request = xen2_netif_tx_request.at(guest.frame(1), xen2_netif_tx_ring.offset.ring);
+  request.addr = addr;
+  request.size = 60;
+  guest.frame(1).st32(xen2_netif_tx_ring.offset.req_prod, 1);
+  guest.domain.evtchn.send(port);
+  host.settle();
+  expect(host.heard.map(({ bytes: { length } }) => length)).toEqual([60]);
+  guest.ask(CMSG_NETIF_FE, CMSG_NETIF_FE_INTERFACE_CONNECT, netif_fe_interface_connect, {
+    handle: 0,
+    tx_shmem_frame: guest.mfn(1),
+    rx_shmem_frame: 5,
+  });
+  expect(walk()).toEqual([{ handle: 0, status: CLOSED, evtchn: 0, mac: 0 }]);
+  guest.destroy();
+  expect([host.xennetback.devices, [...host.hv.dom0.holds].length]).toEqual([0, 0]);
+});
+
+test('DC-25: a host without a network back end has no domains with interfaces', () => {
+  const host = new Host({ nets: false });
+  expect(() => host.guest().connect({}, [nicOf(0)])).toThrow('no network interface on this host');
+});
+
 test('DC-30: a request to suspend is answered when the guest takes it up, and failed when it does not in time', () => {
   const host = new Host();
   const guest = host.guest().connect();
@@ -425,10 +494,9 @@ test('DC-1: a frame or a port that is no good is refused and nothing is held', (
   expect(() => connect(other.sharedInfoMfn, port)).toThrow('cannot be mapped');
   expect(() => connect(sharedInfoMfn, port + 1)).toThrow('cannot be bound');
   expect(() => connect(sharedInfoMfn, port, 'b')).toThrow('found no b');
-  expect(() => {
-    const nics = [{ devid: 0, mac: '00:16:3e:00:00:01' }];
-    host.controller.connect(domid, { sharedInfoMfn, port }, { disks: [], nics });
-  }).toThrow('no network interface');
+  expect(() => guest.connect({ xvda: 'a' }, [nicOf(0), nicOf(1, 'xenbr9')])).toThrow(
+    'found xenbr9',
+  );
   expect(host.held()).toEqual(before);
   connect(sharedInfoMfn, port);
   guest.print('here');

@@ -15,11 +15,13 @@ import {
   control_msg,
   SHUTDOWN_suspend,
 } from '@port-xen/abi';
+import { Bridge, type Frame, type Port } from '@port-xen/bridge';
 import { Hypervisor } from '@port-xen/hypervisor';
 import { BytesMemory, type Struct } from '@port-xen/layout';
 import { Sim } from '@port-xen/sim';
-import type { DiskConfig } from '@port-xen/toolstack';
+import type { DiskConfig, NicConfig } from '@port-xen/toolstack';
 import { type BlockStore, Xbdback } from '@port-xen/xbdback';
+import { Xennetback } from '@port-xen/xennetback';
 import { Xenstored } from '@port-xen/xenstore';
 import { DomainController } from '../src/index.ts';
 
@@ -50,12 +52,16 @@ export class Host {
   readonly sim = new Sim(1);
   readonly hv: Hypervisor;
   readonly xbdback: Xbdback;
+  readonly xennetback: Xennetback;
+  /** Somebody else on xenbr0, and what was heard there. */
+  readonly neighbour: Port;
+  readonly heard: Frame[] = [];
   readonly controller: DomainController;
   readonly disks = new Map<string, Disk>();
   readonly printed = new Map<number, number[]>();
   readonly story: string[] = [];
 
-  constructor() {
+  constructor({ nets = true } = {}) {
     const { sim } = this;
     const frames = 1024;
     sim.trace.listenToStory((_time, _subsystem, text) => this.story.push(text));
@@ -78,9 +84,18 @@ export class Host {
         return disk;
       },
     });
+    const bridge = new Bridge({ sim, name: 'xenbr0' });
+    this.neighbour = bridge.attach('neighbour', { receive: (frame) => this.heard.push(frame) });
+    this.xennetback = new Xennetback({
+      sim,
+      hv: this.hv,
+      xenstored: new Xenstored({ sim }),
+      bridge: (name) => (name === bridge.name ? bridge : undefined),
+    });
     this.controller = new DomainController({
       hv: this.hv,
       blocks: this.xbdback,
+      ...(nets && { nets: this.xennetback }),
       output: (domid, bytes) => {
         this.printed.set(domid, [...(this.printed.get(domid) ?? []), ...bytes]);
       },
@@ -114,7 +129,7 @@ export class Host {
     const { controller, xbdback, hv } = this;
     return {
       controlled: controller.domains,
-      devices: xbdback.devices,
+      devices: xbdback.devices + this.xennetback.devices,
       loop: xbdback.loop.count,
       holds: [...hv.dom0.holds].length,
       ports: hv.dom0.evtchn.count,
@@ -129,6 +144,13 @@ export const diskOf = (vdev: string, pdevPath: string, readwrite = true): DiskCo
   vdev,
   format: 'raw',
   readwrite,
+});
+
+/** A network interface as a configuration has it. */
+export const nicOf = (devid: number, bridge?: string): NicConfig => ({
+  devid,
+  mac: `00:16:3e:00:00:0${devid}`,
+  ...(bridge !== undefined && { bridge }),
 });
 
 /** A message as a guest sees it. */
@@ -187,11 +209,11 @@ export class Guest {
   }
 
   /** @param disks what its disks are, by name */
-  connect(disks: Readonly<Record<string, string>> = {}): this {
+  connect(disks: Readonly<Record<string, string>> = {}, nics: readonly NicConfig[] = []): this {
     const { controller } = this.host;
     const list = Object.entries(disks).map(([vdev, params]) => diskOf(vdev, params));
     const { sharedInfoMfn, port } = this;
-    controller.connect(this.domid, { sharedInfoMfn, port }, { disks: list, nics: [] });
+    controller.connect(this.domid, { sharedInfoMfn, port }, { disks: list, nics });
     return this;
   }
 
