@@ -20,3 +20,11 @@ test('nothing that names a frame of the old host is left after the resume', () =
   expect(answer).toContain('P2M frame list');
   expect(answer).not.toContain('left behind');
 });
+
+test('the lines that CONTRIBUTING breaks are those of the source', () => {
+  const root = fileURLToPath(new URL('../../../', import.meta.url));
+  const page = readFileSync(`${root}CONTRIBUTING.md`, 'utf8');
+  const shown = /^ {4}forgetHandles\(.*?^ {4}\}\n/ms.exec(page)?.[0] ?? 'no routine';
+  const lines = shown.replace(/^ {2}/gm, '');
+  expect(readFileSync(`${root}packages/xbd/src/disk.ts`, 'utf8')).toContain(lines);
+});
