@@ -3,6 +3,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   renameSync,
   rmSync,
   statSync,
@@ -27,12 +28,16 @@ const takeAwayAbandoned = (cache: string): void => {
   }
 };
 
+/** V8 keeps a text of nothing but ASCII in half the space, and every start reads it. */
+const inAscii = (text: string): string =>
+  text.replace(/[^ -~\n\t]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
+
 /** Every source in one file. @returns the files that it was made from */
 const bundle = async (file: string): Promise<readonly string[]> => {
   const { output } = await build({
     input: ENTRY,
     platform: 'node',
-    output: { format: 'cjs', file },
+    output: { format: 'cjs', file, comments: false },
     plugins: [
       {
         name: 'where each source is',
@@ -41,6 +46,7 @@ const bundle = async (file: string): Promise<readonly string[]> => {
       },
     ],
   });
+  writeFileSync(file, inAscii(readFileSync(file, 'utf8')));
   return output[0].moduleIds.filter((id) => !id.startsWith('\0'));
 };
 
