@@ -102,7 +102,8 @@ export class Mmu implements VirtualMemory {
     const i = (va >>> 12) & TLB_MASK;
     if (this.#tag[i] === va - (va & WORD) && (va & OFFSET) + 4 * count <= PAGE_SIZE) {
       const at = (this.#frm[i] as number) + ((va & WORD) >> 2);
-      for (let k = 0; k < count; k++) into[k] = this.#words[at + k] as number;
+      const words = this.#words;
+      for (let k = 0; k < count; k++) into[k] = words[at + k] as number;
     } else this.#ldApart(va, into, count);
   }
 

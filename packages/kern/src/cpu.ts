@@ -28,6 +28,8 @@ const stubSyscallEnd = (number: number): number => (number === __HYPERVISOR_iret
  */
 export class Cpu {
   readonly #vcpu: Vcpu;
+  /** Asked for once: every word goes through it. */
+  readonly #memory: VirtualMemory;
   readonly #image: KernelImage;
   readonly #module: (name: string) => object;
   readonly #spend: (ns: number) => void;
@@ -47,6 +49,7 @@ export class Cpu {
     spend: (ns: number) => void,
   ) {
     this.#vcpu = vcpu;
+    this.#memory = vcpu.memory;
     this.#image = image;
     this.#module = module;
     this.#spend = spend;
@@ -57,7 +60,7 @@ export class Cpu {
   }
 
   get memory(): VirtualMemory {
-    return this.#vcpu.memory;
+    return this.#memory;
   }
 
   get registers(): Registers {
@@ -91,8 +94,9 @@ export class Cpu {
 
   /** `count` words, 16 at most, at an address: they stand in the result until this is called again. */
   load(address: number, count: number): Int32Array {
-    this.#vcpu.memory.ldWords(address, this.#words, count);
-    return this.#words;
+    const words = this.#words;
+    this.#memory.ldWords(address, words, count);
+    return words;
   }
 
   /** RDTSC. @returns how far the counter is past a stamp, given by its halves: exact within 2^53 */
@@ -150,7 +154,7 @@ export class Cpu {
    * @throws Panic when no leaf stands there
    */
   call(address: number, a = 0, b = 0, c = 0, d = 0): number {
-    const memory = this.#vcpu.memory;
+    const memory = this.#memory;
     const word = memory.fetch32(address + 4);
     const linked =
       memory.fetch32(address) === MARK_WORD_0 && (word & 0xffff) === MARK_WORD_1
