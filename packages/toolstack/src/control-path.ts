@@ -25,11 +25,8 @@ export interface SuspendUnderWay {
 export interface ControlPath {
   /** The domain exists, without memory. */
   made(end: PathEnd): void;
-  /**
-   * The domain has its memory: daemons and back ends learn of it.
-   * @param startTime_ns since 1970
-   */
-  introduce(end: PathEnd, handles: HostHandles, startTime_ns: number): void;
+  /** The domain has its memory: daemons and back ends learn of it. */
+  introduce(end: PathEnd, handles: HostHandles): void;
   /** Connects a domain again of which every port was closed, its devices anew. */
   reconnect(end: PathEnd, handles: HostHandles): void;
   attachDisk(domid: number, disk: DiskConfig): void;

@@ -10,7 +10,6 @@ import type { BuildPlan } from './build-plan.ts';
 import type { ControlPath } from './control-path.ts';
 import { buildDomain } from './domain-builder.ts';
 import type { DiskConfig, DomainConfig } from './domain-config.ts';
-import { GuestFrames } from './guest-frames.ts';
 import { guestInterface, type RingMfns } from './guest-interface.ts';
 import { hex } from './hex.ts';
 import type { DomainPorts, HostHandles } from './host-handles.ts';
@@ -102,7 +101,7 @@ export class DomainMaker {
     const { domid, config } = made;
     if (mfnOf !== undefined) tellExtents(this.#sim, domid, mfnOf);
     this.#tell(domid, `shared_info mfn ${hex(handles.sharedInfoMfn)}, ${ringsText(handles)}`);
-    this.#pathOf(config).introduce(made, handles, this.#wallclock_ns(made, handles.sharedInfoMfn));
+    this.#pathOf(config).introduce(made, handles);
   }
 
   /**
@@ -179,12 +178,6 @@ export class DomainMaker {
     return this.#store
       .directory('/local/domain')
       .find((id) => this.#store.tryRead(`/local/domain/${id}/name`) === name);
-  }
-
-  #wallclock_ns({ domid, config }: RestoreTarget, sharedInfoMfn: number): number {
-    return new GuestFrames(this.#hv, domid).with(sharedInfoMfn, (_, memory) =>
-      guestInterface(config.interface).wallclock_ns(this.#hv, memory),
-    );
   }
 
   #tell(domid: number, text: string): void {

@@ -39,8 +39,6 @@ export interface GuestInterface {
   maskUpcalls(sharedInfo: Memory): void;
   /** Grants to domain 0 what its daemons map. */
   seedGrants(hv: Hypervisor, domid: number, handles: HostHandles): void;
-  /** Since 1970, now: domain 0 reads it where Xen writes it for every domain. */
-  wallclock_ns(hv: Hypervisor, sharedInfo: Memory): number;
   /** @throws ToolstackError for what the guest has not published, or XenError for frames that are not its own */
   p2mPlace(hv: Hypervisor, domid: number, sharedInfo: Memory): P2mPlace;
   /** Whether a saved page is of this interface. */

@@ -18,7 +18,7 @@ import {
   xen2_start_info,
 } from '@port-xen/abi';
 import type { Hypervisor } from '@port-xen/hypervisor';
-import { BytesMemory, cString, ldU64, type Memory } from '@port-xen/layout';
+import { BytesMemory, cString, type Memory } from '@port-xen/layout';
 import {
   isXen2SharedInfo,
   mergeXen2SharedInfo,
@@ -92,11 +92,6 @@ export const XEN_2: GuestInterface = {
     xen2_shared_info.at(sharedInfo, 0).vcpu_data.at(0).evtchn_upcall_mask = 1;
   },
   seedGrants: () => {},
-  wallclock_ns: (hv, sharedInfo) => {
-    const { wc_sec, wc_usec } = xen2_shared_info.at(sharedInfo, 0);
-    const since_ns = hv.uptime_ns() - ldU64(sharedInfo, xen2_shared_info.offset.system_time);
-    return wc_sec * 1e9 + wc_usec * 1e3 + since_ns;
-  },
   p2mPlace: (hv, domid, sharedInfo) => {
     const { arch } = xen2_shared_info.offset;
     const root = mfnAt(sharedInfo, (arch + 8) / 8);
@@ -118,11 +113,8 @@ export const XEN_2: GuestInterface = {
     });
     return { storeMfn: -1, consoleMfn: -1 };
   },
-  rewriteStartInfo: (hv, domid) => {
-    // Nothing in it is a pfn; but it has to be there for the port.
-    withStartInfo(hv, domid, () => {});
-    return { storeMfn: -1, consoleMfn: -1 };
-  },
+  // Nothing in it became a pfn. It is there: its pages were counted.
+  rewriteStartInfo: () => ({ storeMfn: -1, consoleMfn: -1 }),
   tellPorts: (hv, domid, { controllerPort }) => {
     withStartInfo(hv, domid, (memory) => {
       xen2_start_info.at(memory, 0).domain_controller_evtchn = controllerPort;

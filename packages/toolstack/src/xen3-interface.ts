@@ -38,10 +38,6 @@ export const XEN_3: GuestInterface = {
     dom0.seedGrant(domid, CONSOLE_REF, DOM0, consoleMfn);
     dom0.seedGrant(domid, STORE_REF, DOM0, storeMfn);
   },
-  wallclock_ns: (hv, sharedInfo) => {
-    const { wc_sec, wc_nsec } = shared_info.at(sharedInfo, 0);
-    return wc_sec * 1e9 + wc_nsec + hv.uptime_ns();
-  },
   p2mPlace: (hv, domid, sharedInfo) => {
     const frames = new GuestFrames(hv, domid);
     const { arch } = shared_info.at(sharedInfo, 0);

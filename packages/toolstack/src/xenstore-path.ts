@@ -1,6 +1,7 @@
 /*
  * Domains of Xen 3: nodes in xenstore, which front ends, back ends and daemons watch; a ring of the domain's own to the store daemon.
  */
+import { shared_info } from '@port-xen/abi';
 import type { Hypervisor } from '@port-xen/hypervisor';
 import type { StoreClient } from '@port-xen/xenstore';
 import type { ControlPath, PathEnd, SuspendUnderWay } from './control-path.ts';
@@ -8,6 +9,7 @@ import { addDisk, addNic } from './device-nodes.ts';
 import { DeviceRelease } from './device-release.ts';
 import { DeviceRemoval } from './device-removal.ts';
 import type { DiskConfig } from './domain-config.ts';
+import { GuestFrames } from './guest-frames.ts';
 import type { HostHandles } from './host-handles.ts';
 import { domainPath } from './store-paths.ts';
 import {
@@ -38,7 +40,8 @@ export class XenstorePath implements ControlPath {
     makeSkeleton(this.#store, domid, config);
   }
 
-  introduce(end: PathEnd, handles: HostHandles, startTime_ns: number): void {
+  introduce(end: PathEnd, handles: HostHandles): void {
+    const startTime_ns = this.#wallclock_ns(end.domid, handles.sharedInfoMfn);
     fillSkeleton(this.#store, end.domid, end.config, handles, startTime_ns);
     this.#connect(end, handles);
   }
@@ -103,6 +106,15 @@ export class XenstorePath implements ControlPath {
   remove(domid: number, uuid: string | undefined): void {
     removeNodes(this.#store, domid, uuid);
     releaseStore(this.#store, domid);
+  }
+
+  /** Since 1970: domain 0 reads it where Xen writes it for every domain. */
+  #wallclock_ns(domid: number, sharedInfoMfn: number): number {
+    const atBoot_ns = new GuestFrames(this.#hv, domid).with(sharedInfoMfn, (_, memory) => {
+      const { wc_sec, wc_nsec } = shared_info.at(memory, 0);
+      return wc_sec * 1e9 + wc_nsec;
+    });
+    return atBoot_ns + this.#hv.uptime_ns();
   }
 
   /** The port by which the guest wanted to be asked to suspend is no more: the next one of its number is another's. */

@@ -1,10 +1,13 @@
 import { CONTROL_IF_OFFSET, xen2_shared_info } from '@port-xen/abi';
 import { BytesMemory, textOf } from '@port-xen/layout';
 import { describe, expect, test } from 'vitest';
+import { domainLayout, kernelImage } from '../src/index.ts';
 import { GUEST_ELF, HandGuest } from './hand-guest.ts';
 import { acknowledge, Bytes, makeHost, testConfig } from './host.ts';
 import { NotedController, SHARED_INFO, XEN2_ELF, Xen2Guest } from './xen2-guest.ts';
 import { CONFIG, hostOf, pageOf, running, SECOND, SLOT_FRAMES } from './xen2-host.ts';
+
+const LAYOUT = domainLayout(kernelImage(XEN2_ELF), 4096);
 
 describe('a domain of xen-2.0', () => {
   test("BLD-6: its kernel finds Xen 2's start_info, one port, and events masked", () => {
@@ -27,6 +30,9 @@ describe('a domain of xen-2.0', () => {
       expect(info.shared_info).toBe(sharedInfoMfn * 4096);
       expect([info.flags, info.domain_controller_evtchn]).toEqual([0, 6]);
       expect(textOf(info.cmd_line)).toBe('hand made');
+      const { virtBase, ptBasePfn, ptFrames, p2mVa } = LAYOUT;
+      expect([info.pt_base, info.nr_pt_frames]).toEqual([virtBase + ptBasePfn * 4096, ptFrames]);
+      expect(info.mfn_list).toBe(p2mVa);
       expect(guest.mfnOf(vcpu, guest.startInfo)).toBeLessThan(2 ** 20);
     };
     host.xl.save(domid, new Bytes(), {}, () => {});
@@ -111,6 +117,22 @@ describe('a domain of xen-2.0', () => {
   });
 });
 
+describe('its resume as if restored', () => {
+  test('SUS-6: destroyed meanwhile it is told so, once, and nothing is left', () => {
+    const { host, guest, controller, domid, state, save, before } = running();
+    save({ checkpoint: true, resume: 'reset' });
+    controller.answer(null);
+    guest.wish = 'suspend';
+    while (controller.told.at(-1) !== `disconnect ${domid}`) host.run(1e5);
+    expect(state.outcome).toBeUndefined();
+    host.xl.destroy(domid);
+    expect(state.outcome?.message).toBe('guest we were resuming has been destroyed');
+    host.run(12 * SECOND);
+    expect(state.calls).toBe(1);
+    expect(host.hv.counts()).toEqual(before);
+  });
+});
+
 describe('what it is asked', () => {
   test('SUS-9: goes to its controller: power off, a key, memory, disks; an answer that says no is told', () => {
     const { host, controller, domid } = running();
@@ -181,6 +203,8 @@ describe('its suspend', () => {
     other.host.xl.destroy(other.domid);
     expect(other.state.outcome?.message).toBe('guest we were suspending has been destroyed');
     other.controller.answer(null);
+    other.host.run(61 * SECOND);
+    expect(other.state.calls).toBe(1);
   });
 
   test('SUS-6: where it was: the same port, the same rings, its hypercall returns 1', () => {
@@ -193,6 +217,8 @@ describe('its suspend', () => {
     expect(controller.told.at(-1)).toBe(`resume ${domid}`);
     expect(new BytesMemory(guest.controlArea).ld32(8)).toBe(0x5a5a);
     expect(host.hv.counts().domains).toEqual(ports);
+    host.run(61 * SECOND);
+    expect(state.calls).toBe(1);
   });
 
   test('SUS-6: as if restored: a new channel whose rings are at rest, in start_info too', () => {

@@ -25,7 +25,10 @@ export const running = (slot = 0) => {
   const introduced = host.xenstored.counters();
   const domid = host.xl.create(testConfig('old'), XEN2_ELF);
   host.run(SECOND);
-  const state: { outcome: Error | null | undefined } = { outcome: undefined };
+  const state: { outcome: Error | null | undefined; calls: number } = {
+    outcome: undefined,
+    calls: 0,
+  };
   const save = (
     options: SaveOptions = {},
     sink: { write(c: readonly Uint8Array[]): void } = new Bytes(),
@@ -33,6 +36,7 @@ export const running = (slot = 0) => {
     state.outcome = undefined;
     host.xl.save(domid, sink, options, (error) => {
       state.outcome = error;
+      state.calls++;
     });
     return sink;
   };

@@ -1,6 +1,6 @@
 import { CONTROL_IF_OFFSET, xen2_shared_info } from '@port-xen/abi';
 import { BytesMemory, ldU64, st64, textOf } from '@port-xen/layout';
-import { ImageReader } from '@port-xen/migration-stream';
+import { ImageReader, ImageWriter } from '@port-xen/migration-stream';
 import type { Vcpu } from '@port-xen/vcpu';
 import { describe, expect, test } from 'vitest';
 import { dumpCore } from '../src/dump-core.ts';
@@ -151,6 +151,35 @@ describe('its save file', () => {
     expect(guest.suspendResults).toEqual([1]);
     expect(host.hv.domctl.getDomainInfo(domid)).toMatchObject({ shutdown: false, totPages: pages });
     expect(host.hv.accounting()).toEqual([]);
+  });
+
+  test('SAV-4: a list that is longer than it has to be is read as far as there are pages', () => {
+    const { guest, state, save, obey } = running();
+    guest.mischief = (_, vcpu) => st64(vcpu.memory, guest.list + 8 * 8, 1);
+    const sink = save() as Bytes;
+    obey();
+    expect(state.outcome).toBeNull();
+    let leaves = 0;
+    new ImageReader(sourceOf(sink.bytes)).read({ p2mFrames: ({ pfns }) => (leaves = pfns.length) });
+    expect(leaves).toBe(8);
+  });
+
+  test('RST-5: a bare stream of more than 256 MiB cannot be one of xen-2.0', () => {
+    const sink = new Bytes();
+    const writer = new ImageWriter(sink);
+    writer.imageHeader();
+    writer.domainHeader(4, 17);
+    writer.x86PvInfo();
+    writer.staticDataEnd();
+    const pages = 65_537;
+    writer.p2mFrames(pages - 1, new Int32Array(Math.ceil(pages / 512)));
+    writer.pageData(Int32Array.of(0), Uint8Array.of(0), [new Uint8Array(4096)]);
+    writer.tscInfo({ mode: 0, khz: 1, nsec: 0n, incarnation: 0 });
+    const page = new Uint8Array(4096);
+    st64(new BytesMemory(page), xen2_shared_info.offset.cpu_freq, 1e9);
+    writer.sharedInfo(page);
+    const { refusal } = verifyImage(fileOf(sink.bytes));
+    expect(refusal?.message).toContain('expected memory of at most 256 MiB');
   });
 
   test('COR-1: a running domain’s core has all its pages', () => {
