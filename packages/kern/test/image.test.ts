@@ -44,6 +44,16 @@ describe.each(MODES)('%s', (_, amnesia) => {
     return host.hv.domctl.getDomainInfo(domid);
   };
 
+  test('KERN-29: the note says which Xen the kernel is for', () => {
+    const noteOf = (options: Partial<KernelSpec>): string => {
+      const image = new KernelImage({ ...spec(() => {}), ...options }, new Uint8Array(20));
+      return Buffer.from(elfFile(image)).toString('latin1');
+    };
+    expect(noteOf({})).toContain('xen-3.0\0');
+    expect(noteOf({ xenVersion: 'xen-2.0' })).toContain('xen-2.0\0');
+    expect(noteOf({ xenVersion: 'xen-2.0' })).not.toContain('xen-3.0\0');
+  });
+
   test('KERN-22, KERN-23: the ELF file boots on a real machine, and a panic crashes the domain', () => {
     const info = end(() => {
       throw new Panic('enough');
