@@ -36,6 +36,8 @@ export class Xen2Guest implements Engine {
   wish: 'poll' | 'suspend' | 'poweroff' = 'poll';
   /** Before it suspends it does this to its pages, as a guest must not. */
   mischief: (guest: Xen2Guest, vcpu: Vcpu) => void = () => {};
+  /** The frame that it says start_info is in, if not the right one. */
+  named: number | undefined;
   /** What its suspend hypercalls returned. */
   readonly suspendResults: number[] = [];
   /** Its control interface when it had come back. */
@@ -126,7 +128,7 @@ export class Xen2Guest implements Engine {
   }
 
   #shutDown(vcpu: Vcpu, how: 'suspend' | 'poweroff'): void {
-    const mfn = this.mfnOf(vcpu, this.startInfo);
+    const mfn = this.named ?? this.mfnOf(vcpu, this.startInfo);
     if (how === 'suspend') {
       this.mischief(this, vcpu);
       this.#suspended = true;

@@ -153,6 +153,22 @@ describe('its save file', () => {
     expect(host.hv.accounting()).toEqual([]);
   });
 
+  test.each([0, -1, 2 ** 31, 2 ** 52, -(2 ** 63)])(
+    'SAV-4: a guest that says its start_info is in frame %d is not saved, and runs on',
+    (mfn) => {
+      const { host, guest, domid, state, save, obey } = running();
+      guest.named = mfn;
+      save();
+      obey();
+      expect(state.outcome?.message).toMatch(/^mfn \d+ cannot be mapped/);
+      save({ checkpoint: true, resume: 'reset' });
+      obey();
+      expect(guest.suspendResults).toEqual([1, 1]);
+      expect(host.hv.domctl.getDomainInfo(domid).shutdown).toBe(false);
+      expect(host.hv.accounting()).toEqual([]);
+    },
+  );
+
   test('SAV-4: a list that is longer than it has to be is read as far as there are pages', () => {
     const { guest, state, save, obey } = running();
     guest.mischief = (_, vcpu) => st64(vcpu.memory, guest.list + 8 * 8, 1);
