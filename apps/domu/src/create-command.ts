@@ -53,9 +53,7 @@ export const readConfig = (
 
 /** Opens each disk and closes it again: a domain whose disk cannot be had is not made. @throws UserError */
 export const checkDisks = (config: DomainConfig): void => {
-  for (const { pdevPath, readwrite } of config.disks) {
-    if (pdevPath !== '') new FileDisk(pdevPath, readwrite ? 'w' : 'r').close();
-  }
+  for (const disk of config.disks) FileDisk.check(disk);
 };
 
 /** `domu create CONFIG [key=value…]`. */

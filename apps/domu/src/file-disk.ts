@@ -1,4 +1,5 @@
 import { closeSync, fstatSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
+import type { DomainConfig } from '@port-xen/toolstack';
 import type { BlockStore } from '@port-xen/xbdback';
 import { UserError } from './user-error.ts';
 
@@ -29,6 +30,19 @@ export class FileDisk implements BlockStore {
       );
     }
     this.sectors = size / SECTOR;
+  }
+
+  /**
+   * Opens a domain's disk and closes it again. An image of another format is no raw disk: the guest would take its header for data,
+   * and write over it.
+   * @throws UserError when it cannot be had
+   */
+  static check({ pdevPath, format, readwrite }: DomainConfig['disks'][number]): void {
+    if (pdevPath === '') return;
+    if (format !== 'raw') {
+      throw new UserError(`disk ${pdevPath}: expected format raw, found ${format}`);
+    }
+    new FileDisk(pdevPath, readwrite ? 'w' : 'r').close();
   }
 
   read(sector: number, into: Uint8Array): void {

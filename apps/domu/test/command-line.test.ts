@@ -152,6 +152,11 @@ describe('what the user gets wrong is one sentence and exit status 1', () => {
       ['create', config, `disk=["${path('none.img')},raw,xvda,r"]`],
       /cannot be opened/,
     ],
+    [
+      'an image of another format',
+      ['create', config, `disk=["${disk},qcow2,xvda,w"]`],
+      /expected format raw, found qcow2/,
+    ],
     ['an unknown program', ['create', config, 'extra="init=vi"'], /no program "vi"/],
     [
       'a moment that is none',

@@ -154,6 +154,7 @@ test.each([
   [['pause', 'nobody'], 'nobody is an invalid domain identifier: no such domain'],
   [['list', 'nobody'], 'nobody is an invalid domain identifier: no such domain'],
   [['mem-set', 'slow', '9999'], 'expected 1 to 16 MiB for domain 1, found 9999'],
+  [['mem-set', 'slow', '12x'], 'expected a size in MiB, found "12x"'],
   [['sysrq', 'slow', 'xx'], 'expected one key, found "xx"'],
   [['save', 'slow', '/nowhere/x'], 'Failed to open temp file /nowhere/x.partial for writing'],
   [['dump-core', 'slow', '/nowhere/x'], '/nowhere/x'],

@@ -185,8 +185,8 @@ export class Commands {
 
   #attachDisk(domid: number, spec: string): void {
     const disk = parseDisk(spec);
-    // Opened and closed again: a disk that cannot be had is refused before the guest hears of it.
-    new FileDisk(disk.pdevPath, disk.readwrite ? 'w' : 'r').close();
+    // A disk that cannot be had is refused before the guest hears of it.
+    FileDisk.check(disk);
     this.#world.xl.attachDisk(domid, disk);
   }
 

@@ -100,6 +100,8 @@ export const worldCommands = (program: Command): void => {
     .command('mem-set <domain> <mib>')
     .description('set the target of the balloon of a domain')
     .action(async (domain: string, mib: string) => {
+      if (!/^\d+$/.test(mib))
+        throw new UserError(`expected a size in MiB, found ${JSON.stringify(mib)}`);
       await askDomain(domain, 'mem-set', { mib: Number(mib) });
     });
   program
