@@ -12,6 +12,7 @@
  * Whoever waits sixty seconds for the guest has it paused meanwhile, so that its load is not over before. Now and then a disk does
  * what it is asked and does not say so, before a suspend after which it is asked again.
  */
+import { CMSG_SHUTDOWN } from '@port-xen/abi';
 import { Random } from '@port-xen/sim';
 import { xbd_data } from '@port-xen/xbd';
 import { createHost, type TestHost } from '@tooling/testbed';
@@ -54,7 +55,6 @@ const SILENCE = 4;
 /** What an xbd has when it serves. */
 const XBD_CONNECTED = 1;
 const RESUMED = 'domain resumed\n';
-const ASKED = 'ctrlif0: asked to suspend\n';
 const LATE = 'guest did not suspend, timed out';
 const REFUSED = 'suspend: refused, going on\n';
 const ENDED = /^guest we were suspending has shut down with unexpected reason code 0$/;
@@ -380,8 +380,13 @@ export class Life {
   /** @returns whether the guest has taken up a request that is made after this */
   #takenUp(): () => boolean {
     if (this.#kernel.interface === 'xen-2.0') {
-      const before = this.#told(ASKED);
-      return () => this.#told(ASKED) > before;
+      // Its console may be suspended before it has said so.
+      let answered = false;
+      this.host.sim.trace.listen((_kind, domid, [what, type]) => {
+        if (domid === this.domid && what === 'ctrl-answer' && type === CMSG_SHUTDOWN)
+          answered = true;
+      });
+      return () => answered;
     }
     const node = `/local/domain/${this.domid}/control/shutdown`;
     return () => this.host.store.tryRead(node) === '';
