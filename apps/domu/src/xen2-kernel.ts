@@ -13,6 +13,7 @@ import { ControllerPath, Xen2StartOfDay } from '@port-xen/machdep';
 import { p2m_frame_list_data, Xen2P2mFrameList } from '@port-xen/pmap';
 import { XbdCtrlIf, xbd_blkif_data, xbdCtrlIfText } from '@port-xen/xbd';
 import { XenconsCtrlIf, xencons_ctrl_if_softc, xenconsCtrlIfText } from '@port-xen/xencons';
+import { netif_data, netifText, XennetCtrlIf } from '@port-xen/xennet';
 import type { KernelPath } from './kernel-path.ts';
 
 /**
@@ -28,8 +29,9 @@ export const xen2Path = (make: typeof CtrlIf = CtrlIf): KernelPath => ({
     ctrlIfShutdown: { data: ctrl_if_shutdown_data, text: ctrlIfShutdownText },
     xencons: { data: xencons_ctrl_if_softc, text: xenconsCtrlIfText },
     xbd: { data: xbd_blkif_data, text: xbdCtrlIfText },
+    xennet: { data: netif_data, text: netifText },
   },
-  link: ({ cpu, kern, pmap, uvm, evtchn, at }) => {
+  link: ({ cpu, kern, pmap, uvm, evtchn, net, at }) => {
     const { sharedInfo } = kern.spl;
     const startOfDay = new Xen2StartOfDay(cpu, at('machdep'), kern.args);
     const rings = sharedInfo + CONTROL_IF_OFFSET;
@@ -37,11 +39,14 @@ export const xen2Path = (make: typeof CtrlIf = CtrlIf): KernelPath => ({
     const shutdown = new CtrlIfShutdown(at('ctrlIfShutdown'), ctrlIf, kern.msgbuf);
     const xencons = new XenconsCtrlIf(cpu, at('xencons'), kern, ctrlIf);
     const xbd = new XbdCtrlIf(cpu, at('xbd'), kern, evtchn, pmap, uvm, ctrlIf);
+    const parts = { cpu, kern, evtchn, pmap, uvm, ctrlIf, stack: net.inet };
+    const xennet = new XennetCtrlIf(at('xennet'), parts);
     const p2mFrameList = new Xen2P2mFrameList(cpu, at('p2mFrameList'), pmap, sharedInfo);
     const controlPath = new ControllerPath(ctrlIf, shutdown, xencons);
     return {
       machdep: { startOfDay, p2mFrameList, controlPath, console: xencons, shutdown },
-      linked: { ctrlIf, ctrlIfShutdown: shutdown, xencons, xbd, p2mFrameList },
+      lender: xennet,
+      linked: { ctrlIf, ctrlIfShutdown: shutdown, xencons, xbd, xennet, p2mFrameList },
     };
   },
 });

@@ -80,7 +80,7 @@ export class ControllerPath implements ControlPath {
   readonly controller: Controller;
   readonly shutdown: Receiver;
   readonly console: MessageConsole;
-  readonly probes: readonly string[] = ['xbd_attach', 'balloon_attach'];
+  readonly probes: readonly string[] = ['xbd_attach', 'xennet_attach', 'balloon_attach'];
 
   constructor(controller: Controller, shutdown: Receiver, console: MessageConsole) {
     this.controller = controller;

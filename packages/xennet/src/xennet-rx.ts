@@ -234,7 +234,7 @@ export class XennetRx {
 }
 
 /** Whether a frame is for this address or for a group. */
-const isFor = (frame: Uint8Array, address: Uint8Array): boolean => {
+export const isFor = (frame: Uint8Array, address: Uint8Array): boolean => {
   if (((frame[0] as number) & 1) !== 0) return true;
   for (let i = 0; i < ETHER_ADDR_LEN; i++) if (frame[i] !== address[i]) return false;
   return true;
