@@ -121,17 +121,18 @@ export class World {
       ...(typed !== undefined && { onTaken: typed }),
     });
     this.xbdback = new Xbdback({ sim: this.sim, hv, xenstored, open: options.openDisk });
-    this.controller = new DomainController({
-      hv: options.controllerHost?.(hv) ?? hv,
-      blocks: this.xbdback,
-      output: options.console,
-    });
     this.xenbr0 = new Bridge({ sim: this.sim, name: 'xenbr0', slot: host.slot });
     this.xennetback = new Xennetback({
       sim: this.sim,
       hv,
       xenstored,
       bridge: (name) => (name === this.xenbr0.name ? this.xenbr0 : undefined),
+    });
+    this.controller = new DomainController({
+      hv: options.controllerHost?.(hv) ?? hv,
+      blocks: this.xbdback,
+      nets: this.xennetback,
+      output: options.console,
     });
     this.xl = new Toolstack({
       sim: this.sim,

@@ -131,11 +131,6 @@ export class TestHost {
         return { ...store, close };
       },
     });
-    this.controller = new DomainController({
-      hv: this.hv,
-      blocks: this.xbdback,
-      output: (domid, bytes) => this.#console.append(domid, latin1(bytes)),
-    });
     this.xenbr0 = new Bridge({ sim, name: 'xenbr0', slot });
     this.xennetback = new Xennetback({
       sim,
@@ -143,6 +138,12 @@ export class TestHost {
       xenstored: this.xenstored,
       bridge: (name) => (name === this.xenbr0.name ? this.xenbr0 : undefined),
       features: options.netFeatures ?? {},
+    });
+    this.controller = new DomainController({
+      hv: this.hv,
+      blocks: this.xbdback,
+      nets: this.xennetback,
+      output: (domid, bytes) => this.#console.append(domid, latin1(bytes)),
     });
     this.xl = new Toolstack({
       sim,

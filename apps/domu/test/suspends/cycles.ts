@@ -12,6 +12,7 @@ import { uvm_data } from '@port-xen/uvm';
 import { xbd_data } from '@port-xen/xbd';
 import { xenbus_data } from '@port-xen/xenbus';
 import { xengnt_data } from '@port-xen/xengnt';
+import { netif_data } from '@port-xen/xennet';
 import { createHost, type MemoryDisk, memoryDisk, type TestHost } from '@tooling/testbed';
 import { slotPlan } from '../../src/host-options.ts';
 import type { HuntedKernel } from './hunted-kernel.ts';
@@ -24,6 +25,8 @@ const MEMORY_MIB = 8;
 const HOST_MIB = 16;
 /** What an xbd has when it serves. */
 const XBD_CONNECTED = 1;
+/** And a network interface. */
+const NETIF_CONNECTED = 2;
 const DISK_BYTES = 2 ** 20;
 const VIF = { back: 'backend/vif', front: 'device/vif', devid: 0 };
 const VBDS = [51712, 51728].map((devid) => ({ back: 'backend/vbd', front: 'device/vbd', devid }));
@@ -75,8 +78,13 @@ const countGuest = (kernel: HuntedKernel, host: TestHost, domid: number) => {
 /** Whether every device is connected: at both ends, or as the guest's own drivers say. */
 const isConnected = (kernel: HuntedKernel, host: TestHost, domid: number): boolean => {
   if (kernel.interface === 'xen-2.0') {
-    const { softcs } = xbd_data.at(new KernelMemory(host, domid), kernel.dataOf('xbd'));
-    return VBDS.every((_, unit) => softcs.at(unit).sc_backend_status === XBD_CONNECTED);
+    const memory = new KernelMemory(host, domid);
+    const { softcs } = xbd_data.at(memory, kernel.dataOf('xbd'));
+    const nic = netif_data.at(memory, kernel.dataOf('xennet')).softcs.at(0);
+    return (
+      nic.nt_status === NETIF_CONNECTED &&
+      VBDS.every((_, unit) => softcs.at(unit).sc_backend_status === XBD_CONNECTED)
+    );
   }
   return [VIF, ...VBDS].every(
     ({ back, front, devid }) =>
@@ -110,8 +118,7 @@ export class Cycler {
       engine: kernel.engine,
       memoryMib: MEMORY_MIB,
       disks: this.#disks,
-      // Interfaces are not there over the controller interface.
-      nics: kernel.interface === 'xen-2.0' ? [] : ['00:16:3e:00:00:01'],
+      nics: ['00:16:3e:00:00:01'],
       cmdline: 'init=sleep 1000000',
     });
     this.#host.runUntil('its devices', () => isConnected(kernel, this.#host, this.#domid));

@@ -15,8 +15,7 @@ const throughCancels = (kernel: Guest, cmdline: string, apart_ns: number, times:
   const empty = host.conservation();
   const disks = { xvda: memoryDisk(2 ** 20) };
   const { elf, engine } = kernel;
-  // Interfaces are not there over the controller interface.
-  const nics = kernel.interface === 'xen-2.0' ? [] : ['00:16:3e:00:00:01'];
+  const nics = ['00:16:3e:00:00:01'];
   const domid = host.bootKernel({ elf, engine, memoryMib: 8, disks, nics, cmdline });
   for (let i = 0; i < times; i++) {
     host.runFor(apart_ns);
