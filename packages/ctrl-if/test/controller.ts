@@ -85,10 +85,15 @@ export class Controller {
 
   /** Answers a message with what its payload was, or with something else. */
   answer(message: Omit<Message, 'byte'>): void {
+    this.answerSilently(message);
+    this.notify();
+  }
+
+  /** And forgets to send an event. */
+  answerSilently(message: Omit<Message, 'byte'>): void {
     const { ring } = this;
     this.#put(ring.tx_ring.address(ring.tx_resp_prod % CONTROL_RING_SIZE), message);
     ring.tx_resp_prod = (ring.tx_resp_prod + 1) >>> 0;
-    this.notify();
   }
 
   /** Answers everything as it comes from here on. */

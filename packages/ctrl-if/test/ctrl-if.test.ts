@@ -105,4 +105,34 @@ describe.each(MODES)('%s', (_, options) => {
     g.run();
     expect(g.controller.answers()).toMatchObject([{ length: 0 }]);
   });
+
+  test('CTRL-7: a suspend goes on as soon as everything is answered, also what no event told of', () => {
+    const g = boot();
+    const { sim } = g.guest.host;
+    g.controller.ask(TYPE_SLOW, 1);
+    g.send(3);
+    const [message] = g.controller.take();
+    if (message !== undefined) g.controller.answerSilently(message);
+    const asked_ns = sim.now_ns;
+    g.guest.checkpoint();
+    expect(sim.now_ns - asked_ns).toBeLessThan(100e6);
+    expect(g.told(3)).toEqual([1, 0, 0]);
+    expect(g.controller.answers()).toMatchObject([{ length: 1, byte: 1 }]);
+  });
+
+  test('CTRL-4: a request for which there is no place stays in the ring until there is one', () => {
+    const g = boot();
+    for (let life = 0; life < 2; life++) {
+      for (let i = 0; i < CONTROL_RING_SIZE; i++) g.controller.ask(TYPE_HELD);
+      g.run();
+      g.move();
+    }
+    // Sixteen requests of former lives have handlers still.
+    g.controller.ask(TYPE_ECHO, 5);
+    g.run();
+    expect(g.controller.answers()).toEqual([]);
+    expect(g.guest.call('probe_release', 3)).toBe(0);
+    g.run();
+    expect(g.controller.answers()).toMatchObject([{ length: 1, byte: 5 }]);
+  });
 });

@@ -6,6 +6,7 @@ export const SURVIVORS: Readonly<Record<string, string>> = {
     'the console daemon sends an event when it binds, which looks at the ring as well; a daemon need not',
   'xencons: this.evtchn.mask(sc.xc_port);':
     'a port without a handler masks itself at its first event, and a restored domain has every port masked',
+  'ctrl-if: m.d.ctrl_if_draining = 0;': 'whoever is woken without need looks and sleeps on',
   'machdep: m.evtchn.reset();':
     'every driver that can be saved lets its port go at the suspend; this is for one that could not',
   "machdep: kassert(resumed !== 0, 'a device could not be resumed');":
