@@ -88,6 +88,11 @@ export class MmuOps {
     kassert(rc === 0, `update_va_mapping failed: error ${-rc}`);
   }
 
+  /** As updateVa. @returns false, nothing changed, when Xen does not take it */
+  tryUpdateVa(va: number, low: number, high: number): boolean {
+    return this.cpu.hypercallPte(__HYPERVISOR_update_va_mapping, va, low, high, UVMF_INVLPG) === 0;
+  }
+
   /** An extended operation on a machine frame; 0 is none. */
   ext(command: number, mfn: number, source = 0): void {
     const op = this.args.at(mmuext_op);

@@ -133,6 +133,11 @@ export class Pmap {
     this.ops.updateVa(va, pteLow(mfn, kernelBits(writable)), pteHigh(mfn));
   }
 
+  /** As kreplaceMa, for a frame that somebody else names. @returns false, nothing changed, when Xen does not let it be mapped */
+  tryReplaceMa(va: number, mfn: number, writable: boolean): boolean {
+    return this.ops.tryUpdateVa(va, pteLow(mfn, kernelBits(writable)), pteHigh(mfn));
+  }
+
   /** pmap_kenter_pa. */
   kenterPa(va: number, pa: number, writable: boolean): void {
     this.kenterMa(va, this.mfnOf(pa), writable);

@@ -2,7 +2,7 @@ export { netif_data } from './netif-data.ts';
 export { netifText } from './netif-text.ts';
 export type { NetworkStack, StackIfnet, StackMbuf, StackMbufs } from './network-stack.ts';
 export { Xennet } from './xennet.ts';
-export { XennetCtrlIf, type XennetCtrlIfParts } from './xennet-ctrl-if.ts';
+export { type NetifPmap, XennetCtrlIf, type XennetCtrlIfParts } from './xennet-ctrl-if.ts';
 export { NXENNET, xennet_data, xennet_softc } from './xennet-data.ts';
 export type {
   XennetBus,

@@ -2,7 +2,7 @@
  * What a network front end over the controller interface keeps (if_xennet.c of Xen 2): the rings' private indices, which page each receive
  * id has, the packets that are out.
  *
- *     receive   id i and page i of nt_rx_pages, which is nt_rx_pfns[i], belong together for good; while nt_rx_out[i] the page has no frame
+ *     receive   id i and page i of sc_rx_pages, which is sc_rx_pfns[i], belong together for good; nt_rx_out[i]: a page is owed for it
  *     transmit  nt_tx_mbufs[id]: the packet in the ring under that id; 0: the id is free
  */
 import { control_msg, XEN2_NETIF_RING_SIZE } from '@port-xen/abi';
@@ -29,20 +29,23 @@ export const netif_softc = struct('netif_softc', {
   nt_used: u32,
   nt_unit: u32,
   nt_dev: i64,
-  nt_ifp: i64,
+  sc_ifp: i64,
   nt_status: u32,
   nt_evtchn: u32,
   /** INTERFACE_CONNECT, or DISCONNECT, is to be sent. */
   nt_wanted: u32,
   /** Packets that are out. */
   nt_busy: u32,
+  /** The domain is about to be saved: the stack is not told of room. */
+  nt_held: u32,
+  nt_pad: u32,
   nt_xname: bytes(16),
-  nt_enaddr: bytes(ETHER_ADDR_LEN),
+  sc_enaddr: bytes(ETHER_ADDR_LEN),
   nt_tx: nest(netif_indices),
   nt_rx: nest(netif_indices),
   /** A page for each receive id. */
-  nt_rx_pages: i64,
-  nt_rx_pfns: array(i32, XEN2_NETIF_RING_SIZE),
+  sc_rx_pages: i64,
+  sc_rx_pfns: array(i32, XEN2_NETIF_RING_SIZE),
   nt_rx_out: array(u8, XEN2_NETIF_RING_SIZE),
   nt_tx_mbufs: array(i64, XEN2_NETIF_RING_SIZE),
   /** Breaches of protocol by this back end; only the first is told of. */

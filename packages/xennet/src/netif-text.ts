@@ -21,11 +21,11 @@ import {
 } from '@port-xen/abi';
 import { call, done, goto, leaf, PRI_KTHREAD, routine, type Text } from '@port-xen/kern';
 import { i64, nest, struct, u32, type View } from '@port-xen/layout';
+import { ACK_TICKS, DRAIN_TICKS } from './drain-ticks.ts';
 import { NETIF_CONNECTED, NNETIF } from './netif-data.ts';
 import type { XennetCtrlIf } from './xennet-ctrl-if.ts';
+import { mfnAt } from './xennet-parts.ts';
 
-/** Ticks that a suspend waits for what is being transmitted: half a second. */
-const DRAIN_TICKS = 50;
 /** Ticks between two tries to be known to a controller that does not answer. */
 const RETRY_TICKS = 100;
 const PAYLOAD = control_msg.offset.msg;
@@ -64,9 +64,6 @@ const send = (m: XennetCtrlIf, then: string) => sendThat(m, m.d.nt_msg, m.d.nt_r
 
 const sleep = (m: XennetCtrlIf, then: string, ticks = 0) =>
   call(then, m.cpu.sym('tsleep'), m.wchan, ticks);
-
-const mfnAt = ({ parts: { pmap } }: XennetCtrlIf, va: number): number =>
-  pmap.mfnOf(pmap.extract(0, va));
 
 export const netifText: Text<XennetCtrlIf> = {
   xennet_output: leaf((m, softc, packet) => m.output(m.at(softc), packet)),
@@ -155,8 +152,8 @@ export const netifText: Text<XennetCtrlIf> = {
       const at = message(m, CMSG_NETIF_FE_INTERFACE_CONNECT, netif_fe_interface_connect.size);
       const connect = netif_fe_interface_connect.at(m.cpu.memory, at);
       connect.handle = l.handle;
-      connect.tx_shmem_frame = mfnAt(m, sc.nt_tx.page);
-      connect.rx_shmem_frame = mfnAt(m, sc.nt_rx.page);
+      connect.tx_shmem_frame = mfnAt(m.parts, sc.nt_tx.page);
+      connect.rx_shmem_frame = mfnAt(m.parts, sc.nt_rx.page);
       return send(m, 'told');
     },
     told: (_, __, error) => goto(error === 0 ? 'next' : 'unheard'),
@@ -168,17 +165,24 @@ export const netifText: Text<XennetCtrlIf> = {
     },
   }),
 
-  /** (softc): what is being sent is waited for, half a second at most; then the back end is asked to let go. */
+  /**
+   * (softc): what is being sent is waited for, half a second at most, and what the stack has in flight, as over xenbus; then the back end
+   * is asked to let go.
+   */
   xennet_suspend: routine(suspending, {
-    start: (_, l, softc) => {
+    start: (m, l, softc) => {
       l.sc = softc;
+      m.hold(m.at(softc));
       return goto('drain');
     },
     drain: (m, l) => {
       const sc = m.at(l.sc);
-      if (sc.nt_status === NETIF_CONNECTED && sc.nt_busy > 0 && l.waited < DRAIN_TICKS) {
+      const unanswered = l.waited < DRAIN_TICKS && sc.nt_busy > 0;
+      const unacknowledged = l.waited < ACK_TICKS && m.parts.stack.inFlight > 0;
+      if (sc.nt_status === NETIF_CONNECTED && (unanswered || unacknowledged)) {
         l.waited++;
-        return call('drain', m.cpu.sym('tsleep'), m.idleChannel(sc), 1);
+        const channel = unanswered ? m.idleChannel(sc) : l.address;
+        return call('drain', m.cpu.sym('tsleep'), channel, 1);
       }
       m.d.nt_suspended = 1;
       if (sc.nt_status !== NETIF_CONNECTED) return goto('gone');

@@ -21,9 +21,11 @@ import {
   xen2_netif_tx_ring,
 } from '@port-xen/abi';
 import type { Evtchn } from '@port-xen/evtchn';
-import { type Cpu, IPL_SOFTNET, IPL_VM, PAGE_SIZE } from '@port-xen/kern';
+import { type Cpu, IPL_SOFTNET, IPL_VM, type Kern, PAGE_SIZE } from '@port-xen/kern';
 import { cString, textOf, type View } from '@port-xen/layout';
 import { ETHERMTU, IFF_OACTIVE, IFF_RUNNING, MCLBYTES } from '@port-xen/netinet';
+import { deliver } from './deliver.ts';
+import { EMSGSIZE, ENETDOWN, ENOBUFS } from './errno.ts';
 import {
   NETIF_CONNECTED,
   NETIF_CONNECTING,
@@ -33,16 +35,11 @@ import {
   netif_data,
   netif_softc,
 } from './netif-data.ts';
-import { NetifPages, rxPage } from './netif-pages.ts';
 import { NetifRing } from './netif-ring.ts';
 import type { NetworkStack } from './network-stack.ts';
-import type { XennetKern, XennetPmap, XennetUvm } from './xennet-parts.ts';
-import { isFor } from './xennet-rx.ts';
+import { RxPages } from './rx-pages.ts';
+import { mfnAt, type XennetKern, type XennetPmap, type XennetUvm } from './xennet-parts.ts';
 
-const EMSGSIZE = 40;
-const ENETDOWN = 50;
-const ENOBUFS = 55;
-const ETHER_HDR_LEN = 14;
 /** Machine frames that 32 bits of machine address can name. */
 const MFN_END = 2 ** 20;
 /** Ports that Xen 2 has. */
@@ -59,12 +56,21 @@ export interface XennetController {
   sendResponse(msg: number): boolean;
 }
 
+/** What it needs of memory besides: whose frame it is that somebody names. */
+export interface NetifPmap extends XennetPmap {
+  readonly nrPages: number;
+  paOf(mfn: number): number;
+  extractMfn(pmap: number, va: number): number;
+  /** @returns false, nothing changed, when Xen does not let it be mapped so */
+  tryReplaceMa(va: number, mfn: number, writable: boolean): boolean;
+}
+
 /** Everything that the driver is linked from. */
 export interface XennetCtrlIfParts {
   readonly cpu: Cpu;
-  readonly kern: XennetKern;
+  readonly kern: XennetKern & Pick<Kern, 'spl'>;
   readonly evtchn: Evtchn;
-  readonly pmap: XennetPmap;
+  readonly pmap: NetifPmap;
   readonly uvm: XennetUvm;
   readonly ctrlIf: XennetController;
   readonly stack: NetworkStack;
@@ -74,13 +80,13 @@ export class XennetCtrlIf {
   readonly cpu: Cpu;
   readonly data: number;
   readonly parts: XennetCtrlIfParts;
-  readonly pages: NetifPages;
+  readonly pages: RxPages;
 
   constructor(data: number, parts: XennetCtrlIfParts) {
     this.cpu = parts.cpu;
     this.data = data;
     this.parts = parts;
-    this.pages = new NetifPages(parts.pmap);
+    this.pages = new RxPages(parts.pmap);
   }
 
   get d(): View<typeof netif_data> {
@@ -147,12 +153,12 @@ export class XennetCtrlIf {
     sc.nt_used = 1;
     sc.nt_unit = handle;
     sc.nt_xname = cString(`xennet${handle}`);
-    sc.nt_enaddr = enaddr;
+    sc.sc_enaddr = enaddr;
     sc.nt_tx.page = uvm.kmAlloc(1);
     sc.nt_rx.page = uvm.kmAlloc(1);
-    sc.nt_rx_pages = uvm.kmAlloc(XEN2_NETIF_RING_SIZE);
+    sc.sc_rx_pages = uvm.kmAlloc(XEN2_NETIF_RING_SIZE);
     this.pages.note(sc);
-    sc.nt_ifp = stack.parts.ifnets.attach(this.nameOf(sc), {
+    sc.sc_ifp = stack.parts.ifnets.attach(this.nameOf(sc), {
       softc: sc.address,
       output: this.cpu.sym('xennet_output'),
       lladdr: enaddr,
@@ -206,15 +212,22 @@ export class XennetCtrlIf {
       return;
     }
     const { stack } = this.parts;
-    sc.nt_enaddr = enaddr;
-    stack.parts.ifnets.at(sc.nt_ifp).if_lladdr = enaddr;
+    sc.sc_enaddr = enaddr;
+    stack.parts.ifnets.at(sc.sc_ifp).if_lladdr = enaddr;
     sc.nt_evtchn = evtchn;
     const handler = this.cpu.sym('xennet_handler');
     this.parts.evtchn.setHandler(evtchn, handler, sc.address, IPL_VM, this.nameOf(sc));
     this.parts.evtchn.enable(evtchn);
     sc.nt_status = NETIF_CONNECTED;
     this.say(sc, `connected, port ${evtchn}`);
-    stack.linkState(sc.nt_ifp, true);
+    stack.linkState(sc.sc_ifp, true);
+  }
+
+  /** The domain is about to leave: the stack sends nothing more. */
+  hold(sc: NetifSoftc): void {
+    if (sc.nt_status !== NETIF_CONNECTED) return;
+    sc.nt_held = 1;
+    this.parts.stack.parts.ifnets.at(sc.sc_ifp).if_flags |= IFF_OACTIVE;
   }
 
   /** The back end has let go, or there is another one: the channel is closed, what came is taken in, what was being sent is dropped. */
@@ -229,18 +242,19 @@ export class XennetCtrlIf {
     }
     sc.nt_status = NETIF_DISCONNECTED;
     sc.nt_wanted = 0;
+    sc.nt_held = 0;
     for (const id of ALL) sc.nt_rx_out.set(id, 0);
     const dropped = this.#forget(sc);
     if (dropped > 0) this.say(sc, `${dropped} packets were being transmitted and are dropped`);
-    const ifp = stack.parts.ifnets.at(sc.nt_ifp);
+    const ifp = stack.parts.ifnets.at(sc.sc_ifp);
     ifp.if_flags &= ~(IFF_RUNNING | IFF_OACTIVE);
   }
 
   /** This host has no such interface: its pages have frames again. */
   absent(sc: NetifSoftc): void {
     this.letGo(sc);
-    if (!this.pages.take(sc)) this.say(sc, 'Xen has no memory for its receive pages');
-    this.parts.stack.linkState(sc.nt_ifp, false);
+    if (!this.pages.takeBack(sc)) this.say(sc, 'Xen has no memory for its receive pages');
+    this.parts.stack.linkState(sc.sc_ifp, false);
   }
 
   /** In a restored domain the channel is void, and nobody has what was in the rings. */
@@ -274,7 +288,7 @@ export class XennetCtrlIf {
   }
 
   #put(sc: NetifSoftc, m: number): number {
-    const { evtchn, stack, pmap } = this.parts;
+    const { evtchn, stack } = this.parts;
     if (sc.nt_status !== NETIF_CONNECTED) return ENETDOWN;
     const ring = this.tx(sc);
     const id = ALL.find((free) => sc.nt_tx_mbufs.get(free) === 0);
@@ -284,20 +298,20 @@ export class XennetCtrlIf {
     sc.nt_tx_mbufs.set(id, m);
     sc.nt_busy++;
     const slot = xen2_netif_tx_request.at(this.cpu.memory, ring.nextRequest());
-    slot.addr = pmap.mfnOf(pmap.extract(0, page)) * PAGE_SIZE + (m_data - page);
+    slot.addr = mfnAt(this.parts, page) * PAGE_SIZE + (m_data - page);
     slot.id = id;
     slot.size = m_len;
     this.cpu.spend(SLOT_NS);
     ring.push();
     evtchn.notify(sc.nt_evtchn);
-    if (ring.free === 0) stack.parts.ifnets.at(sc.nt_ifp).if_flags |= IFF_OACTIVE;
+    if (ring.free === 0) stack.parts.ifnets.at(sc.sc_ifp).if_flags |= IFF_OACTIVE;
     return 0;
   }
 
   #complete(sc: NetifSoftc): void {
     const { stack, kern } = this.parts;
     const ring = this.tx(sc);
-    const ifp = stack.parts.ifnets.at(sc.nt_ifp);
+    const ifp = stack.parts.ifnets.at(sc.sc_ifp);
     do {
       for (let at = ring.nextResponse(); at !== undefined; at = ring.nextResponse()) {
         const { id, status } = xen2_netif_tx_response.at(this.cpu.memory, at);
@@ -313,8 +327,8 @@ export class XennetCtrlIf {
     } while (ring.finalCheck());
     if (ring.overflown) this.#breach(sc, 'more transmit responses than requests');
     if (sc.nt_busy === 0) kern.sched.wakeup(this.idleChannel(sc));
-    const waits = (ifp.if_flags & IFF_OACTIVE) !== 0 && ring.free > 0;
-    if (waits && sc.nt_status === NETIF_CONNECTED) stack.ready(sc.nt_ifp);
+    const waits = (ifp.if_flags & IFF_OACTIVE) !== 0 && ring.free > 0 && sc.nt_held === 0;
+    if (waits && sc.nt_status === NETIF_CONNECTED) stack.ready(sc.sc_ifp);
   }
 
   #done(sc: NetifSoftc, id: number, m: number): void {
@@ -355,41 +369,49 @@ export class XennetCtrlIf {
       for (let at = ring.nextResponse(); at !== undefined; at = ring.nextResponse()) {
         this.cpu.spend(SLOT_NS);
         const { addr, id, status } = xen2_netif_rx_response.at(this.cpu.memory, at);
-        const mfn = Math.floor(addr / PAGE_SIZE);
-        const out = id < XEN2_NETIF_RING_SIZE && sc.nt_rx_out.get(id) !== 0;
-        if (!out || addr >= MFN_END * PAGE_SIZE || status > PAGE_SIZE) {
-          this.#breach(sc, `a response of id ${id}, ${status} bytes in frame ${mfn}`);
-          if (out) back.push(id);
+        if (id >= XEN2_NETIF_RING_SIZE || sc.nt_rx_out.get(id) === 0) {
+          this.#breach(sc, `a response to receive request ${id}, which is not out`);
           continue;
         }
         sc.nt_rx_out.set(id, 0);
         back.push(id);
-        if (status < 0 || mfn === 0) {
-          this.parts.stack.parts.ifnets.at(sc.nt_ifp).if_ierrors++;
-          continue;
-        }
-        this.pages.assign(sc, id, mfn);
-        this.#frame(sc, id, status);
+        deliver(this.parts.stack, sc, this.#bytes(sc, id, addr, status), 0);
       }
       this.#post(sc, back);
     } while (ring.finalCheck());
     if (ring.overflown) this.#breach(sc, 'more receive responses than requests');
   }
 
-  #frame(sc: NetifSoftc, id: number, length: number): void {
-    const { stack } = this.parts;
-    const ifp = stack.parts.ifnets.at(sc.nt_ifp);
-    const bytes = new Uint8Array(length);
-    this.cpu.memory.read(rxPage(sc, id), bytes);
-    if (length < ETHER_HDR_LEN) {
-      ifp.if_ierrors++;
-      return;
+  /** What a response brought, in a page that is the id's now. @returns nothing when it brought none */
+  #bytes(sc: NetifSoftc, id: number, addr: number, status: number): Uint8Array | undefined {
+    if (status < 0) return undefined;
+    const mfn = Math.floor(addr / PAGE_SIZE);
+    const offset = addr - mfn * PAGE_SIZE;
+    if (offset + status > PAGE_SIZE || !this.#accept(sc, id, mfn)) {
+      this.#breach(sc, `${status} bytes at machine address ${addr}, where there is no page for it`);
+      return undefined;
     }
-    // A bridge floods what it does not know the place of: that is nobody's error.
-    if (!isFor(bytes, sc.nt_enaddr)) return;
-    const m = stack.parts.mbufs.fromBytes(bytes);
-    if (m === 0) ifp.if_ierrors++;
-    else stack.etherInput(sc.nt_ifp, m);
+    const bytes = new Uint8Array(status);
+    this.cpu.memory.read(sc.sc_rx_pages + id * PAGE_SIZE + offset, bytes);
+    return bytes;
+  }
+
+  /**
+   * Makes a frame the page of an id. A back end may name any: it must be this domain's and no table, so that Xen lets it be mapped, not
+   * Xen's own, and nothing that the domain has already.
+   */
+  #accept(sc: NetifSoftc, id: number, mfn: number): boolean {
+    const { kern, pmap } = this.parts;
+    const va = sc.sc_rx_pages + id * PAGE_SIZE;
+    const isXens = mfn === pmap.extractMfn(0, kern.spl.sharedInfo);
+    if (mfn <= 0 || mfn >= MFN_END || isXens || !pmap.tryReplaceMa(va, mfn, true)) return false;
+    const pa = pmap.paOf(mfn);
+    if (pa >= 0 && pa < pmap.nrPages * PAGE_SIZE && pmap.mfnOf(pa) === mfn) {
+      pmap.kremove(va);
+      return false;
+    }
+    this.pages.put(sc, id, mfn);
+    return true;
   }
 
   // Events.

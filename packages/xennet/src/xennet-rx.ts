@@ -26,12 +26,12 @@ import { PAGE_SIZE } from '@port-xen/kern';
 import { M_CSUM_VALIDATED } from '@port-xen/netinet';
 import { FrontRing } from '@port-xen/ring';
 import { XENGNT_NO_ENTRY } from '@port-xen/xengnt';
-import { ETHER_ADDR_LEN, NET_RX_RING_SIZE, type XennetSoftc, xennet_softc } from './xennet-data.ts';
+import { deliver } from './deliver.ts';
+import { NET_RX_RING_SIZE, type XennetSoftc, xennet_softc } from './xennet-data.ts';
 import { XennetFlip } from './xennet-flip.ts';
 import type { XennetLog } from './xennet-log.ts';
 import type { XennetParts } from './xennet-parts.ts';
 
-const ETHER_HDR_LEN = 14;
 /** Virtual time of a slot, beyond the macro-instruction that deals with it. */
 const SLOT_NS = 300;
 
@@ -71,11 +71,11 @@ export class XennetRx {
   grantPages(sc: XennetSoftc): boolean {
     const { xengnt, xenbus } = this.parts;
     if (sc.sc_flip !== 0) return this.flip.lend(sc, ALL_SLOTS) === NET_RX_RING_SIZE;
-    if (!this.flip.takeBack(sc)) return false;
+    if (!this.flip.pages.takeBack(sc)) return false;
     const otherend = xenbus.otherendIdOf(sc.sc_xbusd);
     for (const slot of ALL_SLOTS) {
       if (sc.sc_rx_gntrefs.get(slot) !== XENGNT_NO_ENTRY) continue;
-      const gref = xengnt.grantAccess(otherend, this.flip.frameOf(sc, slot), false);
+      const gref = xengnt.grantAccess(otherend, this.flip.pages.frameOf(sc, slot), false);
       if (gref === XENGNT_NO_ENTRY) return false;
       sc.sc_rx_gntrefs.set(slot, gref);
     }
@@ -100,7 +100,7 @@ export class XennetRx {
 
   /** Pages that are out come back. */
   takeBack(sc: XennetSoftc): void {
-    if (!this.flip.takeBack(sc)) this.log.say(sc, 'Xen has no memory for its receive pages');
+    if (!this.flip.pages.takeBack(sc)) this.log.say(sc, 'Xen has no memory for its receive pages');
   }
 
   /** Posts every slot that is not posted. */
@@ -147,23 +147,9 @@ export class XennetRx {
 
   /** A packet that starts with `first`: to the stack, or an input error. */
   #packet(sc: XennetSoftc, ring: FrontRing, first: Response): void {
-    const { stack } = this.parts;
-    const ifp = stack.parts.ifnets.at(sc.sc_ifp);
     const bytes = this.#gather(sc, ring, first);
-    if (bytes === undefined || bytes.length < ETHER_HDR_LEN) {
-      ifp.if_ierrors++;
-      return;
-    }
-    // A bridge floods what it does not know the place of: that is nobody's error.
-    if (!isFor(bytes, sc.sc_enaddr)) return;
-    const m = stack.parts.mbufs.fromBytes(bytes);
-    if (m === 0) {
-      ifp.if_ierrors++;
-      return;
-    }
     const good = (first.flags & (NETRXF_data_validated | NETRXF_csum_blank)) !== 0;
-    stack.parts.mbufs.at(m).m_csum = good ? M_CSUM_VALIDATED : 0;
-    stack.etherInput(sc.sc_ifp, m);
+    deliver(this.parts.stack, sc, bytes, good ? M_CSUM_VALIDATED : 0);
   }
 
   /** Takes all slots of a packet, and copies what is in them. @returns nothing when anything is wrong with one */
@@ -232,10 +218,3 @@ export class XennetRx {
     return good;
   }
 }
-
-/** Whether a frame is for this address or for a group. */
-export const isFor = (frame: Uint8Array, address: Uint8Array): boolean => {
-  if (((frame[0] as number) & 1) !== 0) return true;
-  for (let i = 0; i < ETHER_ADDR_LEN; i++) if (frame[i] !== address[i]) return false;
-  return true;
-};

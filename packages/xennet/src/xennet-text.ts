@@ -17,6 +17,7 @@ import {
 import { call, done, goto, leaf, routine, type Text } from '@port-xen/kern';
 import { bytes, cString, i64, struct, textOf, u32, type View } from '@port-xen/layout';
 import { ETHERMTU } from '@port-xen/netinet';
+import { ACK_TICKS, DRAIN_TICKS } from './drain-ticks.ts';
 import type { Xennet } from './xennet.ts';
 import {
   ETHER_ADDR_LEN,
@@ -26,10 +27,6 @@ import {
   XENNET_GONE,
 } from './xennet-data.ts';
 
-/** Ticks that a suspend waits for the back end: half a second. */
-const DRAIN_TICKS = 50;
-/** Ticks that it waits for acknowledgements of what the stack has sent: a tenth of a second. */
-const ACK_TICKS = 10;
 const NODES_MAX = 256;
 const NAME_MAX = 64;
 const MTU_MAX = 65_521;

@@ -20,6 +20,7 @@ import { kassert } from '@port-xen/kern';
 import { IFF_OACTIVE, M_CSUM_BLANK, MCLBYTES } from '@port-xen/netinet';
 import { FrontRing } from '@port-xen/ring';
 import { XENGNT_NO_ENTRY } from '@port-xen/xengnt';
+import { EMSGSIZE, ENETDOWN, ENOBUFS } from './errno.ts';
 import type { StackMbuf } from './network-stack.ts';
 import {
   NET_TX_RING_SIZE,
@@ -33,10 +34,6 @@ import { mfnAt, type XennetParts } from './xennet-parts.ts';
 
 /** Virtual time of making or finishing a request, beyond the macro-instruction that does it. */
 const REQUEST_NS = 300;
-
-const EMSGSIZE = 40;
-const ENETDOWN = 50;
-const ENOBUFS = 55;
 
 /** The transmit half of the driver. */
 export class XennetTx {

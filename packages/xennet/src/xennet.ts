@@ -93,7 +93,7 @@ export class Xennet {
       sc.sc_tx_page = sc_tx_page === 0 ? uvm.kmAlloc(1) : sc_tx_page;
       sc.sc_rx_page = sc_rx_page === 0 ? uvm.kmAlloc(1) : sc_rx_page;
       sc.sc_rx_pages = sc_rx_pages === 0 ? uvm.kmAlloc(NET_RX_RING_SIZE) : sc_rx_pages;
-      if (sc_rx_pages === 0) this.rx.flip.note(sc);
+      if (sc_rx_pages === 0) this.rx.flip.pages.note(sc);
       else this.cpu.memory.write(sc.sc_rx_pfns.address(0), pfns);
       this.forgetHandles(sc);
       sc.sc_ifp =
@@ -242,7 +242,7 @@ export class Xennet {
   hasLent(pfn: number): boolean {
     const { softcs } = this.#d;
     for (let unit = 0; unit < NXENNET; unit++) {
-      if (this.rx.flip.hasLent(softcs.at(unit), pfn)) return true;
+      if (this.rx.flip.pages.hasLent(softcs.at(unit), pfn)) return true;
     }
     return false;
   }
