@@ -16,8 +16,10 @@ const LOADS_MAX = 12;
 const WORDS = 1 << 16;
 const IDLE: readonly (readonly [mode: string, seconds: number, floor: number])[] = [
   ['tickless', 2_000_000, 100_000],
-  ['oneshot', 4000, 1000],
+  ['oneshot', 1000, 1000],
 ];
+/** How often each is measured, in turn. */
+const PAIRS = 7;
 
 /** Processor time of a run, µs: the machine may have others to serve. */
 const processorTime = (run: () => void): number => {
@@ -66,10 +68,18 @@ console.log(
 assert(read_ns / load_ns <= LOADS_MAX, `expected at most ${LOADS_MAX} raw loads`);
 assert(perRead < 0.5, 'expected no garbage');
 
-for (const [mode, seconds, floor] of IDLE) {
-  const idle = new ProbeGuest({}, mode);
-  idle.host.runFor(100e9);
-  const rate = (seconds * 1e6) / processorTime(() => idle.host.runFor(seconds * 1e9));
-  console.log(`idle, ${mode}: ${Math.round(rate)} virtual seconds a second`);
+const idle = IDLE.map(([mode, seconds, floor]) => {
+  const { host } = new ProbeGuest({}, mode);
+  host.runFor(100e9);
+  return { mode, seconds, floor, host, rates: [] as number[] };
+});
+for (let pair = 0; pair < PAIRS; pair++) {
+  for (const { seconds, host, rates } of idle) {
+    rates.push((seconds * 1e6) / processorTime(() => host.runFor(seconds * 1e9)));
+  }
+}
+for (const { mode, floor, rates } of idle) {
+  const rate = rates.toSorted((a, b) => a - b)[PAIRS >> 1] as number;
+  console.log(`idle, ${mode}: ${Math.round(rate)} virtual seconds a second, at least ${floor}`);
   assert(rate >= floor, `expected at least ${floor}`);
 }
