@@ -8,7 +8,6 @@
  * The stack is the current one in guest-kernel mode, else kernel_sp, and is not aligned first.
  */
 import { VGCF_failsafe_disables_events } from '@port-xen/abi';
-import { BytesMemory } from '@port-xen/layout';
 import { R11, RCX, RIP, RSP } from '@port-xen/vcpu';
 import type { GuestVcpu } from './guest-vcpu.ts';
 import { isLoadable } from './segments.ts';
@@ -25,7 +24,8 @@ export const loadSegments = (vcpu: GuestVcpu): void => {
   if (!isLoadable(vcpu, fs)) r.fs = 0;
   if (!isLoadable(vcpu, gs)) r.gs = 0;
   if (r.ds === ds && r.es === es && r.fs === fs && r.gs === gs) return;
-  const frame = new BytesMemory(new Uint8Array(FRAME_SIZE));
+  const { frame } = vcpu;
+  frame.bytes.fill(0);
   const put = (at: number, register: number): void => {
     frame.st32(at, r.low(register));
     frame.st32(at + 4, r.high(register));
@@ -42,7 +42,7 @@ export const loadSegments = (vcpu: GuestVcpu): void => {
   put(72, RSP);
   frame.st32(80, r.ss);
   const rsp = vcpu.kernelMode ? r.get(RSP) : vcpu.kernelSp;
-  if (!pushFrame(vcpu, rsp - FRAME_SIZE, frame.bytes)) return;
+  if (!pushFrame(vcpu, rsp - FRAME_SIZE, FRAME_SIZE)) return;
   const masks = (vcpu.vgcfFlags & VGCF_failsafe_disables_events) !== 0;
   enterKernel(vcpu, vcpu.failsafeCallback, masks);
 };

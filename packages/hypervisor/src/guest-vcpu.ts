@@ -48,6 +48,8 @@ const LDT_FRAMES = 16;
 const XSAVE_SIZE = 576;
 /** Structs of hypercalls are shorter, but for contexts. */
 const ARGUMENT_SIZE = 256;
+/** Of the largest frame, the failsafe callback's. */
+const FRAME_SIZE = 88;
 /** Entries that a long hypercall does before it lets the guest take its events. */
 const PATIENCE = 4096;
 /** Polling: any port of the domain's. */
@@ -130,6 +132,8 @@ export class GuestVcpu implements Vcpu, MemoryVcpu, Runner {
   readonly entryArgs: HypercallArgs = new HypercallArgs();
   readonly argument: BytesMemory = new BytesMemory(new Uint8Array(ARGUMENT_SIZE));
   readonly word: BytesMemory = new BytesMemory(new Uint8Array(8));
+  /** A frame on its way to a stack of the guest's or from one: read or written whole before the next. */
+  readonly frame: BytesMemory = new BytesMemory(new Uint8Array(FRAME_SIZE));
   /** A multicall is being made: a continuation is of its entry. */
   inMulticall = false;
   /** Of the entry: what is to be done next. */

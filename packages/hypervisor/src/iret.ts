@@ -15,7 +15,6 @@ import {
   VGCF_in_syscall,
   VMASST_TYPE_architectural_iopl,
 } from '@port-xen/abi';
-import { BytesMemory } from '@port-xen/layout';
 import { R11, RAX, RCX, RFLAGS, RIP, RSP } from '@port-xen/vcpu';
 import { copyFromGuest } from './guest-copy.ts';
 import type { GuestVcpu } from './guest-vcpu.ts';
@@ -31,9 +30,8 @@ const EFLAGS_MBS = 2;
 const o = iret_context.offset;
 
 export const iret = (vcpu: GuestVcpu): void => {
-  const { registers: r, domain } = vcpu;
-  const frame = new BytesMemory(new Uint8Array(iret_context.size));
-  if (!copyFromGuest(vcpu, r.get(RSP), frame.bytes)) {
+  const { registers: r, domain, frame } = vcpu;
+  if (!copyFromGuest(vcpu, r.get(RSP), frame.bytes, iret_context.size)) {
     domain.crash('iret: its stack has no frame');
     return;
   }

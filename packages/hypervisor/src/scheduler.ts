@@ -47,10 +47,11 @@ export class Scheduler {
   enqueue(runner: Runner, ready_ns: number): void {
     this.#line.push({ runner, ready_ns });
     let best = -1;
-    this.#freeAt_ns.forEach((free_ns, i) => {
-      if (this.#dispatchAt_ns[i] !== IDLE) return;
-      if (best < 0 || free_ns < (this.#freeAt_ns[best] as number)) best = i;
-    });
+    const free_ns = this.#freeAt_ns;
+    for (let i = 0; i < free_ns.length; i++) {
+      if (this.#dispatchAt_ns[i] !== IDLE) continue;
+      if (best < 0 || (free_ns[i] as number) < (free_ns[best] as number)) best = i;
+    }
     if (best < 0) return;
     this.#wake(best, ready_ns);
     this.#arm();
@@ -63,9 +64,10 @@ export class Scheduler {
   /** The processor that looks at the line first. */
   #next(): number {
     let next = 0;
-    this.#dispatchAt_ns.forEach((at_ns, i) => {
-      if (at_ns < (this.#dispatchAt_ns[next] as number)) next = i;
-    });
+    const at_ns = this.#dispatchAt_ns;
+    for (let i = 1; i < at_ns.length; i++) {
+      if ((at_ns[i] as number) < (at_ns[next] as number)) next = i;
+    }
     return next;
   }
 

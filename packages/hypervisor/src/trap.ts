@@ -18,7 +18,7 @@ import {
   VGCF_syscall_disables_events,
   VMASST_TYPE_architectural_iopl,
 } from '@port-xen/abi';
-import { BytesMemory, st64 } from '@port-xen/layout';
+import { type BytesMemory, st64 } from '@port-xen/layout';
 import { isCanonicalAddress, R11, RCX, type Registers, RFLAGS, RIP, RSP } from '@port-xen/vcpu';
 import { copyToGuest } from './guest-copy.ts';
 import type { GuestVcpu } from './guest-vcpu.ts';
@@ -55,12 +55,12 @@ export const pushedFlags = (vcpu: GuestVcpu): number => {
 };
 
 /**
- * Pushes a frame on a guest-kernel stack, in guest-kernel mode from here on.
+ * Pushes the first `size` bytes of the vCPU's `frame` on a guest-kernel stack, in guest-kernel mode from here on.
  * @param to where the frame begins @returns false when the stack cannot take it: the domain is dead
  */
-export const pushFrame = (vcpu: GuestVcpu, to: number, frame: Uint8Array): boolean => {
+export const pushFrame = (vcpu: GuestVcpu, to: number, size: number): boolean => {
   vcpu.mmu.kernelMode = true;
-  if (copyToGuest(vcpu, to, frame)) {
+  if (copyToGuest(vcpu, to, vcpu.frame.bytes, size)) {
     vcpu.registers.set(RSP, to);
     return true;
   }
@@ -92,10 +92,9 @@ const bounce = (
   maskEvents: boolean,
   errorCode: number | undefined,
 ): void => {
-  const { registers: r } = vcpu;
+  const { registers: r, frame } = vcpu;
   const rsp = vcpu.kernelMode ? r.get(RSP) : vcpu.kernelSp;
   const words = errorCode === undefined ? 7 : 8;
-  const frame = new BytesMemory(new Uint8Array(8 * words));
   putRegister(frame, 0, r, RCX);
   putRegister(frame, 8, r, R11);
   if (errorCode !== undefined) st64(frame, 16, errorCode);
@@ -104,10 +103,12 @@ const bounce = (
   frame.st32(at + 8, pushedCs(vcpu));
   frame.st32(at + 12, vcpu.upcallMask);
   frame.st32(at + 16, pushedFlags(vcpu));
+  frame.st32(at + 20, 0);
   putRegister(frame, at + 24, r, RSP);
   frame.st32(at + 32, r.ss);
+  frame.st32(at + 36, 0);
   const to = Math.floor(rsp / 16) * 16 - 8 * words;
-  if (pushFrame(vcpu, to, frame.bytes)) enterKernel(vcpu, address, maskEvents);
+  if (pushFrame(vcpu, to, 8 * words)) enterKernel(vcpu, address, maskEvents);
 };
 
 /**

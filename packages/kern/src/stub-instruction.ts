@@ -49,31 +49,34 @@ const popRegister = (vcpu: Vcpu, register: number): void => {
   registers.set(RSP, rsp + 8);
 };
 
+/** Goes on behind an instruction. */
+const next = ({ registers }: Vcpu, rip: number, length: number): void =>
+  registers.set(RIP, rip + length);
+
 /** Executes the real instruction at rip. */
 export const stubInstruction = (vcpu: Vcpu, rip: number): void => {
   const { registers, memory } = vcpu;
   const word = memory.fetch32(rip);
-  const next = (length: number): void => registers.set(RIP, rip + length);
   switch (word & 0xff) {
     case 0x50:
       pushRegister(vcpu, RAX);
-      next(1);
+      next(vcpu, rip, 1);
       return;
     case 0x51:
       pushRegister(vcpu, RCX);
-      next(1);
+      next(vcpu, rip, 1);
       return;
     case 0x59:
       popRegister(vcpu, RCX);
-      next(1);
+      next(vcpu, rip, 1);
       return;
     case 0xb8:
       registers.setPair(RAX, memory.fetch32(rip + 1), 0);
-      next(5);
+      next(vcpu, rip, 5);
       return;
     case 0x73: {
       const distance = (word << 16) >> 24;
-      next(2 + ((registers.low(RFLAGS) & CARRY) === 0 ? distance : 0));
+      next(vcpu, rip, 2 + ((registers.low(RFLAGS) & CARRY) === 0 ? distance : 0));
       return;
     }
     case 0xc3:
@@ -84,20 +87,20 @@ export const stubInstruction = (vcpu: Vcpu, rip: number): void => {
   switch (word & 0xffff) {
     case 0x5341:
       pushRegister(vcpu, R11);
-      next(2);
+      next(vcpu, rip, 2);
       return;
     case 0x5b41:
       popRegister(vcpu, R11);
-      next(2);
+      next(vcpu, rip, 2);
       return;
     case 0x050f:
-      next(2);
+      next(vcpu, rip, 2);
       vcpu.syscall();
       return;
     case 0xf748:
       if ((word & 0xff0000) === 0xd80000) {
         registers.set(RAX, -registers.get(RAX));
-        next(3);
+        next(vcpu, rip, 3);
         return;
       }
       vcpu.exception(TRAP_invalid_op);

@@ -86,10 +86,11 @@ export const saveTrapframe = (cpu: Cpu, trapno: number, hasError: boolean): Trap
     bounce += 8;
   }
   const frame = trapframe.at(memory, bounce - trapframe.offset.tf_rcx);
-  SAVED.forEach((register, i) => {
+  for (let i = 0; i < SAVED.length; i++) {
+    const register = SAVED[i] as number;
     memory.st32(frame.address + 8 * i, registers.low(register));
     memory.st32(frame.address + 8 * i + 4, registers.high(register));
-  });
+  }
   frame.tf_trapno = trapno;
   frame.tf_err = errorCode;
   registers.set(RSP, frame.address);
@@ -100,17 +101,16 @@ export const saveTrapframe = (cpu: Cpu, trapno: number, hasError: boolean): Trap
 export const fromUser = (frame: Trapframe): boolean =>
   (frame.memory.ld16(frame.address + trapframe.offset.tf_cs) & RPL) === RPL;
 
+const load = ({ registers, memory }: Cpu, register: number, address: number): void =>
+  registers.setPair(register, memory.ld32(address), memory.ld32(address + 4));
+
 /** Restores the context whose trapframe is at rsp, by HYPERVISOR_iret. */
 const restoreTrapframe = (cpu: Cpu): void => {
   const { registers, memory } = cpu;
   const frame = trapframe.at(memory, registers.get(RSP));
-  const load = (register: number, address: number): void =>
-    registers.setPair(register, memory.ld32(address), memory.ld32(address + 4));
-  SAVED.forEach((register, i) => {
-    load(register, frame.address + 8 * i);
-  });
-  load(RCX, frame.address + trapframe.offset.tf_rcx);
-  load(R11, frame.address + trapframe.offset.tf_r11);
+  for (let i = 0; i < SAVED.length; i++) load(cpu, SAVED[i] as number, frame.address + 8 * i);
+  load(cpu, RCX, frame.address + trapframe.offset.tf_rcx);
+  load(cpu, R11, frame.address + trapframe.offset.tf_r11);
   // The stub pushes rcx, r11 and rax on top of {flags, rip, cs, rflags, rsp, ss}.
   frame.tf_r11 = 0;
   memory.st32(frame.address + trapframe.offset.tf_cs + 4, 0);
