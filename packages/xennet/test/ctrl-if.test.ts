@@ -27,6 +27,11 @@ const MAC = Uint8Array.of(0, 0x16, 0x3e, 0, 0, 1);
 const PORT = 7;
 /** Frames that the domain has at first: pfn and this. */
 const FIRST_MFN = 1000;
+/** Xen's own frame. */
+const SHARED_INFO_MFN = 2000;
+const SHARED_INFO = -PAGE;
+/** Frames that Xen does not let the domain map: another's, or one of its tables. */
+const isForbidden = (mfn: number): boolean => mfn % 7 === 3;
 
 /** An interface that is connected, and all that it sees. */
 const driver = () => {
@@ -55,6 +60,7 @@ const driver = () => {
   const parts = {
     cpu: { memory, spend: () => {}, sym: () => 1 },
     kern: {
+      spl: { sharedInfo: SHARED_INFO },
       msgbuf: { printf: (text: string) => said.push(text) },
       sched: { wakeup: () => {}, create: () => {} },
       softint: { schedule: () => {}, establish: () => 1 },
@@ -78,6 +84,14 @@ const driver = () => {
       mfnOf: (pa: number) => p2m.get(pfnOf(pa)) ?? -1,
       kremove: (va: number) => mapped.delete(pfnOf(va)),
       kreplaceMa: (va: number, mfn: number) => mapped.set(pfnOf(va), mfn),
+      nrPages: 64 + PAGES,
+      paOf: (mfn: number) => ([...p2m].find(([, other]) => other === mfn)?.[0] ?? -1) * PAGE,
+      extractMfn: (_: number, va: number) => (va === SHARED_INFO ? SHARED_INFO_MFN : -1),
+      tryReplaceMa: (va: number, mfn: number) => {
+        if (isForbidden(mfn)) return false;
+        mapped.set(pfnOf(va), mfn);
+        return true;
+      },
       reservation: {
         give: (pfns: readonly number[]) => {
           for (const pfn of pfns) {
@@ -91,6 +105,8 @@ const driver = () => {
         },
         assign: (pfn: number, mfn: number) => {
           expect(p2m.get(pfn), 'a frame is taken for a page that has none').toBe(-1);
+          expect([...p2m.values()], 'no frame is two pages').not.toContain(mfn);
+          expect(isForbidden(mfn) || mfn === SHARED_INFO_MFN).toBe(false);
           p2m.set(pfn, mfn);
           assigned.push(mfn);
         },
@@ -169,7 +185,7 @@ const put = (
   response.addr = mfn * PAGE;
   response.id = id;
   response.status = status;
-  if (id >= 0 && id < XEN2_NETIF_RING_SIZE) memory.st8(sc.nt_rx_pages + id * PAGE, 0xff);
+  if (id >= 0 && id < XEN2_NETIF_RING_SIZE) memory.st8(sc.sc_rx_pages + id * PAGE, 0xff);
 };
 
 const publish = ({ memory, pages, net, sc }: Driver, count: number): void => {
@@ -259,6 +275,32 @@ test('XENNET-22: a controller that says out of turn that it is connected, or on 
   expect(d.sc.nt_evtchn).toBe(0);
   d.tell(NETIF_INTERFACE_STATUS_CLOSED);
   expect(d.out()).toBe(0);
+});
+
+test.each([
+  ['another domain’s frame, or a table', 801],
+  ['a page that the domain has', FIRST_MFN + 5],
+  ['Xen’s own page', SHARED_INFO_MFN],
+  ['no frame', 0],
+  ['a frame beyond 32 bits', 2 ** 20],
+])('XENNET-23: a response that names %s brings nothing, and its id is posted again', (_, mfn) => {
+  const d = driver();
+  put(d, 0, 9, mfn, 60);
+  publish(d, 1);
+  expect([d.assigned, d.received, d.ifnet.if_ierrors]).toEqual([[], [], 1]);
+  expect(d.said.join('')).toContain('where there is no page for it');
+  expect(d.out()).toBe(XEN2_NETIF_RING_SIZE);
+  put(d, 1, 9, 777, 60);
+  publish(d, 2);
+  expect(d.assigned).toEqual([777]);
+});
+
+test('XENNET-23: a frame that came twice is a page once', () => {
+  const d = driver();
+  put(d, 0, 9, 777, 60);
+  put(d, 1, 10, 777, 60);
+  publish(d, 2);
+  expect(d.assigned).toEqual([777]);
 });
 
 test('XENNET-23: whatever is in the rings, each page is given once and taken once, and the driver ends', () => {
