@@ -9,13 +9,13 @@ export interface BlockStore {
   /** How many sectors of 512 bytes there are. */
   readonly sectors: number;
   /**
-   * Reads from `sector` on.
+   * Reads from `sector` on, all of it or it throws: what `into` held before is another request's.
    * @param into a multiple of 512 bytes, all within the store
    */
   read(sector: number, into: Uint8Array): void;
   /**
    * Writes from `sector` on. What was written may be lost with the host until {@link flush}.
-   * @param from a multiple of 512 bytes, all within the store
+   * @param from a multiple of 512 bytes, all within the store; the caller's again afterwards
    */
   write(sector: number, from: Uint8Array): void;
   /** Everything written so far is on the medium when this returns. */

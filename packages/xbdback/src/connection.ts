@@ -14,7 +14,7 @@ import type { BackendXen } from '@port-xen/xenbus-backend';
 import type { BlockRing } from './block-ring.ts';
 import { idOf, type Request } from './request.ts';
 import type { ServedDisk } from './served-disk.ts';
-import { transfer } from './transfer.ts';
+import { TransferBuffer, transfer } from './transfer.ts';
 import { isRefusal, SECTOR_BYTES, type Work } from './work.ts';
 
 /** What a connection is made of. */
@@ -47,6 +47,7 @@ const NO_DISK = { sectors: Number.MAX_SAFE_INTEGER, readonly: false };
 export class Connection {
   readonly #parts: ConnectionParts;
   readonly #port: number;
+  readonly #buffer = new TransferBuffer();
   #released = false;
   #told = false;
 
@@ -112,7 +113,13 @@ export class Connection {
       bytes: work.sectors * SECTOR_BYTES,
       orders: work.deed === 'barrier' || work.deed === 'flush',
       run: () => {
-        const { status, reason } = transfer(this.#parts.ring, store, request.sector, work);
+        const { status, reason } = transfer(
+          this.#parts.ring,
+          store,
+          request.sector,
+          work,
+          this.#buffer,
+        );
         if (reason !== undefined) this.#tellOnce(request, reason);
         this.#answer(request, status);
         this.#parts.onDone();

@@ -27,16 +27,28 @@ const onDisk = (work: () => void): Outcome => {
   }
 };
 
+/** The back end's own buffer, for one request after the other; as large as the largest so far. */
+export class TransferBuffer {
+  #bytes = new Uint8Array(0);
+
+  /** Bytes of a former request, to be overwritten. */
+  of(length: number): Uint8Array {
+    if (this.#bytes.length < length) this.#bytes = new Uint8Array(length);
+    return this.#bytes.subarray(0, length);
+  }
+}
+
 /** Does the request, now. */
 export const transfer = (
   ring: Pick<BlockRing, 'copy'>,
   disk: BlockStore,
   sector: number,
   work: Work,
+  own: TransferBuffer,
 ): Outcome => {
   const { deed } = work;
   if (deed === 'flush') return onDisk(() => disk.flush());
-  const buffer = new Uint8Array(work.sectors * SECTOR_BYTES);
+  const buffer = own.of(work.sectors * SECTOR_BYTES);
   if (deed === 'read') {
     const outcome = onDisk(() => disk.read(sector, buffer));
     if (outcome !== OKAY) return outcome;
