@@ -15,8 +15,8 @@ import { type Cpu, kassert } from '@port-xen/kern';
 import { array, i64, nest, struct, u32, u64, type View } from '@port-xen/layout';
 import { ConsoleQueues, console_queues, INQ_SIZE, type XenconsKern } from './console-queues.ts';
 
-/** Messages that the console has under way at most: half of the ring is left to others. */
-const NMESSAGE = 4;
+/** Messages that the console has under way at most: a panic's sentence goes into them, and others find room in the ring. */
+const NMESSAGE = 6;
 /** Answers that can wait: as many as the controller can ask. */
 const NHELD = 8;
 const CHUNK: number = control_msg.size - control_msg.offset.msg;
