@@ -14,7 +14,7 @@ import { control_msg } from '@port-xen/abi';
 import type { Dom0, FrameMapping } from '@port-xen/hypervisor';
 import { BytesMemory } from '@port-xen/layout';
 import type { Sim } from '@port-xen/sim';
-import { PAYLOAD_BYTES } from './control-message.ts';
+import { MSG, PAYLOAD_BYTES } from './control-message.ts';
 import { ControlRequests, type Sender, type SendOptions } from './control-requests.ts';
 import { ControlRingError, ControlRings } from './control-rings.ts';
 
@@ -120,8 +120,11 @@ export class ControlChannel {
       const message = this.#rings.takeRequest();
       if (message === undefined) return any;
       any = true;
+      this.#trace('ctrl-request', message);
       this.#receive(message);
-      if (!this.#stopped) this.#rings.putResponse(message);
+      if (this.#stopped) continue;
+      this.#trace('ctrl-response', message);
+      this.#rings.putResponse(message);
     }
   }
 
@@ -148,6 +151,7 @@ export class ControlChannel {
       const message = this.#stopped ? undefined : this.#rings.takeResponse();
       if (message === undefined) return any;
       any = true;
+      this.#trace('ctrl-answer', message);
       const wrong = this.#requests.answered(message);
       if (wrong !== undefined) this.#broken(wrong);
     }
@@ -161,10 +165,21 @@ export class ControlChannel {
         this.#soon(RETRY_NS);
         return any;
       }
-      this.#rings.putRequest(this.#requests.next());
+      const message = this.#requests.next();
+      this.#trace('ctrl-ask', message);
+      this.#rings.putRequest(message);
       any = true;
     }
     return any;
+  }
+
+  /** Every message, as it crosses the line. */
+  #trace(what: string, message: Uint8Array): void {
+    const { sim, domid } = this.#parts;
+    if (!sim.trace.on) return;
+    const { type, subtype, id, length } = control_msg.at(new BytesMemory(message), 0);
+    const said = message.subarray(MSG, MSG + Math.min(length, PAYLOAD_BYTES));
+    sim.trace.emit('ring', domid, what, type, subtype, id, length, said.join('.'));
   }
 
   #soon(delay_ns: number): void {
