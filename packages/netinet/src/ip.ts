@@ -212,8 +212,9 @@ export class Ip {
       return;
     }
     const sum = ~fold(sumOf(packet, IP_HEADROOM, packet.length, pseudo)) & 0xffff;
-    // All ones stands for 0, because a UDP checksum of 0 means that there is none (RFC 768); for TCP both are right.
-    put16(packet, field, sum === 0 ? 0xffff : sum);
+    // A UDP checksum of 0 means that there is none, and all ones stand for 0 (RFC 768); TCP's is what it is.
+    const isUdp = packet[ETHER_HDR_LEN + 9] === IPPROTO_UDP;
+    put16(packet, field, sum === 0 && isUdp ? 0xffff : sum);
   }
 
   #fragments(route: Route, packet: Uint8Array, mtu: number): number {

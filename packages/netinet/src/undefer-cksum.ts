@@ -21,7 +21,7 @@ export const undeferCksum = (mbufs: Mbufs, packet: number): void => {
   const end = ETHER_HDR_LEN + get16(frame, ETHER_HDR_LEN + 2);
   const sum = ~fold(sumOf(frame, transport, end)) & 0xffff;
   const bytes = new Uint8Array(2);
-  put16(bytes, 0, sum === 0 ? 0xffff : sum);
+  put16(bytes, 0, sum === 0 && !isTcp ? 0xffff : sum);
   mbufs.overwrite(packet, field, bytes);
   m.m_csum = 0;
 };

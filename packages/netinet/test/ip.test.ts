@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { ETHER_HDR_LEN } from '../src/ether.ts';
 import { IFCAP_CSUM_TX } from '../src/ifnet.ts';
-import { get16, IPPROTO_ICMP, IPPROTO_UDP, put16 } from '../src/in-addr.ts';
+import { get16, IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP, put16 } from '../src/in-addr.ts';
 import { inCksum } from '../src/in-cksum.ts';
 import { IP_HEADROOM } from '../src/ip.ts';
 import { IPQ_MBUFS_MAX } from '../src/ip-reass.ts';
@@ -190,6 +190,33 @@ test('IP-8: a packet that waited for ARP while checksum offload went away leaves
   expect(p.b.net.udp.d.udps_badsum).toBe(0);
   expect(csums).toEqual([0]);
 });
+
+test.each([
+  ['TCP', IPPROTO_TCP, 16, 0],
+  ['UDP', IPPROTO_UDP, 6, 0xffff],
+])(
+  'IP-9: a %s checksum that comes to nothing is sent as its protocol has it, offloaded or not',
+  (_, proto, csumAt, expected) => {
+    const sent = (word: number, waited: boolean): number => {
+      const p = pair({}, 1, { capenable: waited ? IFCAP_CSUM_TX : 0 });
+      let checksum = -1;
+      p.a.hardware.send = ((send) => (frame: Uint8Array, csum: number) => {
+        if (frame[12] === 8 && frame[13] === 0) checksum = get16(frame, IP_HEADROOM + csumAt);
+        send(frame, csum);
+      })(p.a.hardware.send);
+      const packet = new Uint8Array(IP_HEADROOM + 40).fill(7, IP_HEADROOM);
+      put16(packet, IP_HEADROOM + 30, word);
+      expect(p.a.net.ip.output(packet, { src: A, dst: B, proto, csumAt })).toBe(0);
+      // It waits for an address, and what its interface can do is gone when that comes.
+      p.a.net.ifnets.at(p.a.ifp).if_capenable = 0;
+      p.wire.run(1);
+      return checksum;
+    };
+    const base = sent(0, false);
+    // What the checksum was, put into the data: the sum is all ones then.
+    for (const waited of [false, true]) expect(sent(base, waited)).toBe(expected);
+  },
+);
 
 test('ICMP-1: an echo request is answered with its own bytes; one to everybody is not', () => {
   const peer = new Peer();
