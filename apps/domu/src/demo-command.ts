@@ -235,7 +235,7 @@ export const demoCommand = (program: Command): void => {
       const folder = resolve(flags.keep ?? mkdtempSync(join(tmpdir(), 'domu-')));
       try {
         if (flags.full) {
-          process.exitCode = await demoFull(folder);
+          process.exitCode = await demoFull(folder, flags.interface);
           return;
         }
         const disk = resolve(flags.disk ?? join(folder, 'disk.img'));
@@ -249,5 +249,7 @@ export const demoCommand = (program: Command): void => {
   program.command('demo-second-half <image>', { hidden: true }).action(async (image: string) => {
     process.exitCode = await secondHalf(image);
   });
-  program.command('demo-full-second-half <folder>', { hidden: true }).action(secondLife);
+  program
+    .command('demo-full-second-half <folder> <interface>', { hidden: true })
+    .action(secondLife);
 };

@@ -6,11 +6,12 @@ import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { Interface } from '@port-xen/toolstack';
 import pc from 'picocolors';
 import { checkKernel } from '../check-kernel.ts';
 import { makeDisk, sha256OfFile } from '../demo-disk.ts';
 import { FileSink, FileSource } from '../file-stream.ts';
-import { type Guest, makeGuest } from '../guest.ts';
+import { type Guest, makeGuest, variantOf } from '../guest.ts';
 import { UserError } from '../user-error.ts';
 import { Life } from './life.ts';
 import { configOf, DISKS, imageOf, NAMES, type Name, printedOf, SECONDS } from './two-domains.ts';
@@ -20,15 +21,22 @@ const SLOT = 3;
 /** Block requests after which both are saved: the fetch and the hash are under way then. */
 const REQUESTS = 150;
 
+/** What a guest says of its network interface once it has told the host of it. */
+const CONNECTS: Readonly<Record<Interface, string>> = {
+  'xen-3.0': 'xennet0: ring grants',
+  'xen-2.0': 'xennet0: connected',
+};
+
 const firstLife = (guest: Guest, folder: string): void => {
   const life = new Life(guest, folder, SEED, SLOT);
   const { xl, xbdback } = life.world;
   const create = (name: Name): void => {
-    life.add(name, xl.create(configOf(name, folder), guest.elf, { paused: true }));
+    const config = configOf(name, folder, guest.interface);
+    life.add(name, xl.create(config, guest.elf, { paused: true }));
   };
   create('web');
   life.untilPrinted('port 80');
-  life.untilPrinted('xennet0: ring grants');
+  life.untilPrinted(CONNECTS[guest.interface]);
   create('work');
   const before = xbdback.completed;
   life.runUntil('the work to be under way', () => xbdback.completed - before >= REQUESTS);
@@ -48,9 +56,9 @@ const firstLife = (guest: Guest, folder: string): void => {
   life.runUntil('both saves to end', () => saved === NAMES.length);
 };
 
-/** The second life, in a process that was given the folder's name. */
-export const secondLife = (folder: string): void => {
-  const guest = makeGuest(false);
+/** The second life, in a process that was given the folder's name and whose domains are in it. */
+export const secondLife = (folder: string, xen: Interface): void => {
+  const guest = makeGuest(false, variantOf(xen));
   const life = new Life(guest, folder, SEED + 1, SLOT + 1);
   let ended = false;
   for (const name of NAMES) {
@@ -69,10 +77,10 @@ export const secondLife = (folder: string): void => {
   life.runUntil('the work to end', () => ended);
 };
 
-const inAnotherProcess = (folder: string): Promise<void> =>
+const inAnotherProcess = (folder: string, xen: Interface): Promise<void> =>
   new Promise((settle, fail) => {
     const main = fileURLToPath(new URL('../main.ts', import.meta.url));
-    const args = [...process.execArgv, main, 'demo-full-second-half', folder];
+    const args = [...process.execArgv, main, 'demo-full-second-half', folder, xen];
     const child = spawn(process.execPath, args, { stdio: 'inherit' });
     child.on('error', fail);
     child.on('close', (code) => {
@@ -106,13 +114,13 @@ const heading = (text: string): void => {
   process.stdout.write(`\n${pc.bold(text)}\n\n`);
 };
 
-/** Runs it in a folder. @returns the exit status */
-export const demoFull = async (folder: string): Promise<number> => {
+/** Runs it in a folder, with domains of an interface. @returns the exit status */
+export const demoFull = async (folder: string, xen: Interface): Promise<number> => {
   for (const [file, size] of Object.values(DISKS).flat()) makeDisk(join(folder, file), size, file);
   heading('Two domains: one serves a disk, the other fetches it, hashes another, and counts');
-  firstLife(makeGuest(false), folder);
+  firstLife(makeGuest(false, variantOf(xen)), folder);
   heading('Both are in save files. Another process, another machine');
-  await inAnotherProcess(folder);
+  await inAnotherProcess(folder, xen);
   heading('What was to be, and what was found');
   const findings = judge(folder);
   for (const [what, expected, found] of findings) {

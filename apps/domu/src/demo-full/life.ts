@@ -25,7 +25,7 @@ export class Life {
   constructor(guest: Guest, folder: string, seed: number, slot: number) {
     this.world = new World({
       seed,
-      host: completeHost({ disjoint: true }, seed, slot),
+      host: completeHost({ disjoint: true }, seed, slot, guest.interface),
       guestMemory_mib: NAMES.length * MEMORY_MIB,
       engine: guest.engine,
       kernel: guest.elf,

@@ -5,7 +5,7 @@
  *     work   counts seconds on its console, hashes a disk, and fetches web's disk to another disk, all at once
  */
 import { join } from 'node:path';
-import { type DomainConfig, fromJson } from '@port-xen/toolstack';
+import { type DomainConfig, fromJson, type Interface } from '@port-xen/toolstack';
 
 const MIB = 2 ** 20;
 export const MEMORY_MIB = 16;
@@ -31,7 +31,7 @@ export const DISKS: Readonly<Record<Name, readonly (readonly [file: string, size
 };
 
 /** @param folder where the disks are */
-export const configOf = (name: Name, folder: string): DomainConfig => {
+export const configOf = (name: Name, folder: string, xen: Interface): DomainConfig => {
   const address = NAMES.indexOf(name) + 1;
   return fromJson(
     JSON.stringify({
@@ -42,6 +42,7 @@ export const configOf = (name: Name, folder: string): DomainConfig => {
         max_memkb: MEMORY_MIB * 1024,
         target_memkb: MEMORY_MIB * 1024,
         cmdline: `xennet0=10.9.0.${address}/24 init=${PROGRAMS[name]}`,
+        interface: xen,
         'type.pv': {},
       },
       disks: DISKS[name].map(([file], i) => ({

@@ -33,6 +33,17 @@ test('the demo tells the same story to the same digest; its file is one that Xen
   expect(verifyStream(`${folder}/demo.save`)).toMatchObject({ accepted: true });
 });
 
+test('the full demo, too: two domains on a network, saved at work, and everything is whole in the end', () => {
+  const run = domu('demo', '--full', '--interface', 'xen-2.0');
+  expect(run.stdout).toContain('xennet0: connected');
+  const [before = '', after = ''] = run.stdout.split('Both are in save files.');
+  // The hash and the fetch were under way.
+  expect(before).not.toMatch(/work +[0-9a-f]{64}/);
+  expect(after.match(/work +[0-9a-f]{64}/g)?.length).toBe(2);
+  expect(after.match(/^ {2}equal /gm)?.length).toBe(5);
+  expect(run.status).toBe(0);
+});
+
 test.each([16, 64])(
   'of %d MiB, a chain of ten saves in ten processes ends with the digest; Xen takes every file',
   (memory) => {
