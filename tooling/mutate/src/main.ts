@@ -4,43 +4,30 @@
  *
  *     npm run pnpm -- mutate [PACKAGE…]
  *
- * Two copies are at work at a time, and give way to whatever else the machine does. All packages take about half an hour.
+ * Two copies are at work at a time, and give way to whatever else the machine does.
  */
-import { globSync, readFileSync } from 'node:fs';
 import { setPriority } from 'node:os';
-import { basename, dirname, join } from 'node:path';
+import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type Statement, statementsOf } from './statements.ts';
 import { reasonFor } from './survivors.ts';
+import { type Task, tasksOf } from './tasks.ts';
 import { Workshop } from './workshop.ts';
 
-interface Task {
-  readonly folder: string;
-  readonly path: string;
-  readonly source: string;
-  readonly statement: Statement;
-}
-
-const GUEST_TAGS = /"(kern|guest\d)"/;
 const WORKSHOPS = 2;
 const NICE = 10;
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 const wanted = process.argv.slice(2);
 
-const tasks: Task[] = [];
-for (const turbo of globSync('packages/*/turbo.json', { cwd: root }).sort()) {
-  const folder = dirname(turbo);
-  if (!GUEST_TAGS.test(readFileSync(join(root, turbo), 'utf8'))) continue;
-  if (wanted.length > 0 && !wanted.includes(basename(folder))) continue;
-  for (const path of globSync(`${folder}/src/**/*.ts`, { cwd: root }).sort()) {
-    const source = readFileSync(join(root, path), 'utf8');
-    for (const statement of statementsOf(source)) tasks.push({ folder, path, source, statement });
-  }
-}
+const tasks = tasksOf(root).filter(
+  ({ folder }) => wanted.length === 0 || wanted.includes(basename(folder)),
+);
 // In the order in which they were asked for.
 tasks.sort((a, b) => wanted.indexOf(basename(a.folder)) - wanted.indexOf(basename(b.folder)));
 setPriority(NICE);
+
+// The copies go with the process, however it ends.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(1));
 
 const counts = { caught: 0, excused: 0, survivors: 0 };
 const tryOne = async (shop: Workshop, task: Task): Promise<void> => {

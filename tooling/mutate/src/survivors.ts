@@ -18,10 +18,6 @@ export const SURVIVORS: Readonly<Record<string, string>> = {
     'Xen would go on with a record that nobody reads: it costs, and shows nowhere',
   "xenbus: if (dev === undefined) return goto('device');":
     'devices go in the lwp of xenwatch, which rests during a suspend',
-  'xbd: if (sc.sc_backend_status === XBD_CONNECTED) sc.sc_backend_status = XBD_SUSPENDED;':
-    'it is for whoever asks in between, and programs do not run then',
-  'xbd: sc.sc_backend_status = XBD_SUSPENDED;':
-    'it is for whoever asks in between, and programs do not run then',
 };
 
 /** Why nobody misses what is only said. */
