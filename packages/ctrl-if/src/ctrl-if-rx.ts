@@ -144,18 +144,19 @@ export class CtrlIfRx extends CtrlIfTx {
     // The lwp looks at the ring again.
     if (d.ctrl_if_rx_backlog !== 0) this.kern.sched.wakeup(this.deferredChannel);
     if (state === RXMSG_SETTLED) return false;
-    this.#respond(msg);
+    this.#respond(msg, this.msgAt(msg).length);
     return true;
   }
 
-  #respond(msg: number): void {
+  #respond(msg: number, length: number): void {
     const { ring } = this;
-    const response = this.msgAt(msg);
     kassert(
-      response.length <= CMSG_MAX,
-      `ctrl_if: expected at most ${CMSG_MAX} bytes in a response, found ${response.length}`,
+      length <= CMSG_MAX,
+      `ctrl_if: expected at most ${CMSG_MAX} bytes in a response, found ${length}`,
     );
-    this.copyMsg(ring.rx_ring.address(ring.rx_resp_prod % CONTROL_RING_SIZE), msg);
+    const slot = ring.rx_ring.address(ring.rx_resp_prod % CONTROL_RING_SIZE);
+    this.copyMsg(slot, msg);
+    this.msgAt(slot).length = length;
     ring.rx_resp_prod = (ring.rx_resp_prod + 1) >>> 0;
     this.notify();
     this.wakeDrain();
@@ -175,10 +176,8 @@ export class CtrlIfRx extends CtrlIfTx {
       const state = rm.rm_state;
       if (state !== RXMSG_DEFERRED && state !== RXMSG_HANDLED) continue;
       rm.rm_state = state === RXMSG_DEFERRED ? RXMSG_FREE : RXMSG_SETTLED;
-      const { length } = rm.rm_msg;
-      rm.rm_msg.length = 0;
-      this.#respond(rm.rm_msg.address);
-      rm.rm_msg.length = length;
+      // Its handler goes on with the request as it was.
+      this.#respond(rm.rm_msg.address, 0);
     }
   }
 

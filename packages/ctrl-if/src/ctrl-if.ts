@@ -95,9 +95,8 @@ export class CtrlIf extends CtrlIfRx {
     d.ctrl_if_suspended = 0;
   }
 
-  /** Who waited sends, and what came meanwhile is looked at. */
+  /** What came meanwhile is looked at, and who waited for room hears that there is some. */
   release(): void {
     this.handler();
-    this.tellOfRoom();
   }
 }
