@@ -478,6 +478,25 @@ test('DC-3: a domain that is released leaves nothing behind', () => {
   }
 });
 
+test('DC-7: whoever reads a trace sees every message, and its answer, both ways', () => {
+  const host = new Host();
+  const guest = host.guest().connect();
+  const seen: unknown[][] = [];
+  host.sim.trace.listen((kind, domid, what) => {
+    if (kind === 'ring' && domid === guest.domid) seen.push([...what]);
+  });
+  guest.print('hi');
+  guest.notify();
+  host.controller.sysrq(guest.domid, 'h', () => {});
+  guest.serve();
+  expect(seen.toSorted()).toEqual([
+    ['ctrl-answer', CMSG_SHUTDOWN, CMSG_SHUTDOWN_SYSRQ, 0, 4, '104.0.0.0'],
+    ['ctrl-ask', CMSG_SHUTDOWN, CMSG_SHUTDOWN_SYSRQ, 0, 4, '104.0.0.0'],
+    ['ctrl-request', CMSG_CONSOLE, 0, 0, 2, '104.105'],
+    ['ctrl-response', CMSG_CONSOLE, 0, 0, 0, ''],
+  ]);
+});
+
 test('DC-1: a frame or a port that is no good is refused and nothing is held', () => {
   const host = new Host();
   const guest = host.guest();
