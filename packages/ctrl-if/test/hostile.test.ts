@@ -113,3 +113,16 @@ test('CTRL-5: a response that does not come in time is an error, and late it is 
   ]);
   expect(g.state.ids).toBe(0);
 });
+
+test('CTRL-5: an answered question’s time does not run on for who has its id next', () => {
+  const g = new ControlledGuest(image);
+  g.send(3, 500);
+  for (const message of g.controller.take()) g.controller.answer(message);
+  g.run();
+  g.send(4);
+  g.run(11e9);
+  expect([g.told(3), g.told(4)]).toEqual([
+    [1, 0, 0],
+    [0, 0, 0],
+  ]);
+});
