@@ -209,6 +209,15 @@ export class Clock extends Timecounter {
     this.kern.callout.hardclock(ticks);
   }
 
+  /**
+   * hardclock_ticks as programs see it. Xen's periodic timer goes on from when it last came, however late that was, so that it
+   * comes up to a tick after the tick was due: what is due is counted first.
+   */
+  ticksNow(): number {
+    if (this.d.mode === CLOCK_PERIODIC) this.count();
+    return this.kern.callout.ticks;
+  }
+
   /** VIRQ_TIMER. */
   timer(): void {
     const d = this.d;

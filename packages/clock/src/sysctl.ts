@@ -39,7 +39,7 @@ const words32 = (words: readonly number[]): Uint8Array =>
 /** A node's value. @returns undefined when there is no such node */
 const nodeValue = (m: Clock, top: number, node: number): Uint8Array | undefined => {
   if (top === CTL_KERN && node === KERN_CLOCKRATE) return words32([HZ, 1e6 / HZ, 0, HZ, HZ]);
-  if (top === CTL_KERN && node === KERN_HARDCLOCK_TICKS) return words32([m.kern.callout.ticks | 0]);
+  if (top === CTL_KERN && node === KERN_HARDCLOCK_TICKS) return words32([m.ticksNow() | 0]);
   if (top === CTL_KERN && node === KERN_BOOTTIME) {
     const boot: Timespec = timeOf(m.d.boottime);
     subTime(boot, boot, m.d.absence);
@@ -49,8 +49,9 @@ const nodeValue = (m: Clock, top: number, node: number): Uint8Array | undefined 
     return readRunstate(m);
   }
   if (top === CTL_MACHDEP && node === MACHDEP_XEN_CLOCK) {
+    const ticks = m.ticksNow();
     const { ticks_at_once, resumes, steps, slews, mode } = m.d;
-    return words64([m.kern.callout.ticks, ticks_at_once, resumes, steps, slews, mode]);
+    return words64([ticks, ticks_at_once, resumes, steps, slews, mode]);
   }
   return undefined;
 };
