@@ -1,7 +1,7 @@
 /*
  * Starts domu from its sources: the first start, and the first after a source was changed. Its five hundred source files are
  * found without asking for each which package it is in, which is half of what the start would take; and meanwhile another
- * process makes the snapshot that the next start finds (start/snapshot.ts).
+ * process makes the snapshot that the next start finds (start/snapshot.ts), where bin/domu says.
  */
 import { registerHooks } from 'node:module';
 import { sourceUrl } from './source-url.ts';
@@ -15,5 +15,6 @@ registerHooks({
   },
 });
 const { commandLine } = await import('./command-line.ts');
-makeSnapshot();
+const { DOMU_SNAPSHOT: cache } = process.env;
+if (cache !== undefined) makeSnapshot(cache);
 await commandLine();

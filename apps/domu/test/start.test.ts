@@ -44,6 +44,15 @@ describe('a start', () => {
     expect(run(undefined, ...saving)).toEqual({ ...snapshot, fromSources: true });
   });
 
+  test('in a copy of the clone is from the copy’s sources', () => {
+    const copy = path('main.mjs');
+    writeFileSync(copy, 'console.log("the copy", ...process.argv.slice(2));');
+    const { stdout } = spawnSync(process.execPath, ['--snapshot-blob', blob, copy, 'list'], {
+      encoding: 'utf8',
+    });
+    expect(stdout).toBe('the copy list\n');
+  });
+
   test('after a source was changed is from the sources, with the same arguments', () => {
     writeFileSync(also, 'as it is now');
     const { status, stdout, fromSources } = run(blob, 'image', '--help');

@@ -5,9 +5,11 @@
  *
  *     node --build-snapshot BUNDLE STAMPS     STAMPS: JSON, a Stamp for every file that the bundle was made from
  *
+ *     node --snapshot-blob BLOB MAIN …        MAIN: main.ts beside the sources that are to be run
+ *
  * A start looks at those files first. When one is not as it was, Node.js is started from the sources in its place.
  */
-import { readFileSync } from 'node:fs';
+import { readFileSync, realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { startupSnapshot } from 'node:v8';
 import pc from 'picocolors';
@@ -30,13 +32,10 @@ const wantsColours = (): boolean => {
 };
 
 const start = (): void => {
-  if (!stamps.every(isAsItWas)) {
-    process.execve?.(process.execPath, [
-      process.execPath,
-      ...FLAGS,
-      MAIN,
-      ...process.argv.slice(2),
-    ]);
+  const [, main = '', ...args] = process.argv;
+  // A clone that was copied or moved has a snapshot of the sources where it was.
+  if (realpathSync(main) !== MAIN || !stamps.every(isAsItWas)) {
+    process.execve?.(process.execPath, [process.execPath, ...FLAGS, main, ...args]);
   }
   Object.assign(pc, pc.createColors(wantsColours()));
   void commandLine();
