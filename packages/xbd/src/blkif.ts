@@ -23,8 +23,6 @@ export interface BlkifDisks {
   disconnected(): void;
   /** There is no back end, and none will come. */
   gone(error: number): void;
-  /** Takes what was answered. */
-  handler(): void;
 }
 
 export class Blkif {
@@ -172,8 +170,8 @@ export class Blkif {
     const { sc } = this;
     sc.if_suspended = 0;
     if (cancelled) {
+      // Unmasking raises again what came meanwhile.
       this.#listen();
-      this.disks.handler();
       this.kern.sched.wakeup(this.wchan);
       return;
     }
