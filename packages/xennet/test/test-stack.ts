@@ -1,7 +1,7 @@
 /*
  * A stack that does nothing: it keeps what it receives, and sends what it is told to. For tests of the driver below it.
  */
-import { type Cpu, leaf, PAGE_SIZE, type Text } from '@port-xen/kern';
+import { type Cpu, call, done, goto, leaf, PAGE_SIZE, routine, type Text } from '@port-xen/kern';
 import { array, bytes, i64, struct, u32, u64, type View } from '@port-xen/layout';
 import { IFF_OACTIVE, IFF_RUNNING, type IfAttach, M_CSUM_BLANK, MCLBYTES } from '@port-xen/netinet';
 import type { NetworkStack, StackIfnet, StackMbufs } from '../src/index.ts';
@@ -231,6 +231,18 @@ export const stackText: Text<TestStack> = {
       if (s.output(s.fromBytes(s.frame(length))) === 0) taken++;
     }
     return taken;
+  }),
+  /** (count): a frame of 60 bytes each tick. */
+  test_chatter: routine(struct('test_chatter_locals', { left: i64 }), {
+    start: (_, l, count) => {
+      l.left = count;
+      return goto('next');
+    },
+    next: (s, l) => {
+      if (l.left-- === 0) return done();
+      s.output(s.fromBytes(s.frame(60)));
+      return call('next', s.cpu.sym('tsleep'), l.address, 1);
+    },
   }),
   /** (piece, …): a packet of so many bytes each, in mbufs of their own. @returns 0 or an errno */
   test_send_chain: leaf((s, ...lengths) => {

@@ -185,6 +185,19 @@ describe.each(MODES)('%s', (_, options) => {
     expect(net.call('flags')).toBe(IFF_RUNNING);
   });
 
+  test('XENNET-7: nothing is sent while a suspend waits for what is in flight, or it would wait for ever', () => {
+    const net = new NetGuest(options);
+    net.call('in_flight', 1);
+    net.guest.spawn('test_chatter', 60);
+    net.settle();
+    expect(net.lan.heard.length).toBeGreaterThan(3);
+    net.lan.heard.length = 0;
+    net.guest.checkpoint();
+    expect(net.lan.heard.length).toBeLessThan(2);
+    net.heard();
+    expect(net.heard().length).toBeGreaterThan(3);
+  });
+
   test('XENNET-7: a suspend lets the stack send nothing more, and waits a tenth of a second for what is in flight', () => {
     const net = new NetGuest(options);
     net.call('in_flight', 1);

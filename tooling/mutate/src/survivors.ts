@@ -18,6 +18,8 @@ export const SURVIVORS: Readonly<Record<string, string>> = {
     'Xen would go on with a record that nobody reads: it costs, and shows nowhere',
   "xenbus: if (dev === undefined) return goto('device');":
     'devices go in the lwp of xenwatch, which rests during a suspend',
+  'xennet: m.softintr();':
+    'its handler has run but for what came in this very macro-instruction: a frame or two, and networks lose frames',
 };
 
 /** Why nobody misses what is only said. */
