@@ -23,6 +23,16 @@ test('a guest keeps its clocks over every kind of absence', { timeout: PATIENCE_
   expect(outcomes).toHaveLength(CELLS);
 });
 
+test('a guest that does not leave keeps its clocks, whether the suspend was cancelled or refused', () => {
+  // A draw from all cells has few of these.
+  const cells = allCells().filter(
+    (cell) => cell.kind !== 'restore' && cell.tscKhz === 2_400_000 && cell.away_s === 1,
+  );
+  const outcomes = cells.map((cell) => runCell(cell, 1, guests));
+  expect(outcomes.filter(({ faults }) => faults.length > 0)).toEqual([]);
+  expect(outcomes).toHaveLength(6);
+});
+
 test('ten years and two hundred saves lose nothing', { timeout: PATIENCE_MS }, () => {
   const result = tenYears(SAVES, 1, guests.plain);
   expect(result.faults).toEqual([]);
