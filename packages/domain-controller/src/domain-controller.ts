@@ -64,8 +64,8 @@ const PATIENCE_NS = 60_000_000_000;
 export class DomainController implements ControllerOfToolstack {
   readonly #parts: DomainControllerParts;
   readonly #domains = new Map<number, ControlledDomain>();
-  /** Of each domain that there is: they outlive its control interfaces. */
-  readonly #consoles = new Map<number, ConsoleStream>();
+  /** Of each domain that there is, not only of its number: they outlive its control interfaces. */
+  readonly #consoles = new Map<number, { readonly of: unknown; readonly stream: ConsoleStream }>();
 
   constructor(parts: DomainControllerParts) {
     this.#parts = parts;
@@ -114,10 +114,10 @@ export class DomainController implements ControllerOfToolstack {
   disconnect(domid: number): void {
     this.#domains.get(domid)?.destroy();
     this.#domains.delete(domid);
-    for (const [gone, console] of this.#consoles) {
-      if (this.#parts.hv.domains.has(gone)) continue;
-      console.stop();
-      this.#consoles.delete(gone);
+    for (const [number, { of, stream }] of this.#consoles) {
+      if (this.#parts.hv.domains.get(number) === of) continue;
+      stream.stop();
+      this.#consoles.delete(number);
     }
   }
 
@@ -221,17 +221,17 @@ export class DomainController implements ControllerOfToolstack {
   }
 
   #consoleOf(domid: number): ConsoleStream {
-    let console = this.#consoles.get(domid);
-    if (console === undefined) {
-      const { hv, output } = this.#parts;
-      console = new ConsoleStream({
-        sim: hv.sim,
-        output: (bytes) => output(domid, bytes),
-        tell: (text) => hv.sim.tell('domain-controller', `domain ${domid}: ${text}`),
-      });
-      this.#consoles.set(domid, console);
-    }
-    return console;
+    const { hv, output } = this.#parts;
+    const of = hv.domains.get(domid);
+    const known = this.#consoles.get(domid);
+    if (known !== undefined) return known.stream;
+    const stream = new ConsoleStream({
+      sim: hv.sim,
+      output: (bytes) => output(domid, bytes),
+      tell: (text) => hv.sim.tell('domain-controller', `domain ${domid}: ${text}`),
+    });
+    this.#consoles.set(domid, { of, stream });
+    return stream;
   }
 }
 

@@ -128,7 +128,8 @@ export class FrontEnd {
 
   /** INTERFACE_DISCONNECT. */
   disconnect(): void {
-    if (this.#up) this.#disconnect(BLKIF_INTERFACE_STATUS_DISCONNECTED);
+    if (this.#status === BLKIF_INTERFACE_STATUS_CLOSED) return;
+    this.#disconnect(BLKIF_INTERFACE_STATUS_DISCONNECTED);
   }
 
   #disconnect(status: number): void {

@@ -27,6 +27,7 @@ import {
   xen2_netif_rx_ring,
   xen2_netif_tx_request,
   xen2_netif_tx_ring,
+  xen2_shared_info,
 } from '@port-xen/abi';
 import { expect, test } from 'vitest';
 import { diskOf, Host, nicOf } from './scripted-guest.ts';
@@ -64,6 +65,7 @@ test('DC-10: what a guest prints comes out once and in order, over many rings fu
 test('DC-11: what was printed last is out when a guest has powered off, at once', () => {
   const host = new Host();
   const guest = host.guest().connect();
+  host.settle();
   guest.print('good night');
   let seen = '';
   host.hv.onDomainShutdown((domid) => {
@@ -222,6 +224,18 @@ test('DC-22: a ring that is no frame of the guest’s closes its interface until
   }
   guest.connectRing(1);
   expect(guest.statuses()).toMatchObject([{ status: CONNECTED }]);
+});
+
+test('DC-22: an interface that was closed is not opened by a guest that disconnects it', () => {
+  const { guest } = withDisk();
+  guest.driver(UP);
+  guest.statuses();
+  guest.ask(CMSG_BLKIF_FE, CMSG_BLKIF_FE_INTERFACE_CONNECT, blkif_fe_interface_connect, {
+    shmem_frame: 5,
+  });
+  expect(guest.statuses()).toEqual([{ status: CLOSED, evtchn: 0 }]);
+  guest.ask(CMSG_BLKIF_FE, CMSG_BLKIF_FE_INTERFACE_DISCONNECT, blkif_fe_interface_disconnect, {});
+  expect(guest.statuses()).toEqual([]);
 });
 
 test('DC-23: a disk that comes or goes is told to a connected front end, once', () => {
@@ -397,6 +411,67 @@ test('DC-33: a guest that does not leave after all is spoken to again, a minute 
   expect(text(guest.serve())).toBe('hello?');
 });
 
+test('DC-5: what a guest had no room for in time is not asked of it later', () => {
+  const host = new Host();
+  const guest = host.guest().connect();
+  const ends: (string | undefined)[] = [];
+  const ask = (key: string) =>
+    host.controller.sysrq(guest.domid, key, (error) => ends.push(error?.message));
+  for (const key of 'abcdefgh') ask(key);
+  host.settle(30e9);
+  ask('i');
+  host.settle(65e9);
+  expect(ends).toHaveLength(9);
+  expect(guest.serve().map((message) => message.bytes[0])).toEqual([...bytes('abcdefgh')]);
+});
+
+test('DC-5: an id that waits for its answer is given to nobody else, however many come between', () => {
+  const host = new Host();
+  const guest = host.guest().connect();
+  const ends: string[] = [];
+  const ask = (name: string) => host.controller.sysrq(guest.domid, 'h', () => ends.push(name));
+  ask('first');
+  host.settle();
+  const [first] = guest.requests();
+  for (let i = 0; i < 600; i++) {
+    ask('other');
+    host.settle(10_000);
+    for (const message of guest.requests()) {
+      expect(message.id).not.toBe(first?.id);
+      guest.answer(message);
+    }
+    guest.notify();
+  }
+  host.settle();
+  expect(ends).toHaveLength(600);
+  guest.answer(first as never);
+  guest.notify();
+  host.settle();
+  expect(ends.at(-1)).toBe('first');
+});
+
+test('DC-4, DC-5: a guest is told by an event of what was put, answers and questions', () => {
+  const host = new Host();
+  const guest = host.guest().connect();
+  const { memory } = host.hv;
+  const at = guest.sharedInfoMfn * 4096 + xen2_shared_info.offset.evtchn_pending;
+  const told = () => {
+    host.settle();
+    const pending = (memory.ld32(at) & (1 << guest.port)) !== 0;
+    memory.st32(at, 0);
+    return pending;
+  };
+  told();
+  expect(told()).toBe(false);
+  guest.print('x');
+  guest.notify();
+  expect(told()).toBe(true);
+  host.controller.sysrq(guest.domid, 'h', () => {});
+  expect(told()).toBe(true);
+  guest.notify();
+  expect(told()).toBe(false);
+});
+
 test('DC-31: a request can be taken back while the guest cannot have seen it, and not after', () => {
   const host = new Host();
   const guest = host.guest().connect();
@@ -495,6 +570,16 @@ test('DC-7: whoever reads a trace sees every message, and its answer, both ways'
     ['ctrl-request', CMSG_CONSOLE, 0, 0, 2, '104.105'],
     ['ctrl-response', CMSG_CONSOLE, 0, 0, 0, ''],
   ]);
+});
+
+test('DC-3: what was typed at a domain that is gone is not read by the next one of its number', () => {
+  const host = new Host();
+  const first = host.guest().connect();
+  host.controller.input(first.domid, bytes('rm -rf /\n'));
+  first.destroy();
+  const next = host.guest(first.domid).connect();
+  host.controller.input(next.domid, bytes('date\n'));
+  expect(text(next.serve())).toBe('date\n');
 });
 
 test('DC-1: a frame or a port that is no good is refused and nothing is held', () => {

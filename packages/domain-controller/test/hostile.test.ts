@@ -100,6 +100,21 @@ test('DC-4: a message that says it is longer than a message can be is answered w
   expectServed(host, good);
 });
 
+test('DC-5: an answer that says it is longer than a message can be is an error to who asked, and to nobody else', () => {
+  const { host, hostile, good } = twoGuests();
+  const ends: (string | undefined)[] = [];
+  host.controller.sysrq(hostile.domid, 'b', (error) => ends.push(error?.message));
+  host.settle();
+  const [message] = hostile.requests();
+  message?.memory.st8(3, 61);
+  hostile.answer(message as never);
+  hostile.notify();
+  host.settle();
+  expect(ends).toEqual([`domain ${hostile.domid} answered with a length of 61`]);
+  expect(stopped(host)).toEqual([]);
+  expectServed(host, good);
+});
+
 test('DC-5: a guest that answers nothing has others wait, not fail, until there are a thousand of them', () => {
   const { host, hostile, good } = twoGuests();
   const ends: (string | undefined)[] = [];

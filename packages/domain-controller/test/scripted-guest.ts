@@ -108,8 +108,9 @@ export class Host {
     return disk;
   }
 
-  guest(): Guest {
-    return new Guest(this);
+  /** @param domid the lowest that is free if it is not given */
+  guest(domid?: number): Guest {
+    return new Guest(this, domid);
   }
 
   settle(ns = 1_000_000): void {
@@ -185,13 +186,14 @@ export class Guest {
   requestsTaken = 0;
   #nextId = 0;
 
-  constructor(host: Host) {
+  constructor(host: Host, domid?: number) {
     const { hv } = host;
     this.host = host;
     this.domid = hv.domctl.createDomain({
       handle: new Uint8Array(16),
       maxVcpus: 1,
       interface: 'xen-2.0',
+      ...(domid !== undefined && { domid }),
       engine: { run: (vcpu, budget_ns) => vcpu.spend(budget_ns) },
     });
     hv.domctl.maxMem(this.domid, 4 * (PAGES + 64));
