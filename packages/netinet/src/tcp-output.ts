@@ -63,6 +63,11 @@ const persistIfStuck = (tcp: Tcp, tp: Tcpcb): void => {
     tp.snd_nxt = tp.snd_una;
   }
   if (isPending(tp.t_rexmt_ch) || isPending(tp.t_persist_ch)) return;
+  if (tp.snd_wnd > 0 && tp.snd_max !== tp.snd_una) {
+    // It is not the window: what was sent has to be acknowledged, or to go again. A probe would have nothing to say.
+    startRexmt(tcp, tp, false);
+    return;
+  }
   if (tp.snd_max === tp.snd_una) tp.t_waitsince = tcp.now();
   tp.t_rxtshift = 0;
   startPersist(tcp, tp);

@@ -340,6 +340,24 @@ test('TCP-60: the driver has no room: nothing is lost, and sending goes on when 
   expect(p.a.net.tcp.stat.tcps_sndrexmitpack).toBe(0);
 });
 
+test('TCP-60: what could not be sent again while the driver had no room goes again when it has', () => {
+  const p = pair();
+  const { client, server } = connected(p);
+  // The window opens first, so that enough is in flight for duplicate acknowledgements.
+  p.a.write(client, pattern(20_000));
+  p.wire.run(1);
+  expect(p.b.read(server)).toEqual(pattern(20_000));
+  let lost = 0;
+  p.wire.filter = (_, from) => from === 0 && lost++ === 0;
+  p.a.write(client, pattern(10_000));
+  p.a.setActive(true);
+  p.wire.run(0.5);
+  expect(p.a.tcb(client)?.t_dupacks).toBeGreaterThan(2);
+  p.a.setActive(false);
+  p.wire.run(5);
+  expect(p.b.read(server)).toEqual(pattern(10_000));
+});
+
 test('TCP-60: while the link is down nothing is lost either; if it stays down the program is told', () => {
   const p = pair();
   const { client, server } = connected(p);
