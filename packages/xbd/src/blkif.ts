@@ -177,9 +177,9 @@ export class Blkif {
     }
     sc.if_evtchn = 0;
     sc.if_state = BLKIF_INTERFACE_STATUS_CLOSED;
-    sc.if_wanted = 0;
     sc.if_probe = 0;
     this.disks.disconnected();
-    this.want(WANT_UP);
+    sc.if_wanted = WANT_UP;
+    this.kern.sched.wakeup(this.wchan);
   }
 }

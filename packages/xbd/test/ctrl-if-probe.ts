@@ -3,6 +3,7 @@
  * test, which answers, and what the test says is given to the driver.
  */
 import {
+  BLKIF_INTERFACE_STATUS_CHANGED,
   blkif_fe_interface_status,
   CMSG_BLKIF_FE,
   CMSG_BLKIF_FE_INTERFACE_STATUS,
@@ -31,6 +32,26 @@ interface ControllerProbe extends Probe {
 }
 
 const c = (m: ControllerProbe) => controller_data.at(m.base.cpu.memory, m.controller);
+
+/** The controller says something of an interface. */
+const tell = (
+  m: ControllerProbe,
+  status: number,
+  port: number,
+  handle: number,
+  length: number,
+): void => {
+  const { told } = c(m);
+  told.type = CMSG_BLKIF_FE;
+  told.subtype = CMSG_BLKIF_FE_INTERFACE_STATUS;
+  told.length = length;
+  const payload = told.address + control_msg.offset.msg;
+  const said = blkif_fe_interface_status.at(m.base.cpu.memory, payload);
+  said.handle = handle;
+  said.status = status;
+  said.evtchn = port;
+  m.base.cpu.call(m.base.cpu.sym('xbd_ctrlif_rx'), told.address);
+};
 
 const text: Text<ControllerProbe> = {
   ...probeText,
@@ -63,17 +84,19 @@ const text: Text<ControllerProbe> = {
     m.base.kern.sched.wakeup(m.controller);
   }),
   /** (status, port, handle, length): INTERFACE_STATUS. */
-  probe_tell: leaf((m, status, port, handle, length) => {
-    const { told } = c(m);
-    told.type = CMSG_BLKIF_FE;
-    told.subtype = CMSG_BLKIF_FE_INTERFACE_STATUS;
-    told.length = length;
-    const payload = told.address + control_msg.offset.msg;
-    const said = blkif_fe_interface_status.at(m.base.cpu.memory, payload);
-    said.handle = handle;
-    said.status = status;
-    said.evtchn = port;
-    m.base.cpu.call(m.base.cpu.sym('xbd_ctrlif_rx'), told.address);
+  probe_tell: leaf((m, status, port, handle, length) => tell(m, status, port, handle, length)),
+  /** Attaches a device during whose suspend, the interface's being over, the controller says that there is another disk. */
+  probe_attach_teller: leaf((m) => {
+    const { autoconf } = m.base.kern;
+    const dv = autoconf.attach('teller0', autoconf.devices()[0]?.address ?? 0, 0);
+    autoconf.pmfRegister(dv, m.base.cpu.sym('probe_teller_suspend'), 0);
+  }),
+  probe_teller_suspend: routine(asking, {
+    start: (m) => {
+      tell(m, BLKIF_INTERFACE_STATUS_CHANGED, 0, 0, blkif_fe_interface_status.size);
+      return call('slept', m.base.cpu.sym('tsleep'), m.data, 2);
+    },
+    slept: () => done(1),
   }),
   probe_interface: leaf((m) => m.xbd.blkif.sc.if_state),
   probe_port: leaf((m) => m.xbd.blkif.sc.if_evtchn),

@@ -145,6 +145,47 @@ describe.each(MODES)('%s', (_, options) => {
     expect(guest.call('probe_port')).toBe(0);
   });
 
+  test('XBD-15: what a new controller says of the old interface means nothing: nothing is put into a ring that nobody has', () => {
+    const guest = new ControlledGuest(options, twoDisks());
+    guest.moveTo();
+    guest.tell(BLKIF_INTERFACE_STATUS_CHANGED);
+    expect(guest.answer()).toBe(CMSG_BLKIF_FE_DRIVER_STATUS);
+    guest.host.runFor(1e6);
+    expect(guest.call('probe_ring_room')).toBe(XEN2_BLKIF_RING_SIZE);
+    const frame = guest.disconnect();
+    guest.tell(BLKIF_INTERFACE_STATUS_CONNECTED, guest.connectRing(frame));
+    guest.connected();
+    expect(guest.write(0, USER_BASE, SECTOR)).toBe(SECTOR);
+  });
+
+  test('XBD-15: a probe that was out when the domain left is not waited for', () => {
+    const guest = new ControlledGuest(options, twoDisks());
+    guest.letRingGo();
+    guest.disconnect();
+    // There is nobody behind this port.
+    guest.tell(BLKIF_INTERFACE_STATUS_CONNECTED, guest.host.hv.dom0.allocUnbound(guest.domid, 0));
+    guest.host.runFor(1e6);
+    expect(guest.call('probe_ring_room')).toBe(XEN2_BLKIF_RING_SIZE - 1);
+    guest.moveTo();
+    guest.join();
+    guest.connected(1);
+    expect(guest.write(0, USER_BASE, SECTOR)).toBe(SECTOR);
+  });
+
+  test('XBD-9: a suspend that is cancelled before the new back end is there connects nothing', () => {
+    const guest = new ControlledGuest(options, twoDisks());
+    guest.swallow(() => true);
+    guest.submit(0, 3);
+    guest.moveTo();
+    guest.checkpoint();
+    expect(guest.call('probe_status', 0)).toBe(0);
+    guest.submit(3, 5);
+    expect(guest.call('probe_ring_room')).toBe(XEN2_BLKIF_RING_SIZE);
+    guest.join();
+    guest.host.runFor(50e6);
+    expect(guest.ended.toSorted((a, b) => a - b)).toEqual(upTo(5));
+  });
+
   test('XBD-15: CLOSED is the end of all disks', () => {
     const guest = new ControlledGuest(options, twoDisks());
     guest.swallow(() => true);
@@ -190,6 +231,16 @@ describe.each(MODES)('%s', (_, options) => {
     expect(guest.ended.toSorted((a, b) => a - b)).toEqual(upTo(20));
     expect(requests.filter(({ operation }) => operation === 1)).toHaveLength(20);
     expect(guest.write(40, USER_BASE, SECTOR, 1)).toBe(SECTOR);
+  });
+
+  test('XBD-14: a disk that comes while a suspend is under way that is cancelled is there afterwards', () => {
+    const guest = new ControlledGuest(options, { [XVDA]: disk() });
+    guest.disks = twoDisks();
+    guest.plug(XVDB);
+    guest.call('probe_attach_teller');
+    guest.checkpoint();
+    guest.connected(1);
+    expect(guest.write(0, USER_BASE, SECTOR, 1)).toBe(SECTOR);
   });
 
   test.each([
