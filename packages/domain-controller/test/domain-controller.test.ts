@@ -226,6 +226,17 @@ test('DC-22: a ring that is no frame of the guest’s closes its interface until
   expect(guest.statuses()).toMatchObject([{ status: CONNECTED }]);
 });
 
+test('DC-21: a front end that names another ring while it is connected is connected to that one', () => {
+  const { host, guest } = withDisk();
+  guest.driver(UP);
+  guest.connectRing(1);
+  const [, first] = guest.statuses();
+  const held = host.held();
+  guest.connectRing(2);
+  expect(guest.statuses()).toEqual([first]);
+  expect(host.held()).toEqual(held);
+});
+
 test('DC-22: an interface that was closed is not opened by a guest that disconnects it', () => {
   const { guest } = withDisk();
   guest.driver(UP);
@@ -570,6 +581,22 @@ test('DC-7: whoever reads a trace sees every message, and its answer, both ways'
     ['ctrl-request', CMSG_CONSOLE, 0, 0, 2, '104.105'],
     ['ctrl-response', CMSG_CONSOLE, 0, 0, 0, ''],
   ]);
+});
+
+test('DC-2: what was typed and lay in a ring that is gone is not typed twice', () => {
+  const host = new Host();
+  const guest = host.guest().connect();
+  const { controller } = host;
+  controller.input(guest.domid, bytes('once'));
+  host.settle();
+  controller.input(guest.domid, bytes('later'));
+  controller.disconnect(guest.domid);
+  expect(host.story).toContain(`domain ${guest.domid}: 4 bytes that were typed may be lost`);
+  guest.requestsTaken = 0;
+  guest.domain.evtchn.close(guest.port);
+  expect(host.hv.dom0.allocUnbound(guest.domid, 0)).toBe(guest.port);
+  guest.connect();
+  expect(text(guest.serve())).toBe('later');
 });
 
 test('DC-3: what was typed at a domain that is gone is not read by the next one of its number', () => {
