@@ -32,8 +32,8 @@ const REPORT_NS = 100e3;
  * take the report of a reading to last.
  */
 const READ_ERROR_NS = 4 + (2 * REPORT_NS * RATE_ERROR_PPB) / 1e9;
-/** From reading the time to reading the runstates, an interrupt in between or not. */
-const READING_NS = 30e3;
+/** What an interrupt may take that falls between two readings, or between a reading and its report. */
+const INTERRUPT_NS = 30e3;
 
 /** How far the guest's clocks were off, at most, ns; all but the wall clock since they were first seen. */
 export interface TenYears {
@@ -44,6 +44,8 @@ export interface TenYears {
   readonly runstates_ns: number;
   /** Monotonic time off true time, in parts of 10^9 of what the guest has lived. */
   readonly rate_ppb: number;
+  /** How far off monotonic time and uptime are in the last half of the time, in most sightings: what no interrupt fell into. */
+  readonly drift_ns: number;
   readonly ticks: number;
   readonly years: number;
   readonly faults: readonly string[];
@@ -51,6 +53,12 @@ export interface TenYears {
 
 /** The larger one, by its size. */
 const worse = (a: number, b: number): number => (Math.abs(b) > Math.abs(a) ? b : a);
+
+/** The median of the last half. */
+const typical = (values: readonly number[]): number => {
+  const last = values.slice(values.length >> 1).sort((a, b) => a - b);
+  return last[last.length >> 1] ?? 0;
+};
 
 /** What was seen at a time, with the host's clocks of that moment. */
 interface Sight {
@@ -73,6 +81,8 @@ class Observer {
   runstates_ns = 0;
   rate_ppb = 0;
   #first: Sight | undefined;
+  readonly #monotonic: number[] = [];
+  readonly #uptime: number[] = [];
 
   look(sight: Sight, save: number): void {
     const { seen } = sight;
@@ -81,8 +91,11 @@ class Observer {
     const monotonic = seen.monotonic_ns - first.seen.monotonic_ns;
     const wall = Number(sight.wallclock - first.wallclock);
     const up = Number(seen.uptime_ns - first.seen.uptime_ns - (sight.wallclock - first.wallclock));
+    const off = monotonic - (sight.lived_ns - first.lived_ns);
+    this.#uptime.push(up);
+    this.#monotonic.push(off);
     this.uptime_ns = worse(this.uptime_ns, up);
-    this.monotonic_ns = worse(this.monotonic_ns, monotonic - (sight.lived_ns - first.lived_ns));
+    this.monotonic_ns = worse(this.monotonic_ns, off);
     const runstates = seen.runstates_ns - first.seen.runstates_ns - monotonic;
     this.runstates_ns = worse(this.runstates_ns, runstates);
     this.wall_ns = worse(this.wall_ns, seen.wallAhead_ns);
@@ -96,14 +109,19 @@ class Observer {
     this.count++;
   }
 
+  get drift_ns(): number {
+    return worse(typical(this.#monotonic), typical(this.#uptime));
+  }
+
   judge(): void {
     const off = (what: string, ns: number, limit: number): void => {
       if (Math.abs(ns) > limit) this.faults.push(`${what} ${ns} ns off`);
     };
     off('the wall clock was', this.wall_ns, TICK_NS);
-    off('uptime is', this.uptime_ns, READ_ERROR_NS);
-    off('monotonic time is', this.monotonic_ns, READ_ERROR_NS);
-    off('runstates are', this.runstates_ns, READING_NS);
+    off('uptime is', this.uptime_ns, READ_ERROR_NS + INTERRUPT_NS);
+    off('monotonic time is', this.monotonic_ns, READ_ERROR_NS + INTERRUPT_NS);
+    off('runstates are', this.runstates_ns, INTERRUPT_NS);
+    off('monotonic time or uptime drifted: it is', this.drift_ns, READ_ERROR_NS);
     if (Math.abs(this.rate_ppb) > RATE_ERROR_PPB) {
       this.faults.push(`monotonic time is ${this.rate_ppb} ppb off true time`);
     }
@@ -171,7 +189,19 @@ export const tenYears = (
     observer.faults.push(`the guest was seen ${observer.count} times in ${saves + 1} lives`);
   }
   observer.judge();
-  const { faults, wall_ns, uptime_ns, monotonic_ns, runstates_ns, rate_ppb, ticks } = observer;
+  const { faults, wall_ns, uptime_ns, monotonic_ns, runstates_ns, rate_ppb, drift_ns, ticks } =
+    observer;
   const years = Number(began) / (365.25 * DAY_NS);
-  return { saves, wall_ns, uptime_ns, monotonic_ns, runstates_ns, rate_ppb, ticks, years, faults };
+  return {
+    saves,
+    wall_ns,
+    uptime_ns,
+    monotonic_ns,
+    runstates_ns,
+    rate_ppb,
+    drift_ns,
+    ticks,
+    years,
+    faults,
+  };
 };
