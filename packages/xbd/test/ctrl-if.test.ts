@@ -234,6 +234,15 @@ describe.each(MODES)('%s', (_, options) => {
     expect(guest.write(40, USER_BASE, SECTOR, 1)).toBe(SECTOR);
   });
 
+  test('XBD-9: what the kernel asks for while a suspend is under way that is cancelled is done afterwards', () => {
+    const guest = new ControlledGuest(options, twoDisks());
+    guest.call('probe_attach_asker');
+    guest.checkpoint();
+    guest.host.runFor(50e6);
+    expect(guest.ended).toEqual([40]);
+    expect(guest.call('probe_error', 40)).toBe(0);
+  });
+
   test('XBD-14: a disk that comes while a suspend is under way that is cancelled is there afterwards', () => {
     const guest = new ControlledGuest(options, { [XVDA]: disk() });
     guest.disks = twoDisks();

@@ -79,6 +79,21 @@ export const working = struct('probe_working', {
   pad: u64,
 });
 
+/** Asks for a sector and does not wait. Buf `n` says what came of it. */
+export const submit = (
+  m: Probe,
+  unit: number,
+  n: number,
+  flags: number,
+  blkno: number,
+  address: number,
+): void => {
+  const bp = d(m).bufs.at(n);
+  prepare(bp, flags, blkno, address, DEV_BSIZE);
+  bp.b_iodone = m.base.cpu.sym('probe_iodone');
+  m.base.cpu.call(m.base.cpu.sym('xbdstrategy'), softc(m, unit).address, bp.address);
+};
+
 export const probeText: Text<Probe> = {
   /** (unit, flags, blkno, address, length) → bytes moved, or -errno. */
   probe_io: routine(working, {
@@ -96,12 +111,9 @@ export const probeText: Text<Probe> = {
     },
   }),
   /** (unit, n, flags, blkno, address, length): asks for it and does not wait. Buf n says what came of it. */
-  probe_submit: leaf((m, unit, n, flags, blkno, address) => {
-    const bp = d(m).bufs.at(n);
-    prepare(bp, flags, blkno, address, DEV_BSIZE);
-    bp.b_iodone = m.base.cpu.sym('probe_iodone');
-    m.base.cpu.call(m.base.cpu.sym('xbdstrategy'), softc(m, unit).address, bp.address);
-  }),
+  probe_submit: leaf((m, unit, n, flags, blkno, address) =>
+    submit(m, unit, n, flags, blkno, address),
+  ),
   probe_iodone: leaf((m, bp) => {
     const data = d(m);
     data.ended.set(data.nended++, (bp - data.bufs.address(0)) / buf.size);
