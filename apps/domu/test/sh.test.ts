@@ -78,7 +78,7 @@ describe.each([
     return { host, domid, type, disks };
   };
 
-  test('does what is typed, shows it, and ends by exit', () => {
+  test('KERN-30: does what is typed, shows it, ends others by signals, and ends by exit', () => {
     const { host, domid, type } = boot();
     type('echo hellp\x7fo there\r');
     host.runUntilConsole(domid, 'echo hellp\b \bo there\nhello there\n$ ');
