@@ -20,8 +20,12 @@ const ENTRY = fileURLToPath(new URL('snapshot.ts', import.meta.url));
 const MAKING = 'making-';
 const ABANDONED_MS = 60_000;
 
+/** The folders in which snapshots are being made, or were until their maker was killed. */
+const workplaces = (cache: string): string[] =>
+  readdirSync(cache).filter((name) => name.startsWith(MAKING));
+
 const takeAwayAbandoned = (cache: string): void => {
-  for (const name of readdirSync(cache).filter((one) => one.startsWith(MAKING))) {
+  for (const name of workplaces(cache)) {
     const path = join(cache, name);
     const made_ms = statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Date.now();
     if (Date.now() - made_ms > ABANDONED_MS) rmSync(path, { recursive: true, force: true });
@@ -52,13 +56,16 @@ const bundle = async (file: string): Promise<readonly string[]> => {
 
 /**
  * Writes `start.blob` and `node` into `cache`. They are made beside the old ones and renamed: whoever starts meanwhile finds one
- * or the other. Nothing is written when a source was changed meanwhile: the bundle may have it as it was before, or after.
+ * or the other. Nothing is written while another maker is at work, nor when a source was changed meanwhile: the bundle may have it
+ * as it was before, or after.
  * @param also more files that must be as they are for the snapshot to be used
  * @throws Error when it cannot be made
  */
 export const writeSnapshot = async (cache: string, also: readonly string[] = []): Promise<void> => {
   mkdirSync(cache, { recursive: true });
   takeAwayAbandoned(cache);
+  // Another start was first. It may be of older sources: then the next start after it finds that out.
+  if (workplaces(cache).length > 0) return;
   const folder = mkdtempSync(join(cache, MAKING));
   try {
     const began_ms = Date.now();
