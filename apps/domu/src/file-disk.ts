@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, fsyncSync, openSync, readSync, statSync, writeSync } from 'node:fs';
 import type { DomainConfig } from '@port-xen/toolstack';
 import type { BlockStore } from '@port-xen/xbdback';
 import { UserError } from './user-error.ts';
@@ -13,10 +13,14 @@ export class FileDisk implements BlockStore {
 
   /**
    * @param mode 'r' opens the file read-only
-   * @throws UserError when the file cannot be opened or is no whole number of sectors
+   * @throws UserError when the file cannot be opened or is no regular file of whole sectors
    */
   constructor(path: string, mode: 'r' | 'w') {
     this.#path = path;
+    // Before it is opened: to open a pipe is to wait for who writes into it.
+    if (statSync(path, { throwIfNoEntry: false })?.isFile() === false) {
+      throw new UserError(`disk ${path}: expected a regular file`);
+    }
     try {
       this.#fd = openSync(path, mode === 'r' ? 'r' : 'r+');
     } catch (error) {

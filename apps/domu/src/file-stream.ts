@@ -13,7 +13,7 @@ import { UserError } from './user-error.ts';
 /** The most buffers that writev takes at once. */
 const IOV_MAX = 1024;
 
-/** Whether a path names something that is written into and never replaced: a device, a pipe. */
+/** Whether a path names something that is no regular file: a folder, a device, a pipe. Such a one is written into and never replaced. */
 const isSpecial = (path: string): boolean => {
   const found = statSync(path, { throwIfNoEntry: false });
   return found !== undefined && !found.isFile();
@@ -79,12 +79,16 @@ const after = (chunks: readonly Uint8Array[], written: number): Uint8Array[] => 
   return [];
 };
 
-/** A file read from its start. */
+/** A save file, read from its start. A restore reads it twice, so it cannot be a pipe. */
 export class FileSource implements Source {
   readonly #fd: number;
 
-  /** @throws UserError when the file cannot be read */
+  /** @throws UserError when the file cannot be read or is no regular file */
   constructor(path: string) {
+    // Before it is opened: to open a pipe is to wait for who writes into it.
+    if (isSpecial(path)) {
+      throw new UserError(`${path}: expected a regular file, which can be read more than once`);
+    }
     try {
       this.#fd = openSync(path, 'r');
     } catch (error) {

@@ -153,6 +153,11 @@ describe('what the user gets wrong is one sentence and exit status 1', () => {
       /cannot be opened/,
     ],
     [
+      'a folder for a disk',
+      ['create', config, 'disk=["/,raw,xvda,r"]'],
+      /^domu: disk \/: expected a regular file$/m,
+    ],
+    [
       'an image of another format',
       ['create', config, `disk=["${disk},qcow2,xvda,w"]`],
       /expected format raw, found qcow2/,
@@ -174,6 +179,10 @@ describe('what the user gets wrong is one sentence and exit status 1', () => {
     ['too little memory', ['create', config, 'memory=1'], /memory|MiB/],
     ['a kernel of its own', ['create', config, 'kernel="/vmlinuz"'], /leave kernel= out/],
     ['no such save file', ['restore', path('none.save')], /Can't open /],
+    ['a folder for a save file', ['restore', '/'], /^domu: \/: expected a regular file, which/m],
+    ['a device for a save file', ['restore', '/dev/zero'], /expected a regular file, which/],
+    ['no saves to learn from', ['clock-drift', '--saves', '0'], /expected one or more, found 0/],
+    ['no cells to learn from', ['clock-matrix', '--cells', '0'], /expected one or more, found 0/],
     [
       'no save file',
       ['restore', config],

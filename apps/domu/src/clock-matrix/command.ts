@@ -17,6 +17,13 @@ const count = (text: string): number => {
   return value;
 };
 
+/** How many are to be run: of none there is nothing to tell. */
+const some = (text: string): number => {
+  const value = count(text);
+  if (value === 0) throw new InvalidArgumentError('expected one or more, found 0');
+  return value;
+};
+
 /** Runs something with its progress on stderr, if somebody looks, and prints what it found. */
 const show = (what: string, total: number, run: (progress: () => void) => Report): void => {
   const format = `{bar} {value}/{total} ${what}`;
@@ -35,7 +42,7 @@ export const clockMatrixCommand = (program: Command): void => {
     .description(
       'suspends a guest in every way and tells whether its clocks keep what is promised of them; exits 1 if one does not',
     )
-    .option('--cells <n>', 'how many cells are drawn', count, CELLS)
+    .option('--cells <n>', 'how many cells are drawn', some, CELLS)
     .option('--seed <n>', 'what they are drawn by', count, 1)
     .option('--all', 'every cell', false)
     .addOption(
@@ -52,7 +59,7 @@ export const clockMatrixCommand = (program: Command): void => {
     .description(
       'saves and restores a guest again and again over ten years and tells what its clocks lost',
     )
-    .option('--saves <n>', 'how often', count, SAVES)
+    .option('--saves <n>', 'how often', some, SAVES)
     .option('--seed <n>', 'what everything is drawn by', count, 1)
     .action(({ saves, seed }: { saves: number; seed: number }) => {
       show('saves', saves, (progress) => driftReport(saves, seed, progress));
