@@ -3,7 +3,7 @@
  * finishes. The second process is given the image file and the disk, nothing else.
  */
 import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { accessSync, constants, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -14,6 +14,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import pc from 'picocolors';
 import { makeDisk, sha256OfFile, sizeOfFile } from './demo-disk.ts';
 import { demoFull, secondLife } from './demo-full/demo-full.ts';
+import { FileDisk } from './file-disk.ts';
 import { makeGuest, variantOf } from './guest.ts';
 import { restoreFile } from './restore-command.ts';
 import { runDomain } from './run-domain.ts';
@@ -208,6 +209,18 @@ const demo = async (
   return equal ? 0 : 1;
 };
 
+/** The folder in which everything is made. @throws UserError when nothing can be made there */
+const folderOf = (keep: string | undefined): string => {
+  try {
+    if (keep === undefined) return mkdtempSync(join(tmpdir(), 'domu-'));
+    mkdirSync(keep, { recursive: true });
+    accessSync(keep, constants.W_OK);
+    return resolve(keep);
+  } catch (error) {
+    throw new UserError(`nothing can be kept in ${keep ?? tmpdir()}: ${(error as Error).message}`);
+  }
+};
+
 interface DemoFlags {
   readonly disk?: string;
   readonly memory: number;
@@ -231,8 +244,7 @@ export const demoCommand = (program: Command): void => {
     )
     .option('--full', 'two domains: disks, network, console and clock at work together')
     .action(async (flags: DemoFlags) => {
-      if (flags.keep !== undefined) mkdirSync(flags.keep, { recursive: true });
-      const folder = resolve(flags.keep ?? mkdtempSync(join(tmpdir(), 'domu-')));
+      const folder = folderOf(flags.keep);
       try {
         if (flags.full) {
           process.exitCode = await demoFull(folder, flags.interface);
@@ -240,6 +252,7 @@ export const demoCommand = (program: Command): void => {
         }
         const disk = resolve(flags.disk ?? join(folder, 'disk.img'));
         if (flags.disk === undefined) makeDisk(disk, DISK_SIZE);
+        else new FileDisk(disk, 'r').close();
         const image = join(folder, 'demo.save');
         process.exitCode = await demo(disk, image, flags.memory, flags.interface);
       } finally {

@@ -181,6 +181,12 @@ describe('what the user gets wrong is one sentence and exit status 1', () => {
     ['no such save file', ['restore', path('none.save')], /Can't open /],
     ['a folder for a save file', ['restore', '/'], /^domu: \/: expected a regular file, which/m],
     ['a device for a save file', ['restore', '/dev/zero'], /expected a regular file, which/],
+    ['a demo of a folder', ['demo', '--disk', '/'], /^domu: disk \/: expected a regular file$/m],
+    [
+      'a demo that cannot be kept',
+      ['demo', '--keep', '/dev/null/x'],
+      /^domu: nothing can be kept in/m,
+    ],
     ['no saves to learn from', ['clock-drift', '--saves', '0'], /expected one or more, found 0/],
     ['no cells to learn from', ['clock-matrix', '--cells', '0'], /expected one or more, found 0/],
     [
