@@ -1,8 +1,9 @@
 export { netif_data } from './netif-data.ts';
+export type { NetifPmap, XennetCtrlIfParts } from './netif-parts.ts';
 export { netifText } from './netif-text.ts';
 export type { NetworkStack, StackIfnet, StackMbuf, StackMbufs } from './network-stack.ts';
 export { Xennet } from './xennet.ts';
-export { type NetifPmap, XennetCtrlIf, type XennetCtrlIfParts } from './xennet-ctrl-if.ts';
+export { XennetCtrlIf } from './xennet-ctrl-if.ts';
 export { NXENNET, xennet_data, xennet_softc } from './xennet-data.ts';
 export type {
   XennetBus,

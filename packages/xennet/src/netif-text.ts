@@ -66,7 +66,7 @@ const sleep = (m: XennetCtrlIf, then: string, ticks = 0) =>
   call(then, m.cpu.sym('tsleep'), m.wchan, ticks);
 
 export const netifText: Text<XennetCtrlIf> = {
-  xennet_output: leaf((m, softc, packet) => m.output(m.at(softc), packet)),
+  xennet_output: leaf((m, softc, packet) => m.tx.output(m.at(softc), packet)),
   xennet_handler: leaf((m) => m.handler()),
   xennet_softintr: leaf((m) => m.softintr()),
 
@@ -131,7 +131,7 @@ export const netifText: Text<XennetCtrlIf> = {
       const sc = m.d.softcs.at(l.handle);
       if (exists) m.create(l.handle, mac, l.parent);
       else if (sc.nt_used !== 0) {
-        m.say(sc, 'this host has no such interface');
+        m.log.say(sc, 'this host has no such interface');
         m.absent(sc);
       }
       l.handle++;
@@ -181,7 +181,7 @@ export const netifText: Text<XennetCtrlIf> = {
       const unacknowledged = l.waited < ACK_TICKS && m.parts.stack.inFlight > 0;
       if (sc.nt_status === NETIF_CONNECTED && (unanswered || unacknowledged)) {
         l.waited++;
-        const channel = unanswered ? m.idleChannel(sc) : l.address;
+        const channel = unanswered ? m.tx.idleChannel(sc) : l.address;
         return call('drain', m.cpu.sym('tsleep'), channel, 1);
       }
       m.d.nt_suspended = 1;
@@ -193,7 +193,7 @@ export const netifText: Text<XennetCtrlIf> = {
     },
     gone: (m, l) => {
       const sc = m.at(l.sc);
-      m.say(sc, `suspended, port ${sc.nt_evtchn} let go, ${sc.nt_busy} packets unanswered`);
+      m.log.say(sc, `suspended, port ${sc.nt_evtchn} let go, ${sc.nt_busy} packets unanswered`);
       m.letGo(sc);
       return done(1);
     },

@@ -151,8 +151,9 @@ const driver = () => {
   join();
   const pages = { rx: sc.nt_rx.page, tx: sc.nt_tx.page };
   const out = () =>
-    Array.from({ length: XEN2_NETIF_RING_SIZE }, (_, id) => net.pages.isOut(sc, id)).filter(Boolean)
-      .length;
+    Array.from({ length: XEN2_NETIF_RING_SIZE }, (_, id) => net.rx.pages.isOut(sc, id)).filter(
+      Boolean,
+    ).length;
   return {
     memory,
     net,
@@ -208,7 +209,7 @@ test('XENNET-20: every receive id has given its frame away, and what comes is in
 
 test('XENNET-20: a packet is one request with its machine address, and is the driver’s until it is answered', () => {
   const d = driver();
-  expect(d.net.output(d.sc, MBUF + 256)).toBe(0);
+  expect(d.net.tx.output(d.sc, MBUF + 256)).toBe(0);
   const at = d.pages.tx + xen2_netif_tx_ring.offset.ring;
   const { addr, id, size } = xen2_netif_tx_request.at(d.memory, at);
   expect([addr, id, size]).toEqual([(FIRST_MFN + MBUF / PAGE) * PAGE + 256, 0, 100]);
@@ -223,7 +224,9 @@ test('XENNET-20: a packet is one request with its machine address, and is the dr
 
 test('XENNET-20: a full ring stops the stack with ENOBUFS, and drops nothing that it took', () => {
   const d = driver();
-  const results = Array.from({ length: XEN2_NETIF_RING_SIZE + 1 }, () => d.net.output(d.sc, MBUF));
+  const results = Array.from({ length: XEN2_NETIF_RING_SIZE + 1 }, () =>
+    d.net.tx.output(d.sc, MBUF),
+  );
   expect(results.filter((error) => error === 0)).toHaveLength(XEN2_NETIF_RING_SIZE);
   expect(results.at(-1)).toBe(55);
   expect(d.sc.nt_busy).toBe(XEN2_NETIF_RING_SIZE);
@@ -232,13 +235,13 @@ test('XENNET-20: a full ring stops the stack with ENOBUFS, and drops nothing tha
 describe('XENNET-21: over a suspend', () => {
   test('what came before the back end let go is taken in, what was being sent is dropped once', () => {
     const d = driver();
-    d.net.output(d.sc, MBUF);
+    d.net.tx.output(d.sc, MBUF);
     put(d, 0, 0, 800, 60);
     d.memory.st32(d.pages.rx + xen2_netif_rx_ring.offset.resp_prod, 1);
     d.net.letGo(d.sc);
     expect(d.received).toHaveLength(1);
     expect(d.freed).toEqual([MBUF]);
-    expect(d.net.output(d.sc, MBUF)).toBe(50);
+    expect(d.net.tx.output(d.sc, MBUF)).toBe(50);
   });
 
   test('the rings of a restored domain are not looked at: their frames are another host’s', () => {
@@ -324,7 +327,7 @@ test('XENNET-23: whatever is in the rings, each page is given once and taken onc
           for (const [i, { id, mfn, status }] of some.entries()) {
             put(d, (first + i) % XEN2_NETIF_RING_SIZE, id, mfn, status);
           }
-          d.net.output(d.sc, MBUF);
+          d.net.tx.output(d.sc, MBUF);
           d.memory.st32(d.pages.tx + xen2_netif_tx_ring.offset.resp_prod, tx);
           publish(d, rx);
           d.tell(NETIF_INTERFACE_STATUS_DISCONNECTED);
