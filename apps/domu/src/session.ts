@@ -105,6 +105,8 @@ export class Session {
   #save(): void {
     const plan = this.#plan;
     if (plan === undefined || this.#requested || this.#ended !== undefined) return;
+    // The toolstack is about to hear of its end, and so are we.
+    if (!this.#attended && this.#world.hv.domctl.getDomainInfo(this.#domid).shutdown) return;
     this.#requested = true;
     const done = (error: Error | null): void => {
       if (error === null) this.#saved = true;

@@ -107,6 +107,19 @@ test('a guest that ends before the moment of its save leaves its output, no file
   expect(existsSync(image) || existsSync(`${image}.partial`)).toBe(false);
 });
 
+test('so does one that has shut down and is not destroyed yet', () => {
+  const image = path('late.save');
+  const [, down_ms] = /([\d.]+) ms .*shut down, poweroff/.exec(
+    domu('create', config, '-v').stderr,
+  ) as RegExpExecArray;
+  const late_ns = Number(down_ms) * 1e6 + 500_000;
+  const run = domu('create', config, '--save', image, '--at', `ns:${late_ns}`);
+  expect(lastLine(run.stdout)).toBe(digest);
+  expect(run.stderr).toContain('domu: the guest ended (poweroff) before ');
+  expect(run.stderr).not.toContain('Saving to');
+  expect([run.status, existsSync(image)]).toEqual([1, false]);
+});
+
 describe('the trace hash', () => {
   const hash = (...flags: string[]): string => {
     const run = domu('create', config, '--trace-hash', ...flags);
