@@ -1,12 +1,12 @@
 /*
  * A copy of the repository in which one statement at a time is taken out and put back, and the tests that may notice.
  *
- * The tests of the package come first, they take seconds; then those of the whole guest, the shorter ones first. What they take
- * when nothing is broken is measured, and a run that takes many times as much of a processor is one that waits for ever. A
- * statement that may be missed, for a reason, is looked for by the tests of its package alone.
+ * The tests of the package come first, they take seconds; then those of the packages that are tested with it; then those of the whole
+ * guest, the shorter ones first. What they take when nothing is broken is measured, and a run that takes many times as much of a
+ * processor is one that waits for ever. A statement that may be missed, for a reason, is looked for by the tests of its package alone.
  */
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { globSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { copyRepository } from './copy.ts';
 import { firstFailure } from './run-tests.ts';
 import { type Statement, without } from './statements.ts';
@@ -29,6 +29,24 @@ const WHOLE_GUEST: readonly Stage[] = [
     files: ['any-request', 'suspends/cycles', 'suspends/requests', 'suspends/pairs'],
   },
 ].map(({ folder, files }) => ({ folder, files: files.map((name) => `test/${name}.test.ts`) }));
+interface Manifest {
+  readonly name: string;
+  readonly devDependencies?: Readonly<Record<string, string>>;
+}
+
+const manifestIn = (folder: string): Manifest =>
+  JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
+
+/** The packages whose tests alone use the one in `folder`. */
+const testedWith = (root: string, folder: string): Stage[] => {
+  const { name } = manifestIn(join(root, folder));
+  return globSync('packages/*/package.json', { cwd: root })
+    .map(dirname)
+    .sort()
+    .filter((other) => manifestIn(join(root, other)).devDependencies?.[name] !== undefined)
+    .map((other) => ({ folder: other, files: [] }));
+};
+
 /** No unbroken run takes as long. */
 const UNBROKEN_S = 600;
 const SPARE_S = 30;
@@ -77,7 +95,8 @@ export class Workshop {
     statement: Statement,
     isExcused: boolean,
   ): Promise<string | undefined> {
-    for (const stage of [{ folder, files: [] }, ...(isExcused ? [] : WHOLE_GUEST)]) {
+    const others = isExcused ? [] : [...testedWith(this.#root, folder), ...WHOLE_GUEST];
+    for (const stage of [{ folder, files: [] }, ...others]) {
       const limit_s = await this.#measure(stage);
       writeFileSync(join(this.#root, path), without(source, statement));
       const failure = await this.#run(stage, limit_s);
