@@ -69,6 +69,7 @@ const at = (data: Readonly<Record<string, number>>, module: string): number => {
 
 /** What a variant's own modules may use. */
 export interface VariantParts {
+  readonly pmap: Pmap;
   readonly clock: Clock;
   /** Watches of the store, where there is one. */
   readonly watches: BalloonStore | undefined;
@@ -144,7 +145,12 @@ const link = (
     ...control.linked,
     machdep,
     balloon,
-    ...variant.link?.(kern, data, { clock, watches: control.watches, linked: control.linked }),
+    ...variant.link?.(kern, data, {
+      pmap,
+      clock,
+      watches: control.watches,
+      linked: control.linked,
+    }),
   };
 };
 

@@ -1,6 +1,7 @@
 import { globSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { expect, test } from 'vitest';
+import { Pmap } from '@port-xen/pmap';
+import { expect, test, vi } from 'vitest';
 import { commandOutput } from '../src/questions/command-output.ts';
 import { withOutput } from '../src/questions/pages.ts';
 import { ANSWERS } from '../src/questions/question-command.ts';
@@ -19,6 +20,38 @@ test('nothing that names a frame of the old host is left after the resume', () =
   const answer = ANSWERS['1']?.(() => lives) ?? '';
   expect(answer).toContain('P2M frame list');
   expect(answer).not.toContain('left behind');
+});
+
+test('an L4 that names itself travels as any table does: no kernel for amd64 has to clear it', () => {
+  const clear = vi.spyOn(Pmap.prototype, 'unmapRecursive').mockImplementation(() => {});
+  const answer = ANSWERS['1']?.(liveTwice) ?? '';
+  clear.mockRestore();
+  expect(answer).toMatch(/page tables, L4 +9 +0 +9 +0 +9 +toolstack/);
+});
+
+test('what is said to be the same after a restore was something before it', () => {
+  const [, context = ''] = (ANSWERS['5']?.(() => lives) ?? '').split('What Xen has of');
+  const fields = context.split('\n').filter((line) => /as it was|another|pfn, then/.test(line));
+  expect(fields.length).toBeGreaterThan(20);
+  expect(fields.filter((line) => / {2}0 {2}/.test(line))).toEqual([]);
+});
+
+test('start of day is told to Xen at a boot and not at a restore, connections are asked for at both', () => {
+  const calls = (ANSWERS['5']?.(() => lives) ?? '').split('\n');
+  const of = (part: string): string[] =>
+    calls
+      .filter((line) => line.startsWith(part))
+      .map((line) => line.split(/ {2,}/).slice(2).join());
+  expect(new Set(of('start of day'))).toEqual(new Set(['yes,no']));
+  expect(new Set(of('connection to this Xen'))).toEqual(new Set(['yes,yes']));
+});
+
+test('a path that page 3 speaks of is one that its command printed', () => {
+  const page = readFileSync(`${docs}3-attach-resume.md`, 'utf8');
+  const paths = page.replace(/```.*?```/gs, '').match(/\/local\/[^\s`]+/g) ?? [];
+  const printed = ANSWERS['3']?.(() => lives) ?? '';
+  expect(paths.length).toBeGreaterThan(0);
+  expect(paths.filter((path) => !printed.includes(path))).toEqual([]);
 });
 
 test('the lines that CONTRIBUTING breaks are those of the source', () => {

@@ -98,7 +98,10 @@ export class Pmap {
     this.ops.update(kpm_pdirpa, PDIR_SLOT_PTE, this.mfnOf(kpm_pdirpa), _PAGE_PRESENT);
   }
 
-  /** pmap_xen_suspend: a same-level entry means nothing to the toolstack. Tables cannot be read from here on. */
+  /**
+   * pmap_xen_suspend. Tables cannot be read from here on. An L4 that names itself would travel; NetBSD clears such entries on all its
+   * ports, because a restore cannot pin those of i386's tables.
+   */
   unmapRecursive(): void {
     this.ops.update(this.#d.kpm_pdirpa, PDIR_SLOT_PTE, 0, 0);
   }

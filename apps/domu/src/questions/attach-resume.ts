@@ -1,39 +1,66 @@
 /*
- * Question 3: does the attach and resume code of xenbus, xbd and xengnt serve a restore as it serves a boot?
+ * Question 3: does the attach and resume code of xenbus, xbd, xennet and xengnt serve a restore as it serves a boot?
  *
- * Which entry points of each ran in the first life, up to the suspend, and which in the second, up to `domain resumed` and
- * the disk's being there again.
+ * Three things are looked at in a domain's two lives: in which order its devices were suspended and resumed, which entry points of the drivers
+ * ran, and what was said to xenstore, which is how front ends and back ends come to know of each other.
  */
+import { storeRows } from './store-table.ts';
+import { suspendOrder } from './suspend-order.ts';
 import { table } from './table.ts';
 import type { Lives } from './two-lives.ts';
 
 /** Modules of the kernel that are looked at. xengnt has no entry points: it is called by the others. */
-const PACKAGES: readonly string[] = ['xenbus', 'xbd', 'machdep'];
+const PACKAGES: readonly string[] = ['xenbus', 'xbd', 'xennet'];
+const USES = ['boot', 'boot and restore', 'save', 'restore'] as const;
+/** Characters of a line of entry points. */
+const LINE = 110;
 
-const moduleOf = (lives: Lives): ReadonlyMap<string, string> =>
-  new Map(lives.guest.engine.image.entries.map(({ symbol, module }) => [symbol, module]));
+/** Words in lines. */
+const wrap = (words: readonly string[]): string[] => {
+  const lines: string[] = [];
+  for (const word of words) {
+    const last = lines.at(-1);
+    if (last !== undefined && last.length + 1 + word.length <= LINE) {
+      lines[lines.length - 1] = `${last} ${word}`;
+    } else lines.push(word);
+  }
+  return lines;
+};
 
-/** The answer, as a table. */
-export const answerAttachResume = (lives: Lives): string => {
-  const modules = moduleOf(lives);
+const entryPoints = (lives: Lives): string => {
+  const { entries } = lives.guest.engine.image;
+  const moduleOf = new Map(entries.map(({ symbol, module }) => [symbol, module]));
   const [first, second] = lives.entries;
-  const symbols = [...new Set([...first.keys(), ...second.keys()])].filter((symbol) =>
-    PACKAGES.includes(modules.get(symbol) ?? ''),
-  );
   // In the order in which they ran first.
   const ran = [...first.keys()];
   const saving = new Set(ran.slice(ran.indexOf('xen_suspend_domain')));
-  const use = (symbol: string): string => {
-    if (saving.has(symbol)) return second.has(symbol) ? 'save and restore' : 'save';
+  const useOf = (symbol: string): (typeof USES)[number] => {
+    if (saving.has(symbol)) return 'save';
     if (!second.has(symbol)) return 'boot';
     return first.has(symbol) ? 'boot and restore' : 'restore';
   };
-  const rows = symbols
-    .map((symbol) => [modules.get(symbol) ?? '', use(symbol), symbol])
-    .sort((a, b) => (a.join() < b.join() ? -1 : 1));
+  const symbols = [...new Set([...ran, ...second.keys()])].sort();
+  const rows = PACKAGES.flatMap((module) =>
+    USES.flatMap((use) => {
+      const of = symbols.filter((s) => moduleOf.get(s) === module && useOf(s) === use);
+      return wrap(of).map((line, i) => (i === 0 ? [module, use, line] : ['', '', line]));
+    }),
+  );
+  return table(['package', 'serves', 'entry points'], rows);
+};
+
+/** The answer, as tables. */
+export const answerAttachResume = (lives: Lives): string => {
+  const [first, second] = lives.entries;
   return [
-    'Entry points of the kernel that ran: from the boot to the save, and from the restore until the disk was served',
+    suspendOrder([...first.keys(), ...second.keys()]),
     '',
-    table(['package', 'serves', 'entry point'], rows),
+    'Entry points of the drivers that ran: from the boot to the save, and from the restore until disk and network were served',
+    '',
+    entryPoints(lives),
+    '',
+    'What the domain asked xenstore, and told it, until then; a state that went from 3 to 4 is 3→4',
+    '',
+    table(['', 'nodes', 'at boot', 'at the restore'], storeRows(lives.store)),
   ].join('\n');
 };

@@ -1,21 +1,30 @@
 /*
  * Question 1: which structures hold machine addresses, and who mends each when the domain wakes up on other frames?
  *
- * Every word of the domain's memory is looked at: a frame number of the first host lies in the first host's slot, one of the
- * second host's in the second's, so a number says whose it is. Page tables are read as entries, everything else as
+ * Every word of the domain's memory is looked at, and what Xen keeps of the domain: a frame number of the first host lies in the first
+ * host's range, one of the second host's in the second's, so a number says whose it is. Page tables are read as entries, everything else as
  * 64-bit words. What changed before the guest ran again was mended by the toolstack, what changed after by the guest.
  */
-import { arch_shared_info, shared_info, start_info, vcpu_guest_context } from '@port-xen/abi';
-import { KERNBASE, PAGE_SIZE } from '@port-xen/kern';
+import { arch_shared_info, cpu_user_regs, shared_info, vcpu_guest_context } from '@port-xen/abi';
+import { PAGE_SIZE } from '@port-xen/kern';
 import { BytesMemory, ldI64 } from '@port-xen/layout';
 import type { World } from '../world.ts';
-import type { Memory, Page } from './snapshot.ts';
+import { FrameHolders } from './frame-holders.ts';
+import type { Still } from './still.ts';
 import { table } from './table.ts';
 import type { Lives } from './two-lives.ts';
 
 const PRESENT = 1;
 const FRAME_BITS = 2 ** 40;
-const ENTRIES = PAGE_SIZE / 8;
+const MEMORY = 'its pages';
+const SHARED_INFO = 'shared_info';
+const CONTEXT = 'vCPU context';
+const GRANTS = 'grant table';
+/** In the order in which they are shown. */
+const PLACES: readonly string[] = [MEMORY, SHARED_INFO, CONTEXT, GRANTS];
+
+/** And of the domain's pages. */
+const FIRST: readonly string[] = ['page tables', 'P2M', 'start_info'];
 
 /** Which host a word names a frame of; undefined when it names none. */
 const hostOf = (worlds: readonly World[], word: number): 0 | 1 | undefined => {
@@ -33,55 +42,52 @@ const frameOf = (memory: BytesMemory, at: number, level: number): number => {
       ? -1
       : Math.floor((((word % 2 ** 52) + 2 ** 52) % 2 ** 52) / PAGE_SIZE) % FRAME_BITS;
   }
-  // start_info holds one machine address among frame numbers.
+  // start_info and the context hold machine addresses among frame numbers.
   return word > 2 ** 32 && word % PAGE_SIZE === 0 ? word / PAGE_SIZE : word;
 };
 
-/** What a word belongs to, in the kernel's own terms. */
-class Names {
-  readonly #lives: Lives;
-  readonly #p2m = new Set<number>();
-  readonly #frameList = new Set<number>();
-  readonly #startInfo: number;
+/** The field of a struct at an offset. */
+const fieldAt = (offsets: Readonly<Record<string, number>>, offset: number): string =>
+  Object.entries(offsets)
+    .filter(([, at]) => at <= offset)
+    .at(-1)?.[0] ?? '?';
 
-  constructor(lives: Lives) {
-    this.#lives = lives;
-    const { memory: suspended, sharedInfo, context } = lives.suspended;
-    const byMfn = new Map([...suspended].map(([pfn, page]) => [page.mfn, pfn]));
-    const arch = arch_shared_info.at(new BytesMemory(sharedInfo), shared_info.offset.arch);
-    const root = arch.pfn_to_mfn_frame_list_list;
-    const words = (mfn: number): number[] => {
-      const page = suspended.get(byMfn.get(mfn) ?? -1);
-      if (page === undefined) return [];
-      const memory = new BytesMemory(page.bytes);
-      return Array.from({ length: ENTRIES }, (_, i) => ldI64(memory, 8 * i)).filter((w) =>
-        byMfn.has(w),
-      );
-    };
-    this.#frameList.add(byMfn.get(root) ?? -1);
-    for (const l2 of words(root)) {
-      this.#frameList.add(byMfn.get(l2) ?? -1);
-      for (const leaf of words(l2)) this.#p2m.add(byMfn.get(leaf) ?? -1);
-    }
-    // The suspend hypercall's third argument.
-    const { rdx } = vcpu_guest_context.at(new BytesMemory(context), 0).user_regs;
-    this.#startInfo = byMfn.get(rdx) ?? -1;
-  }
+const sharedInfoField = (offset: number): string => {
+  const { arch } = shared_info.offset;
+  if (offset < arch) return fieldAt(shared_info.offset, offset);
+  return `arch.${fieldAt(arch_shared_info.offset, offset - arch)}`;
+};
 
-  of(pfn: number, offset: number, level: number): string {
-    if (level > 0) return `page tables, L${level}`;
-    if (this.#p2m.has(pfn)) return 'P2M (xpmap_phys_to_machine_mapping)';
-    if (this.#frameList.has(pfn)) return 'P2M frame list (L2 and L3 pages)';
-    if (pfn === this.#startInfo) {
-      const field = Object.entries(start_info.offset)
-        .filter(([, at]) => at <= offset)
-        .at(-1);
-      return `start_info.${field?.[0] ?? '?'}`;
+const contextField = (offset: number): string => {
+  const { user_regs, ctrlreg } = vcpu_guest_context.offset;
+  const field = fieldAt(vcpu_guest_context.offset, offset);
+  if (field === 'user_regs')
+    return `user_regs.${fieldAt(cpu_user_regs.offset, offset - user_regs)}`;
+  return field === 'ctrlreg' ? `ctrlreg[${(offset - ctrlreg) / 8}]` : field;
+};
+
+/** Told which host a frame is of that is named, in which place, by whom. */
+type Use = (host: 0 | 1, place: string, holder: string) => void;
+
+const eachFrame = (lives: Lives, still: Still, holders: FrameHolders, use: Use): void => {
+  const lookAll = (bytes: Uint8Array, level: number, place: string, of: (at: number) => string) => {
+    const memory = new BytesMemory(bytes);
+    for (let at = 0; at < bytes.length; at += 8) {
+      const host = hostOf(lives.worlds, frameOf(memory, at, level));
+      if (host !== undefined) use(host, place, of(at));
     }
-    const symbol = this.#lives.guest.engine.image.symbolAt(KERNBASE + pfn * PAGE_SIZE + offset);
-    return symbol.startsWith('0x') ? 'other pages' : symbol.replace(/\+.*/, '');
+  };
+  for (const [pfn, { bytes, level }] of still.memory) {
+    lookAll(bytes, level, MEMORY, (at) => holders.of(pfn, at, level));
   }
-}
+  lookAll(still.sharedInfo.subarray(0, shared_info.size), 0, SHARED_INFO, sharedInfoField);
+  for (const { context } of still.vcpus) lookAll(context, 0, CONTEXT, contextField);
+  const holderOf = holders.grantsOf(still);
+  for (const grant of still.grants) {
+    const host = hostOf(lives.worlds, grant.mfn);
+    if (host !== undefined) use(host, GRANTS, holderOf(grant));
+  }
+};
 
 interface Count {
   /** Words that name a frame of the first host at the suspend. */
@@ -92,31 +98,21 @@ interface Count {
 }
 
 const count = (lives: Lives): Map<string, Count> => {
-  const names = new Names(lives);
+  const holders = new FrameHolders(lives.guest, lives.suspended);
   const counts = new Map<string, Count>();
-  const look = (memory: Memory, add: (count: Count, host: 0 | 1) => void): void => {
-    for (const [pfn, page] of memory) {
-      eachFrame(page, (offset, frame) => {
-        const host = hostOf(lives.worlds, frame);
-        if (host === undefined) return;
-        const name = names.of(pfn, offset, page.level);
-        const entry = counts.get(name) ?? { suspended: 0, restored: [0, 0], resumed: [0, 0] };
-        counts.set(name, entry);
-        add(entry, host);
-      });
-    }
-  };
-  look(lives.suspended.memory, (entry, host) => {
+  const look = (still: Still, add: (count: Count, host: 0 | 1) => void): void =>
+    eachFrame(lives, still, holders, (host, place, holder) => {
+      const key = `${place}\t${holder}`;
+      const entry = counts.get(key) ?? { suspended: 0, restored: [0, 0], resumed: [0, 0] };
+      counts.set(key, entry);
+      add(entry, host);
+    });
+  look(lives.suspended, (entry, host) => {
     if (host === 0) entry.suspended++;
   });
-  look(lives.restored.memory, (entry, host) => entry.restored[host]++);
-  look(lives.resumed.memory, (entry, host) => entry.resumed[host]++);
+  look(lives.restored, (entry, host) => entry.restored[host]++);
+  look(lives.resumed, (entry, host) => entry.resumed[host]++);
   return counts;
-};
-
-const eachFrame = (page: Page, use: (offset: number, frame: number) => void): void => {
-  const memory = new BytesMemory(page.bytes);
-  for (let at = 0; at < PAGE_SIZE; at += 8) use(at, frameOf(memory, at, page.level));
 };
 
 const mender = ({ suspended, restored, resumed }: Count): string => {
@@ -126,15 +122,23 @@ const mender = ({ suspended, restored, resumed }: Count): string => {
   if (resumed[0] < restored[0] && resumed[1] > 0) return 'guest';
   if (resumed[0] > 0) return 'nobody: left behind';
   if (resumed[1] === 0) return 'guest: forgotten';
-  return 'guest, anew';
+  return suspended === 0 ? 'made since' : 'guest, anew';
+};
+
+/** Where a holder is shown: place by place, and in the domain's pages first what is there for frames. */
+const rankOf = (key: string): number => {
+  const [place = '', holder = ''] = key.split('\t');
+  const first = FIRST.findIndex((start) => holder.startsWith(start));
+  return PLACES.indexOf(place) * 10 + (first < 0 ? FIRST.length : first);
 };
 
 /** The answer, as a table. */
 export const answerP2m = (lives: Lives): string => {
   const rows = [...count(lives)]
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([name, entry]) => [
-      name,
+    .map(([key, entry]) => ({ key, rank: rankOf(key), entry }))
+    .sort((a, b) => a.rank - b.rank || (a.key < b.key ? -1 : 1))
+    .map(({ key, entry }) => [
+      ...key.split('\t'),
       entry.suspended,
       entry.restored[0],
       entry.restored[1],
@@ -143,10 +147,19 @@ export const answerP2m = (lives: Lives): string => {
       mender(entry),
     ]);
   return [
-    "Words of the domain's memory that name machine frames: of the old host, of the new one",
+    'Words that name machine frames: of the old host, of the new one',
     '',
     table(
-      ['structure', 'suspended: old', 'restored: old', 'new', 'resumed: old', 'new', 'mended by'],
+      [
+        'in',
+        'structure',
+        'suspended: old',
+        'restored: old',
+        'new',
+        'resumed: old',
+        'new',
+        'mended by',
+      ],
       rows,
     ),
   ].join('\n');

@@ -6,6 +6,7 @@
  *
  * Hosts give out frames from disjoint slots, so a frame number says by itself which host it is of.
  */
+import { __HYPERVISOR_mmuext_op } from '@port-xen/abi';
 import type { TextEngine } from '@port-xen/kern';
 import type { DomainConfig } from '@port-xen/toolstack';
 import { type Engine, RIP } from '@port-xen/vcpu';
@@ -13,7 +14,9 @@ import type { BlockStore } from '@port-xen/xbdback';
 import { type Guest, makeGuest } from '../guest.ts';
 import { completeHost } from '../host-options.ts';
 import { World } from '../world.ts';
-import { type Memory, snapshot } from './snapshot.ts';
+import { fullerKernel } from './fuller-kernel.ts';
+import { lookAt, type Still } from './still.ts';
+import { type Said, StoreTalk } from './store-talk.ts';
 
 const SLOTS = [41, 42] as const;
 const SEED = 2008;
@@ -28,6 +31,8 @@ export interface Made {
   readonly life: 0 | 1;
   /** Number and arguments, as they were traced. */
   readonly call: readonly (number | string)[];
+  /** Of an mmuext_op: the command of its first operation. */
+  readonly command?: number;
 }
 
 /** All that was seen of the two lives. */
@@ -43,6 +48,8 @@ export interface Lives {
   readonly hypercalls: readonly Made[];
   /** Entry points of the kernel that ran in each life, with how often. */
   readonly entries: readonly [ReadonlyMap<string, number>, ReadonlyMap<string, number>];
+  /** What the domain and xenstore said to each other in each life. */
+  readonly store: readonly [readonly Said[], readonly Said[]];
 }
 
 /** A disk whose sectors say their number. */
@@ -61,13 +68,13 @@ export const numberedDisk = (): BlockStore => ({
 const CONFIG: DomainConfig = {
   name: 'question',
   uuid: '20080612-0000-4000-8000-717565737469',
-  maxVcpus: 1,
-  availVcpus: [0],
+  maxVcpus: 2,
+  availVcpus: [0, 1],
   maxMem_kib: MEMORY_MIB * 1024,
   targetMem_kib: MEMORY_MIB * 1024,
-  cmdline: 'init=sha256 /dev/xbd0',
+  cmdline: 'xennet0=10.0.0.2/24 init=sha256 /dev/xbd0',
   disks: [{ pdevPath: 'numbered', vdev: 'xvda', format: 'raw', readwrite: false }],
-  nics: [],
+  nics: [{ devid: 0, mac: '00:16:3e:00:00:08', bridge: 'xenbr0' }],
   onPoweroff: 'destroy',
   onReboot: 'restart',
   onWatchdog: 'destroy',
@@ -75,25 +82,22 @@ const CONFIG: DomainConfig = {
   onSoftReset: 'soft_reset',
 };
 
-/** What is looked at while the domain stands still. */
-export interface Still {
-  readonly memory: Memory;
-  readonly sharedInfo: Uint8Array;
-  readonly context: Uint8Array;
-}
+const commandOf = ({ hv }: World, domid: number, [number, operations]: Made['call']) =>
+  number === __HYPERVISOR_mmuext_op
+    ? hv.domains.get(domid)?.vcpus[0]?.memory.ld32(operations as number)
+    : undefined;
 
-const lookAt = ({ hv }: World, domid: number): Still => ({
-  memory: snapshot(hv, domid),
-  sharedInfo: hv.memory.frameBytes(hv.domctl.getDomainInfo(domid).sharedInfoMfn).slice(),
-  context: hv.domctl.getVcpuContext(domid, 0),
-});
+/** The guest has read that the back end of its network interface is Connected. */
+const isNetworkUp = ({ request, path, value }: Said): boolean =>
+  request === 'read' && /backend\/vif\/.*\/state$/.test(path) && value === '4';
 
 /** Lives the two lives. */
 export const liveTwice = (): Lives => {
-  const guest = makeGuest(false);
+  const guest = makeGuest(false, fullerKernel);
   const entries: [Map<string, number>, Map<string, number>] = [new Map(), new Map()];
   const hypercalls: Made[] = [];
   const printed = ['', ''];
+  const talks = [new StoreTalk(), new StoreTalk()] as const;
   const make = (life: 0 | 1): World => {
     const world: World = new World({
       seed: SEED + life,
@@ -112,8 +116,13 @@ export const liveTwice = (): Lives => {
         printed[life] += Buffer.from(bytes).toString('latin1');
       },
     });
-    world.sim.trace.listen((kind, _, particulars) => {
-      if (kind === 'hypercall') hypercalls.push({ life, call: [...particulars] });
+    world.sim.trace.listen((kind, id, particulars) => {
+      if (kind === 'hypercall') {
+        const call = [...particulars];
+        const command = commandOf(world, id, call);
+        hypercalls.push(command === undefined ? { life, call } : { life, call, command });
+      }
+      if (kind === 'xenstore' && id !== 0) talks[life].hear(id, particulars);
     });
     return world;
   };
@@ -150,7 +159,12 @@ export const liveTwice = (): Lives => {
   });
   const restored = lookAt(there, again);
   there.xl.unpause(again);
-  there.sim.runUntil(() => printed[1]?.includes(RESUMED) === true && there.xbdback.completed > 0);
+  there.sim.runUntil(
+    () =>
+      printed[1]?.includes(RESUMED) === true &&
+      there.xbdback.completed > 0 &&
+      talks[1].said.some(isNetworkUp),
+  );
   return {
     guest,
     worlds: [here, there],
@@ -159,6 +173,7 @@ export const liveTwice = (): Lives => {
     resumed: lookAt(there, again),
     hypercalls,
     entries,
+    store: [talks[0].said, talks[1].said],
   };
 };
 

@@ -5,6 +5,7 @@
  * side by side.
  */
 import { CtrlIf } from '@port-xen/ctrl-if';
+import { suspendOrder } from '../suspend-order.ts';
 import { table } from '../table.ts';
 import { STEPS, type Step } from './steps.ts';
 import { type Seen, throughSuspend } from './two-hosts.ts';
@@ -36,15 +37,13 @@ const describe = (step: Step, seen: Seen): string => {
   return words.join(', ');
 };
 
-/** The suspend and resume routines of a save and a restore, in the order in which they ran. */
-const order = (): string[][] => {
+/** The entry points of a save and of the restore, in the order in which they ran. */
+const entriesOf = (): string[] => {
   const ran: string[] = [];
   throughSuspend({ dom0: 'works' }, CtrlIf, (symbol) => {
-    if (/(^|_)(suspend|resume)$/.test(symbol) && !/^(asker|pmf)/.test(symbol)) ran.push(symbol);
+    if (!symbol.startsWith('asker')) ran.push(symbol);
   });
-  const down = ran.filter((symbol) => symbol.endsWith('_suspend'));
-  const up = ran.filter((symbol) => symbol.endsWith('_resume'));
-  return down.map((symbol, i) => [`${i + 1}`, symbol, up[i] ?? '']);
+  return ran;
 };
 
 /** The answer, as tables. */
@@ -56,9 +55,7 @@ export const answerCtrlIf = (): string => {
     describe(step, throughSuspend(step, step.lacking)),
   ]);
   return [
-    'The routines of a save and of the restore, in the order in which they ran',
-    '',
-    table(['', 'down', 'up'], order()),
+    suspendOrder(entriesOf()),
     '',
     'The steps of ctrl_if_suspend and ctrl_if_resume in their order, and what is seen of a domain whose kernel has them all, and of one',
     'that lacks this one: saved on host 1, five seconds after its restore on host 2',
