@@ -8,8 +8,8 @@
 import { arch_shared_info, cpu_user_regs, shared_info, vcpu_guest_context } from '@port-xen/abi';
 import { PAGE_SIZE } from '@port-xen/kern';
 import { BytesMemory, ldI64 } from '@port-xen/layout';
-import type { World } from '../world.ts';
 import { FrameHolders } from './frame-holders.ts';
+import { hostOf } from './host-of.ts';
 import type { Still } from './still.ts';
 import { table } from './table.ts';
 import type { Lives } from './two-lives.ts';
@@ -25,14 +25,6 @@ const PLACES: readonly string[] = [MEMORY, SHARED_INFO, CONTEXT, GRANTS];
 
 /** And of the domain's pages. */
 const FIRST: readonly string[] = ['page tables', 'P2M', 'start_info'];
-
-/** Which host a word names a frame of; undefined when it names none. */
-const hostOf = (worlds: readonly World[], word: number): 0 | 1 | undefined => {
-  const inside = (world: World | undefined): boolean =>
-    world !== undefined && word >= world.hv.firstMfn && word < world.hv.firstMfn + world.hv.frames;
-  if (inside(worlds[0])) return 0;
-  return inside(worlds[1]) ? 1 : undefined;
-};
 
 /** The frame that a word may mean: an entry's, a machine address's, or the word itself. */
 const frameOf = (memory: BytesMemory, at: number, level: number): number => {
