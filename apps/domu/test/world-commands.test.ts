@@ -134,6 +134,10 @@ test('info, dmesg and vcpu-list speak of the host', () => {
   expect(domu('info').stdout).toMatch(/^xen_major +: 4$/m);
   expect(domu('dmesg').stdout).toContain('toolstack: domain 1: made, "slow"');
   expect(domu('vcpu-list').stdout).toMatch(/^slow +1 +0 +0 /m);
+  expect(domu('vcpu-list', 'slow', '1').stdout.match(/^slow +1 +0 +0 /gm)?.length).toBe(2);
+  expect(domu('vcpu-list', 'slow', '9').stderr).toBe(
+    'domu: 9 is an invalid domain identifier: no such domain\n',
+  );
 });
 
 test('a disk comes and goes while the domain runs', async () => {

@@ -15,6 +15,16 @@ const print = (text: string): void => {
 
 const json = (value: unknown): void => print(`${JSON.stringify(value, null, 4)}\n`);
 
+/** The rows of a domain, given by its name or number. @throws UserError when there is none */
+const named = <Row extends { readonly name: string; readonly domid: number }>(
+  domain: string,
+  rows: readonly Row[],
+): Row[] => {
+  const found = rows.filter(({ name, domid }) => name === domain || String(domid) === domain);
+  if (found.length > 0) return found;
+  throw new UserError(`${domain} is an invalid domain identifier: no such domain`);
+};
+
 /** `xl vcpu-list`. */
 const vcpuText = (rows: readonly VcpuRow[]): string =>
   [
@@ -34,12 +44,8 @@ export const worldCommands = (program: Command): void => {
     .description('list the domains of all running worlds')
     .option('--json', 'as JSON')
     .action(async (domain: string | undefined, flags: { json?: boolean }) => {
-      const rows = (await worlds())
-        .flatMap((world) => world.rows)
-        .filter(({ name, domid }) => [undefined, name, String(domid)].includes(domain));
-      if (domain !== undefined && rows.length === 0) {
-        throw new UserError(`${domain} is an invalid domain identifier: no such domain`);
-      }
+      const all = (await worlds()).flatMap((world) => world.rows);
+      const rows = domain === undefined ? all : named(domain, all);
       if (flags.json) json(rows);
       else print(domainListText(rows));
     });
@@ -121,11 +127,12 @@ export const worldCommands = (program: Command): void => {
       }
     });
   program
-    .command('vcpu-list')
-    .description('list the virtual processors of all domains')
+    .command('vcpu-list [domain...]')
+    .description('list the virtual processors of domains, or of all')
     .option('--json', 'as JSON')
-    .action(async (flags: { json?: boolean }) => {
-      const rows = (await askAll('vcpu-list')).flat() as VcpuRow[];
+    .action(async (domains: readonly string[], flags: { json?: boolean }) => {
+      const all = (await askAll('vcpu-list')).flat() as VcpuRow[];
+      const rows = domains.length === 0 ? all : domains.flatMap((domain) => named(domain, all));
       if (flags.json) json(rows);
       else print(vcpuText(rows));
     });
