@@ -4,7 +4,7 @@
 import { call, done, ENXIO, goto, routine, type Text } from '@port-xen/kern';
 import { i64, struct, u32 } from '@port-xen/layout';
 import type { Xbd } from './xbd.ts';
-import { DRAIN_TICKS, XBD_CONNECTED, XBD_GONE, XBD_SUSPENDED } from './xbd-data.ts';
+import { DRAIN_TICKS, XBD_CONNECTED, XBD_SUSPENDED } from './xbd-data.ts';
 import type { XbdXenbus } from './xbd-xenbus.ts';
 
 const draining = struct('xbd_drain_locals', { sc: i64, drained: u32, pad: u32 });
@@ -59,10 +59,6 @@ export const suspendText: Text<XbdXenbus> = {
         return done(1);
       }
       m.forgetHandles(sc);
-      if (sc.sc_backend_status === XBD_GONE) {
-        m.fail(sc, ENXIO);
-        return done(1);
-      }
       if (!m.xenbus.isPresent(sc.sc_xbusd)) {
         m.kern.msgbuf.printf(`${m.nameOf(sc)}: this host has no such disk\n`);
         m.fail(sc, ENXIO);

@@ -223,6 +223,29 @@ describe.each(MODES)('%s', (_, options) => {
       beforeItRuns: () => guest.host.store.rm(`/local/domain/${guest.domid}/device/vbd/51712`),
     });
     expect(guest.write(0, USER_BASE, SECTOR)).toBe(-ENXIO);
+    // A later one has it again.
+    guest.move();
+    guest.connected();
+    expect(guest.write(0, USER_BASE, SECTOR)).toBe(SECTOR);
+  });
+
+  test('XBD-10: what was out at a back end that was closing fails, and nobody waits for it on the next host', () => {
+    const guest = new DiskGuest(options);
+    guest.swallow((id) => id < 3);
+    guest.submit(0, 6);
+    guest.host.store.write(`/local/domain/0/backend/vbd/${guest.domid}/51712/state`, '5');
+    guest.host.runFor(10e6);
+    guest.move();
+    guest.host.runFor(10e6);
+    expect(upTo(6).map((n) => guest.call('probe_error', n))).toEqual([
+      ENXIO,
+      ENXIO,
+      ENXIO,
+      0,
+      0,
+      0,
+    ]);
+    expect(guest.call('probe_busy', 0)).toBe(0);
   });
 
   test('XBD-10: what the new host says of the disk counts: its size', () => {
