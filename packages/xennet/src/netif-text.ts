@@ -185,7 +185,7 @@ export const netifText: Text<XennetCtrlIf> = {
         return call('drain', m.cpu.sym('tsleep'), channel, 1);
       }
       m.d.nt_suspended = 1;
-      if (sc.nt_status !== NETIF_CONNECTED) return goto('gone');
+      // Connected or not: it may be, and not have been heard of.
       const { size } = netif_fe_interface_disconnect;
       const at = fill(l.msg, CMSG_NETIF_FE_INTERFACE_DISCONNECT, size);
       netif_fe_interface_disconnect.at(m.cpu.memory, at).handle = sc.nt_unit;
@@ -199,9 +199,8 @@ export const netifText: Text<XennetCtrlIf> = {
     },
   }),
 
-  /** (softc, cancelled): as at the boot, whichever it was. */
-  xennet_resume: leaf((m, softc, cancelled) => {
-    if (cancelled === 0) m.restored(m.at(softc));
+  /** (softc, cancelled): as at the boot, whichever it was; the channel was closed before. */
+  xennet_resume: leaf((m) => {
     m.d.nt_suspended = 0;
     m.d.nt_up = 1;
     m.parts.kern.sched.wakeup(m.wchan);

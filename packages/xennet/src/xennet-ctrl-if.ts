@@ -196,12 +196,6 @@ export class XennetCtrlIf {
     this.parts.stack.linkState(sc.sc_ifp, false);
   }
 
-  /** In a restored domain the channel is void, and nobody has what was in the rings. */
-  restored(sc: NetifSoftc): void {
-    sc.nt_evtchn = 0;
-    this.letGo(sc);
-  }
-
   /** Whether a page is out, lent to a back end. */
   hasLent(pfn: number): boolean {
     return this.all.some((sc) => this.rx.pages.hasLent(sc, pfn));
