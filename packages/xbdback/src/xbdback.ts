@@ -4,9 +4,10 @@
  */
 import type { Dom0 } from '@port-xen/hypervisor';
 import type { Sim } from '@port-xen/sim';
-import { BackendBus, type BackendXen } from '@port-xen/xenbus-backend';
+import { BackendBus, type BackendXen, type BackMessages } from '@port-xen/xenbus-backend';
 import type { Xenstored } from '@port-xen/xenstore';
-import { BlkifMessages } from './blkif-messages.ts';
+import type { BlkifInterface } from './blkif-interface.ts';
+import { blkifMessages } from './blkif-messages.ts';
 import type { OpenBlockStore } from './block-store.ts';
 import { LoopDevices } from './loop-devices.ts';
 import { Vbd } from './vbd.ts';
@@ -25,7 +26,7 @@ export interface XbdbackParts {
 export class Xbdback {
   /** Domain 0's disks as control messages name them. */
   readonly loop: LoopDevices;
-  readonly #blkif: BlkifMessages;
+  readonly #blkif: BackMessages<BlkifInterface>;
   readonly #bus: BackendBus;
   readonly #listeners: ((total: number) => void)[] = [];
   #completed = 0;
@@ -40,7 +41,7 @@ export class Xbdback {
     };
     this.loop = new LoopDevices(open);
     const { dom0 } = hv;
-    this.#blkif = new BlkifMessages({ sim, dom0, devices: this.loop, streamOf, onAnswered });
+    this.#blkif = blkifMessages({ sim, dom0, devices: this.loop, streamOf, onAnswered });
     this.#bus = new BackendBus({
       sim,
       xenstored,
@@ -58,9 +59,10 @@ export class Xbdback {
     return this.#completed;
   }
 
-  /** Devices that exist, whatever their state: for conservation checks. */
+  /** Devices that exist, whatever their state, and the interfaces that messages made: for conservation checks. */
   get devices(): number {
-    return this.#bus.devices + this.#blkif.devices;
+    const { interfaces } = this.#blkif;
+    return interfaces.reduce((count, { vbds }) => count + 1 + vbds, this.#bus.devices);
   }
 
   /** Calls `listener` when a response has been put into a ring, with {@link completed}. */

@@ -4,12 +4,13 @@
  */
 import type { Bridge, Cable, Frame } from '@port-xen/bridge';
 import type { Sim } from '@port-xen/sim';
-import { BackendBus } from '@port-xen/xenbus-backend';
+import { BackendBus, type BackMessages } from '@port-xen/xenbus-backend';
 import type { Xenstored } from '@port-xen/xenstore';
 import { type Counters, noCounts } from './counters.ts';
 import { ALL_FEATURES, type Features } from './features.ts';
 import type { NetbackXen } from './netback-xen.ts';
-import { NetifMessages } from './netif-messages.ts';
+import type { NetifInterface } from './netif-interface.ts';
+import { netifMessages } from './netif-messages.ts';
 import { Vif, type VifName } from './vif.ts';
 
 /** What a network back end is made of. */
@@ -33,7 +34,7 @@ export type FrameListener = (vif: VifName, direction: 'in' | 'out', frame: Frame
 /** Serves the network interfaces of every domain of one host. */
 export class Xennetback {
   readonly #bus: BackendBus;
-  readonly #netif: NetifMessages;
+  readonly #netif: BackMessages<NetifInterface>;
   readonly #bridge: XennetbackParts['bridge'];
   readonly #listeners: FrameListener[] = [];
   readonly #counting = noCounts();
@@ -47,7 +48,7 @@ export class Xennetback {
       for (const listener of this.#listeners) listener(vif, direction, frame);
     };
     this.#bridge = bridge;
-    this.#netif = new NetifMessages({ sim, dom0, cable, counting, onFrame });
+    this.#netif = netifMessages({ sim, dom0, cable, counting, onFrame });
     this.#bus = new BackendBus({
       sim,
       xenstored,
@@ -60,7 +61,7 @@ export class Xennetback {
 
   /** Interfaces that exist, whatever their state: for conservation checks. */
   get devices(): number {
-    return this.#bus.devices + this.#netif.devices;
+    return this.#bus.devices + this.#netif.interfaces.length;
   }
 
   /** What all of them have carried since the host began. */
