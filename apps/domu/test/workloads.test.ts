@@ -1,42 +1,28 @@
-import { createHash } from 'node:crypto';
 import { memoryDisk, type TestHost } from '@tooling/testbed';
 import { describe, expect, test } from 'vitest';
 import { amnesiac, guest, randomBytes } from './cycle.ts';
+import {
+  copyOverAndOver,
+  MIB,
+  patternOf,
+  promised,
+  sha256Of,
+  swapping,
+  threeAtOnce,
+} from './disk-programs.ts';
 import { runWorkload } from './workload.ts';
-
-const MIB = 2 ** 20;
-const sha256Of = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
-
-/** What `pattern` says that its disk holds. */
-const promised = (text: string): string | undefined => /pattern: .*sha256 (\w{64})/.exec(text)?.[1];
 
 describe.each([
   ['plain', guest, 1],
   ['amnesia', amnesiac, 4],
 ])('%s', (_, kernel, coarse) => {
   test('cp copies a disk, saved wherever it is', () => {
-    const source = randomBytes(MIB + 512, 7);
-    for (let at_ns = 0; at_ns < 36e6; at_ns += coarse * 3.7e6) {
-      const disks = { xvda: memoryDisk(source.slice()), xvdb: memoryDisk(2 * MIB) };
-      const work = { guest: kernel, cmdline: 'init=cp /dev/xbd0 /dev/xbd1', disks };
-      const { text } = runWorkload(work, [at_ns]);
-      expect(text).toContain(`cp: ${MIB + 512} bytes copied\n`);
-      expect(sha256Of(disks.xvdb.flushed().subarray(0, source.length))).toBe(sha256Of(source));
-    }
+    copyOverAndOver(kernel, coarse * 3.7e6);
   });
 
   test('pattern’s disk holds what it says, saved wherever it is', () => {
-    const whole = memoryDisk(MIB / 2);
-    const cmdline = 'init=pattern /dev/xbd0 11 2';
-    const alone = runWorkload({ guest: kernel, cmdline, disks: { xvda: whole } });
-    expect(promised(alone.text)).toBe(sha256Of(whole.bytes));
-    for (const part of coarse > 1 ? [0.5] : [0.1, 0.5, 0.9]) {
-      const disk = memoryDisk(MIB / 2);
-      const lives = [part * alone.last_ns, 0.05 * alone.last_ns];
-      const { text } = runWorkload({ guest: kernel, cmdline, disks: { xvda: disk } }, lives);
-      expect(promised(text)).toBe(promised(alone.text));
+    for (const text of patternOf(kernel, coarse > 1 ? [0.5] : [0.1, 0.5, 0.9])) {
       expect(text).toMatch(/ [1-9]\d* flushes, [1-9]\d* barriers/);
-      expect(sha256Of(disk.flushed())).toBe(promised(text));
     }
   });
 
@@ -109,43 +95,16 @@ describe.each([
   });
 
   test('three at a time from sh, saved among them, end as they would have', () => {
-    const source = randomBytes(MIB, 3);
-    const commands =
-      'pattern /dev/xbd1 5 1 & cp /dev/xbd0 /dev/xbd2 & vmstress 2 2 150 & jobs; wait; echo status $?';
-    const alone = runWorkload({
-      guest: kernel,
-      cmdline: `init=sh -c ${commands}`,
-      disks: { xvda: memoryDisk(source), xvdb: memoryDisk(MIB / 2), xvdc: memoryDisk(MIB) },
-    });
+    const alone = threeAtOnce(kernel);
     for (const part of coarse > 1 ? [0.4] : [0.2, 0.7]) {
-      const disks = {
-        xvda: memoryDisk(source.slice()),
-        xvdb: memoryDisk(MIB / 2),
-        xvdc: memoryDisk(MIB),
-      };
-      const work = { guest: kernel, cmdline: `init=sh -c ${commands}`, disks };
-      const { text } = runWorkload(work, [part * alone.last_ns, 3e6]);
+      const { text } = threeAtOnce(kernel, [part * alone.last_ns, 3e6]);
       expect(text).toContain('[1] Running pattern /dev/xbd1 5 1\n');
-      expect(text).toContain('vmstress: 512 pages, 2 children, 150 rounds, 0 failed\n');
-      expect(text).toContain(`cp: ${MIB} bytes copied\n`);
       expect(promised(text)).toBe(promised(alone.text));
-      expect(sha256Of(disks.xvdb.bytes)).toBe(promised(text));
-      expect(sha256Of(disks.xvdc.bytes)).toBe(sha256Of(source));
-      for (const job of [1, 2, 3]) expect(text).toContain(`[${job}] Done`);
-      expect(text).toContain('status 0\n');
     }
   });
 
   test('more memory than there is: pages go to the swap disk and come back, also when they travel at a save', () => {
-    const cmdline = 'swap=/dev/xbd0 init=vmstress 14 1 50';
-    for (const start_ns of coarse > 1 ? [150e6] : [60e6, 200e6]) {
-      const disk = memoryDisk(24 * MIB);
-      const work = { guest: kernel, cmdline, disks: { xvda: disk } };
-      const { text } = runWorkload(work, [start_ns, 50e6]);
-      expect(text).toContain('swapctl: /dev/xbd0, 6144 pages\n');
-      expect(text).toContain('vmstress: 3584 pages, 1 children, 50 rounds, 0 failed\n');
-      expect(disk.bytes.some((byte) => byte !== 0)).toBe(true);
-    }
+    for (const start_ns of coarse > 1 ? [150e6] : [60e6, 200e6]) swapping(kernel, start_ns);
   });
 
   test('without swap, a program that wants more than there is ends, and the domain lives on', () => {
