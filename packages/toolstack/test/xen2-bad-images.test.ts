@@ -1,58 +1,12 @@
-import { StreamError } from '@port-xen/migration-stream';
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { verifyImage } from '../src/verify-image.ts';
-import { cut, type Damaged, flipped, shuffled, withWord } from './damage.ts';
-import { fileOf, sourceOf } from './host.ts';
+import { cut, flipped, shuffled } from './damage.ts';
 import { smallImage } from './small-image.ts';
+import { judgeOn } from './verdict.ts';
 import { Xen2Guest } from './xen2-guest.ts';
 import { hostOf } from './xen2-host.ts';
 
 const image = smallImage('xl', true);
-const { host } = hostOf(2, new Xen2Guest());
-const state = () => ({
-  counts: host.hv.counts(),
-  accounting: host.hv.accounting(),
-  store: host.xenstored.counters(),
-});
-const nothing = state();
-
-/** Restores an image and takes the domain away again. @returns the refusal, undefined when it was taken */
-const restore = (bytes: Uint8Array): Error | undefined => {
-  try {
-    const { domid } = host.xl.restore(sourceOf(bytes));
-    expect(host.hv.accounting()).toEqual([]);
-    host.xl.destroy(domid);
-    return undefined;
-  } catch (error) {
-    return error as Error;
-  }
-};
-
-/** MFNs and domids in Xen's own complaints are the host's. */
-const plain = (error: Error | undefined): string | undefined =>
-  error?.message.replaceAll(/(mfn|domain) \d+/g, '$1');
-
-/** The same verdict from both, in one sentence, and nothing left. @returns whether it was taken */
-const judge = ({ name, bytes }: Damaged): boolean => {
-  const ours = restore(bytes);
-  const { refusal } = verifyImage(fileOf(bytes));
-  const isNoXlFile = ours?.message.includes('wrong magic number') ?? false;
-  if (plain(ours) !== plain(refusal) && !isNoXlFile) {
-    expect.fail(`${name}: restore: ${ours?.message}, verify: ${refusal?.message}`);
-  }
-  if (ours !== undefined && !(ours instanceof StreamError)) {
-    expect.fail(`${name}: ${ours.message}`);
-  }
-  expect(state(), name).toEqual(nothing);
-  return ours === undefined;
-};
-
-const taken = (images: Iterable<Damaged>): number => {
-  let count = 0;
-  for (const damaged of images) if (judge(damaged)) count++;
-  return count;
-};
+const { judge, taken, withAnyWords } = judgeOn(hostOf(2, new Xen2Guest()).host);
 
 const replaced = (from: string, to: string): Uint8Array => {
   expect(from.length).toBe(to.length);
@@ -62,7 +16,7 @@ const replaced = (from: string, to: string): Uint8Array => {
   return bytes;
 };
 
-describe('RST-1: a bad image of a domain of xen-2.0 leaves nothing', () => {
+describe('RST-1, RST-4: a bad image of a domain of xen-2.0 leaves nothing, in one sentence', () => {
   test('whole it is taken', () => {
     expect(taken([{ name: 'whole', bytes: image }])).toBe(1);
   });
@@ -81,18 +35,7 @@ describe('RST-1: a bad image of a domain of xen-2.0 leaves nothing', () => {
   });
 
   test('words at random anywhere', () => {
-    const word = fc.tuple(
-      fc.nat(Math.floor(image.length / 8) - 1),
-      fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
-    );
-    fc.assert(
-      fc.property(fc.array(word, { minLength: 1, maxLength: 4 }), (words) => {
-        let bytes = image;
-        for (const [at, value] of words) bytes = withWord(bytes, at * 8, value);
-        judge({ name: 'words', bytes });
-      }),
-      { numRuns: 100 },
-    );
+    withAnyWords(image, 100);
   });
 
   test('a configuration of a domain that there cannot be', () => {
@@ -103,8 +46,7 @@ describe('RST-1: a bad image of a domain of xen-2.0 leaves nothing', () => {
     ] as const;
     for (const [from, to, sentence] of words) {
       const bytes = replaced(from, to);
-      expect(judge({ name: to, bytes })).toBe(false);
-      expect(restore(bytes)?.message).toContain(sentence);
+      expect(judge({ name: to, bytes })?.message).toContain(sentence);
     }
   });
 });
