@@ -27,14 +27,8 @@ export interface StartInfoReport {
   readonly cmd_line: string;
 }
 
-export interface SharedInfoReport {
-  readonly max_pfn: number;
-  readonly pfn_to_mfn_frame_list_list: string;
-  readonly p2m_cr3: string;
-  readonly p2m_vaddr: string;
-  readonly p2m_generation: number;
-  /** Seconds since 1970 when the old host was at its time 0. */
-  readonly wallclock_s: number;
+/** What shared_info says of events, whatever the interface. */
+export interface EventsReport {
   /** Ports, ascending. */
   readonly pendingPorts: readonly number[];
   readonly unmaskedPorts: readonly number[];
@@ -43,6 +37,16 @@ export interface SharedInfoReport {
     readonly upcall_mask: number;
     readonly system_time_ns: number;
   }[];
+}
+
+export interface SharedInfoReport extends EventsReport {
+  readonly max_pfn: number;
+  readonly pfn_to_mfn_frame_list_list: string;
+  readonly p2m_cr3: string;
+  readonly p2m_vaddr: string;
+  readonly p2m_generation: number;
+  /** Seconds since 1970 when the old host was at its time 0. */
+  readonly wallclock_s: number;
 }
 
 export interface P2mReport {
@@ -93,18 +97,23 @@ export const startInfoReport = (
   };
 };
 
-/** Ports whose bit in a bitmap is `want`, ascending. */
-export const setBits = (
+/** The first `count` ports, from the bitmaps at these places of a shared_info page. */
+export const portsOf = (
   page: Uint8Array,
-  offset: number,
-  want: number,
+  offset: { readonly evtchn_pending: number; readonly evtchn_mask: number },
   count: number,
-): number[] => {
-  const ports: number[] = [];
-  for (let port = 0; port < count; port++) {
-    if ((((page[offset + (port >> 3)] ?? 0) >> (port & 7)) & 1) === want) ports.push(port);
-  }
-  return ports;
+): Pick<EventsReport, 'pendingPorts' | 'unmaskedPorts'> => {
+  const portsThatAre = (bit: number, bitmap: number): number[] => {
+    const ports: number[] = [];
+    for (let port = 0; port < count; port++) {
+      if ((((page[bitmap + (port >> 3)] ?? 0) >> (port & 7)) & 1) === bit) ports.push(port);
+    }
+    return ports;
+  };
+  return {
+    pendingPorts: portsThatAre(1, offset.evtchn_pending),
+    unmaskedPorts: portsThatAre(0, offset.evtchn_mask),
+  };
 };
 
 export const sharedInfoReport = (page: Uint8Array, vcpus: number): SharedInfoReport => {
@@ -117,8 +126,7 @@ export const sharedInfoReport = (page: Uint8Array, vcpus: number): SharedInfoRep
     p2m_vaddr: hex64(wordAt(page, shared_info.offset.arch + 32)),
     p2m_generation: arch.p2m_generation,
     wallclock_s: info.wc_sec + info.wc_sec_hi * 2 ** 32,
-    pendingPorts: setBits(page, shared_info.offset.evtchn_pending, 1, PORTS),
-    unmaskedPorts: setBits(page, shared_info.offset.evtchn_mask, 0, PORTS),
+    ...portsOf(page, shared_info.offset, PORTS),
     vcpus: Array.from({ length: Math.min(VCPUS, vcpus) }, (_, i) => {
       const v = info.vcpu_info.at(i);
       return {

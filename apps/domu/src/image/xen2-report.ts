@@ -14,7 +14,7 @@ import {
   xen2_start_info,
 } from '@port-xen/abi';
 import { BytesMemory, type StructArray, textOf } from '@port-xen/layout';
-import { setBits } from './domain-report.ts';
+import { type EventsReport, portsOf } from './domain-report.ts';
 import { hex, type NamedAddress, named, plain, wordAt } from './names.ts';
 import type { KernelSymbols } from './saved-kernel.ts';
 
@@ -32,21 +32,13 @@ export interface Xen2StartInfoReport {
   readonly cmd_line: string;
 }
 
-export interface Xen2SharedInfoReport {
+export interface Xen2SharedInfoReport extends EventsReport {
   /** A frame of the old host. */
   readonly pfn_to_mfn_frame_list: string;
   readonly cpu_freq_hz: number;
   readonly time_versions: string;
   /** Seconds since 1970 at `system_time`. */
   readonly wallclock_s: number;
-  /** Ports, ascending. */
-  readonly pendingPorts: readonly number[];
-  readonly unmaskedPorts: readonly number[];
-  readonly vcpus: readonly {
-    readonly upcall_pending: number;
-    readonly upcall_mask: number;
-    readonly system_time_ns: number;
-  }[];
 }
 
 /** A message that was not answered. */
@@ -112,8 +104,7 @@ export const xen2SharedInfoReport = (page: Uint8Array): Xen2SharedInfoReport => 
     cpu_freq_hz: info.cpu_freq,
     time_versions: `${info.time_version1}, ${info.time_version2}`,
     wallclock_s: info.wc_sec,
-    pendingPorts: setBits(page, offset.evtchn_pending, 1, XEN2_NR_EVENT_CHANNELS),
-    unmaskedPorts: setBits(page, offset.evtchn_mask, 0, XEN2_NR_EVENT_CHANNELS),
+    ...portsOf(page, offset, XEN2_NR_EVENT_CHANNELS),
     vcpus: [
       {
         upcall_pending: evtchn_upcall_pending,
