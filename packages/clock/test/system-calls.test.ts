@@ -1,3 +1,4 @@
+import { __HYPERVISOR_sched_op, SCHEDOP_shutdown } from '@port-xen/abi';
 import { EFAULT, EINVAL, ENOENT, ENOMEM, EPERM } from '@port-xen/kern';
 import { MODES, USER_BASE } from '@tooling/guest-testbed';
 import { describe, expect, test } from 'vitest';
@@ -17,6 +18,19 @@ const KERN_BOOTTIME = 83;
 const CTL_MACHDEP = 7;
 const MACHDEP_XEN_RUNSTATE = 1024;
 const MACHDEP_XEN_CLOCK = 1025;
+
+/** As soon as the domain has suspended it is paused for so long: a checkpoint that takes its time. */
+const pauseWhenSuspended = ({ host, domid }: ProbeGuest, time_ns: number): void => {
+  let isOver = false;
+  host.sim.trace.listen((_kind, of, [number, cmd]) => {
+    if (isOver || of !== domid || number !== __HYPERVISOR_sched_op || cmd !== SCHEDOP_shutdown) {
+      return;
+    }
+    isOver = true;
+    host.sim.after(0, () => host.xl.pause(domid));
+    host.sim.after(time_ns, () => host.xl.unpause(domid));
+  });
+};
 
 describe.each(MODES)('%s', (_, options) => {
   const boot = (): ProbeGuest =>
@@ -190,6 +204,7 @@ describe.each(MODES)('%s', (_, options) => {
     for (const i of [0, 1, 2, 3]) {
       expect(after[i]).toBeGreaterThanOrEqual((before[i] as number) - 1);
     }
+    pauseWhenSuspended(guest, S);
     guest.checkpoint();
     check();
     guest.host.xl.pause(guest.domid);
