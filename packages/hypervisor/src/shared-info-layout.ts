@@ -5,8 +5,8 @@
  *     xen-3.0   vcpu_info[32] at 0, 64 bytes each: upcall bytes, selector of 64 bits, cr2, time · 4096 ports in words of 64 bits
  *     xen-2.0   vcpu_data[1] at 0, 4 bytes: upcall bytes · selector of 32 bits, 1024 ports in words of 32 bits, time: the domain's own
  *
- * In both the upcall bytes come first, `pending` and then `mask`. What each event needs is a number here, of one class with one shape, so
- * that reading it costs a load; only what happens once a second is a method that differs.
+ * In both the upcall bytes come first, `pending` and then `mask`. What each event needs is a number here, and both have their fields in one
+ * order and so one shape, so that reading it costs a load; only what happens once a second is a function that differs.
  */
 import {
   shared_info,
@@ -38,24 +38,7 @@ export interface TimeSource {
   readonly offset_s: number;
 }
 
-interface Numbers {
-  readonly name: SharedInfoName;
-  readonly vcpus: number;
-  readonly ports: number;
-  readonly infoSize: number;
-  readonly pending: number;
-  readonly mask: number;
-  readonly selector: number;
-  readonly wordShift: number;
-  readonly cr2: number;
-  readonly time: number;
-  readonly registers: boolean;
-  readonly maxPfn: (memory: Memory, sharedInfo: number) => number;
-  readonly writeTime: (memory: Memory, sharedInfo: number, info: number, from: TimeSource) => void;
-  readonly writeWallclock: (memory: Memory, sharedInfo: number, from: TimeSource) => void;
-}
-
-export class SharedInfoLayout {
+export interface SharedInfoLayout {
   readonly name: SharedInfoName;
   /** vCPUs that there is room for. */
   readonly vcpus: number;
@@ -77,31 +60,14 @@ export class SharedInfoLayout {
   /** A vCPU may have its info and a copy of its time elsewhere (VCPUOP_register_*). */
   readonly registers: boolean;
   /** What the domain says its last pfn is, and one; 0 when it has no place to say so. */
-  readonly maxPfn: Numbers['maxPfn'];
+  readonly maxPfn: (memory: Memory, sharedInfo: number) => number;
   /** Writes the time, under the version protocol. @param info the vCPU's upcall bytes */
-  readonly writeTime: Numbers['writeTime'];
+  readonly writeTime: (memory: Memory, sharedInfo: number, info: number, from: TimeSource) => void;
   /** Somebody set the wall clock. */
-  readonly writeWallclock: Numbers['writeWallclock'];
-
-  constructor(numbers: Numbers) {
-    this.name = numbers.name;
-    this.vcpus = numbers.vcpus;
-    this.ports = numbers.ports;
-    this.infoSize = numbers.infoSize;
-    this.pending = numbers.pending;
-    this.mask = numbers.mask;
-    this.selector = numbers.selector;
-    this.wordShift = numbers.wordShift;
-    this.cr2 = numbers.cr2;
-    this.time = numbers.time;
-    this.registers = numbers.registers;
-    this.maxPfn = numbers.maxPfn;
-    this.writeTime = numbers.writeTime;
-    this.writeWallclock = numbers.writeWallclock;
-  }
+  readonly writeWallclock: (memory: Memory, sharedInfo: number, from: TimeSource) => void;
 }
 
-const XEN_3 = new SharedInfoLayout({
+const XEN_3: SharedInfoLayout = {
   name: 'xen-3.0',
   vcpus: XEN_LEGACY_MAX_VCPUS,
   ports: 4096,
@@ -118,9 +84,9 @@ const XEN_3 = new SharedInfoLayout({
     writeTimeInfo(memory, info + vcpu_info.offset.time, tsc, clock, stamp_ns, rate.scale),
   writeWallclock: (memory, sharedInfo, { clock, offset_s }) =>
     clock.writeWallclock(memory, sharedInfo, offset_s),
-});
+};
 
-const XEN_2 = new SharedInfoLayout({
+const XEN_2: SharedInfoLayout = {
   name: 'xen-2.0',
   vcpus: XEN2_MAX_VIRT_CPUS,
   ports: XEN2_NR_EVENT_CHANNELS,
@@ -136,7 +102,7 @@ const XEN_2 = new SharedInfoLayout({
   maxPfn: () => 0,
   writeTime: (memory, sharedInfo, _, from) => writeXen2Time(memory, sharedInfo, from),
   writeWallclock: writeXen2Time,
-});
+};
 
 export const sharedInfoLayout = (name: SharedInfoName): SharedInfoLayout =>
   name === 'xen-2.0' ? XEN_2 : XEN_3;
