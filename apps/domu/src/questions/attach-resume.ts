@@ -1,16 +1,16 @@
 /*
  * Question 3: does the attach and resume code of xenbus, xbd, xennet and xengnt serve a restore as it serves a boot?
  *
- * Three things are looked at in a domain's two lives: in which order its devices were suspended and resumed, which entry points of the drivers
- * ran, and what was said to xenstore, which is how front ends and back ends come to know of each other.
+ * Four things are looked at in a domain's two lives: in which order its devices were suspended and resumed, what the kernel printed as it
+ * resumed, which entry points ran, and what was said to xenstore, which is how front ends and back ends come to know of each other.
  */
 import { storeRows } from './store-table.ts';
 import { suspendOrder } from './suspend-order.ts';
 import { table } from './table.ts';
 import type { Lives } from './two-lives.ts';
 
-/** Modules of the kernel that are looked at. xengnt has no entry points: it is called by the others. */
-const PACKAGES: readonly string[] = ['xenbus', 'xbd', 'xennet'];
+/** Modules of the kernel that are looked at. xengnt, evtchn and clock have no such entry points: machdep calls them. */
+const PACKAGES: readonly string[] = ['machdep', 'xenbus', 'xbd', 'xennet'];
 const USES = ['boot', 'boot and restore', 'save', 'restore'] as const;
 /** Characters of a line of entry points. */
 const LINE = 110;
@@ -49,13 +49,24 @@ const entryPoints = (lives: Lives): string => {
   return table(['package', 'serves', 'entry points'], rows);
 };
 
+/** What the kernel printed from the suspend hypercall's return on. */
+const resumeLines = (printed: string): string => {
+  const lines = printed.split(/\r?\n/);
+  const from = lines.findIndex((line) => line.startsWith('resume:'));
+  return lines.slice(from, lines.indexOf('domain resumed') + 1).join('\n');
+};
+
 /** The answer, as tables. */
 export const answerAttachResume = (lives: Lives): string => {
   const [first, second] = lives.entries;
   return [
     suspendOrder([...first.keys(), ...second.keys()]),
     '',
-    'Entry points of the drivers that ran: from the boot to the save, and from the restore until disk and network were served',
+    'What the kernel printed as it resumed',
+    '',
+    resumeLines(lives.printed[1]),
+    '',
+    'Entry points that ran: from the boot to the save, and from the restore until disk and network were served',
     '',
     entryPoints(lives),
     '',

@@ -50,6 +50,8 @@ export interface Lives {
   readonly entries: readonly [ReadonlyMap<string, number>, ReadonlyMap<string, number>];
   /** What the domain and xenstore said to each other in each life. */
   readonly store: readonly [readonly Said[], readonly Said[]];
+  /** What the kernel printed, in each life. */
+  readonly printed: readonly [string, string];
 }
 
 /** A disk whose sectors say their number. */
@@ -174,6 +176,7 @@ export const liveTwice = (): Lives => {
     hypercalls,
     entries,
     store: [talks[0].said, talks[1].said],
+    printed: [printed[0] ?? '', printed[1] ?? ''],
   };
 };
 
