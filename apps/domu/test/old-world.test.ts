@@ -27,11 +27,7 @@ const host = (slot: number, world_ns: number, tscKhz: number): WatchedHost => {
     },
     guest,
   );
-  let over = false;
-  watched.world.sim.at(world_ns, () => {
-    over = true;
-  });
-  watched.world.sim.runUntil(() => over);
+  watched.world.sim.runFor(world_ns);
   return watched;
 };
 

@@ -114,11 +114,7 @@ export class Host {
   }
 
   settle(ns = 1_000_000): void {
-    let over = false;
-    this.sim.after(ns, () => {
-      over = true;
-    });
-    this.sim.runUntil(() => over);
+    this.sim.runFor(ns);
   }
 
   text(domid: number): string {

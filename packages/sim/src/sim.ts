@@ -63,6 +63,15 @@ export class Sim {
     return true;
   }
 
+  /** Handles what is due in the next `ns` of virtual time; the clock has gone on so far, whatever there was. */
+  runFor(ns: number): void {
+    let over = false;
+    this.after(ns, () => {
+      over = true;
+    });
+    this.runUntil(() => over);
+  }
+
   tell(subsystem: string, text: string): void {
     this.trace.tell(this.now_ns, subsystem, text);
   }

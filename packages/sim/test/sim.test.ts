@@ -132,3 +132,21 @@ test('SIM-4: nothing is reported and nothing fails until somebody asks for it', 
   sim.faults.disarm('disk.answer');
   expect(sim.faults.hit('disk.answer', 3)).toBe(false);
 });
+
+test('SIM-5: runFor handles what comes before its end, what that scheduled too, and the clock has gone on', () => {
+  const sim = new Sim(1);
+  const ran: string[] = [];
+  sim.runFor(7);
+  expect(sim.now_ns).toBe(7);
+  sim.after(4, () => {
+    ran.push('early');
+    sim.after(6, () => ran.push('at the end, scheduled since'));
+    sim.after(5, () => ran.push('scheduled since'));
+  });
+  sim.after(10, () => ran.push('at the end'));
+  sim.after(11, () => ran.push('late'));
+  sim.runFor(10);
+  expect([ran, sim.now_ns]).toEqual([['early', 'scheduled since', 'at the end'], 17]);
+  sim.runFor(2);
+  expect(ran.slice(3)).toEqual(['at the end, scheduled since', 'late']);
+});

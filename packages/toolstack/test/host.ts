@@ -73,13 +73,7 @@ export const makeHost = (
       ...(options.controller !== undefined && { controller: options.controller }),
     }),
     story,
-    run: (ns) => {
-      let over = false;
-      sim.after(ns, () => {
-        over = true;
-      });
-      sim.runUntil(() => over);
-    },
+    run: (ns) => sim.runFor(ns),
   };
 };
 

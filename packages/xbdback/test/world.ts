@@ -140,12 +140,7 @@ export const world = (seed = 1) => {
       return disk;
     },
   });
-  const settle = (ns = 1_000_000) => {
-    const end_ns = sim.now_ns + ns;
-    sim.runUntil(() => sim.nextTime_ns > end_ns);
-    sim.at(end_ns, () => {});
-    sim.runUntil(() => sim.now_ns >= end_ns);
-  };
+  const settle = (ns = 1_000_000) => sim.runFor(ns);
   const backPath = (domid: number, devid = 51712) =>
     `/local/domain/0/backend/vbd/${domid}/${devid}`;
   const frontPath = (domid: number, devid = 51712) => `/local/domain/${domid}/device/vbd/${devid}`;

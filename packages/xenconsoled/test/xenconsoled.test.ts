@@ -63,11 +63,7 @@ const world = () => {
       },
     },
   });
-  const settle = (ns = 1_000_000) => {
-    sim.at(sim.now_ns + ns, () => {});
-    const end_ns = sim.now_ns + ns;
-    sim.runUntil(() => sim.nextTime_ns > end_ns);
-  };
+  const settle = (ns = 1_000_000) => sim.runFor(ns);
   /** As a toolstack does: introduced first, console nodes after. */
   const add = (
     domid: number,

@@ -143,12 +143,7 @@ export const world = (features: Partial<Features> = {}, cable: Cable = {}) => {
     features,
     cable,
   });
-  const settle = (ns = 1_000_000) => {
-    const end_ns = sim.now_ns + ns;
-    sim.runUntil(() => sim.nextTime_ns > end_ns);
-    sim.at(end_ns, () => {});
-    sim.runUntil(() => sim.now_ns >= end_ns);
-  };
+  const settle = (ns = 1_000_000) => sim.runFor(ns);
   const backPath = (domid: number) => `/local/domain/0/backend/vif/${domid}/0`;
   const frontPath = (domid: number) => `/local/domain/${domid}/device/vif/0`;
   const addDevice = (domid: number, more: Record<string, string> = {}) => {

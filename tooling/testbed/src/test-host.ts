@@ -184,12 +184,7 @@ export class TestHost {
 
   /** Lets virtual time pass. */
   runFor(ns: number): void {
-    const end_ns = this.sim.now_ns + ns;
-    let over = false;
-    this.sim.at(end_ns, () => {
-      over = true;
-    });
-    this.sim.runUntil(() => over);
+    this.sim.runFor(ns);
   }
 
   /**

@@ -72,14 +72,6 @@ export const runAbsence = (guest: Guest, away_s: number): Ends => {
     },
   });
   const { sim, xl } = world;
-  const runFor = (ns: number): void => {
-    const end_ns = sim.now_ns + ns;
-    let over = false;
-    sim.at(end_ns, () => {
-      over = true;
-    });
-    sim.runUntil(() => over);
-  };
 
   staying = xl.create(
     configOf(
@@ -97,13 +89,13 @@ export const runAbsence = (guest: Guest, away_s: number): Ends => {
     ),
     guest.elf,
   );
-  runFor((LEAVES_S - 2) * 1e9);
+  sim.runFor((LEAVES_S - 2) * 1e9);
   xl.pause(staying);
-  runFor(2e9);
+  sim.runFor(2e9);
   const image = save(world, leaving);
   left_ns = sim.now_ns;
   xl.unpause(staying);
-  runFor(away_s * 1e9);
+  sim.runFor(away_s * 1e9);
   let at = 0;
   const { domid } = xl.restore({
     read: (into) => {
@@ -114,7 +106,7 @@ export const runAbsence = (guest: Guest, away_s: number): Ends => {
     },
   });
   xl.unpause(domid);
-  runFor(PATIENCE_S * 1e9);
+  sim.runFor(PATIENCE_S * 1e9);
   return ends;
 };
 

@@ -88,11 +88,7 @@ export class Machine {
 
   /** Lets virtual time pass. */
   runFor(ns: number): void {
-    let over = false;
-    this.sim.after(ns, () => {
-      over = true;
-    });
-    this.sim.runUntil(() => over);
+    this.sim.runFor(ns);
   }
 
   get uptime_ns(): number {

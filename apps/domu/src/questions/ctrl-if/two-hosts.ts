@@ -61,14 +61,6 @@ const attended = (hv: Hypervisor, dom0: () => Dom0): ControllerHost => ({
   },
 });
 
-const runFor = ({ sim }: World, ns: number): void => {
-  let over = false;
-  sim.after(ns, () => {
-    over = true;
-  });
-  sim.runUntil(() => over);
-};
-
 /** What was seen. */
 export interface Seen {
   /** What the console showed on each host. */
@@ -114,12 +106,12 @@ export const throughSuspend = (
 
   const here = worldOf(0);
   const domid = here.xl.create(CONFIG, guest.elf);
-  runFor(here, SETTLED_NS);
+  here.sim.runFor(SETTLED_NS);
   if (asking.memory_ticks > 0) {
     here.controller.setMemory(domid, MEMORY_MIB * 256, (error) => {
       memory = error === null ? 'done' : 'refused';
     });
-    runFor(here, SETTLED_NS);
+    here.sim.runFor(SETTLED_NS);
   }
   state = step.dom0;
   const chunks: Uint8Array[] = [];
@@ -135,7 +127,7 @@ export const throughSuspend = (
   here.sim.runUntil(() => outcome !== undefined);
   if (outcome instanceof Error) throw outcome;
   if (step.cancelled === true) {
-    runFor(here, AFTER_NS);
+    here.sim.runFor(AFTER_NS);
     return { consoles, memory, crashed: !here.hv.domains.has(domid) };
   }
   const there = worldOf(1);
@@ -150,6 +142,6 @@ export const throughSuspend = (
     },
   });
   there.xl.unpause(again);
-  runFor(there, AFTER_NS);
+  there.sim.runFor(AFTER_NS);
   return { consoles, memory, crashed: !there.hv.domains.has(again) };
 };
