@@ -83,11 +83,6 @@ export class LargeGuest {
 
   /** Saves the domain into a sink; it goes on. */
   saveTo(domid: number, sink: Sink): void {
-    let result: Error | null | undefined;
-    this.world.xl.save(domid, sink, { checkpoint: true }, (error) => {
-      result = error;
-    });
-    while (result === undefined) this.world.sim.step();
-    if (result !== null) throw result;
+    this.world.save(domid, sink, { checkpoint: true });
   }
 }

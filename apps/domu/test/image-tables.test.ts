@@ -3,7 +3,13 @@
  * names a table of the level below, and none its own kind.
  */
 import { BytesMemory, ldI64 } from '@port-xen/layout';
-import { carriesData, ImageReader, tableLevel } from '@port-xen/migration-stream';
+import {
+  carriesData,
+  ImageReader,
+  MemoryImage,
+  sourceOfFile,
+  tableLevel,
+} from '@port-xen/migration-stream';
 import { memoryDisk } from '@tooling/testbed';
 import { expect, test } from 'vitest';
 import { boot, emptyHost, type Life, randomBytes, runToRequest, vanish } from './cycle.ts';
@@ -22,17 +28,8 @@ interface Entry {
 const tablesOf = (image: Uint8Array): { entries: Entry[]; levels: Map<number, number> } => {
   const entries: Entry[] = [];
   const levels = new Map<number, number>();
-  let at = 0;
-  const source = {
-    read: (into: Uint8Array) => {
-      const part = image.subarray(at, at + into.length);
-      into.set(part);
-      at += part.length;
-      return part.length;
-    },
-  };
   const page = new Uint8Array(PAGE);
-  new ImageReader(source).read({
+  new ImageReader(sourceOfFile(new MemoryImage(image))).read({
     pageData: ({ pfns, types }, readPage) => {
       for (const [i, pfn] of pfns.entries()) {
         const type = types[i] as number;

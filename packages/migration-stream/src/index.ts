@@ -20,6 +20,7 @@ export type {
   XlHeader,
 } from './image-visitor.ts';
 export { ImageWriter } from './image-writer.ts';
+export { MemoryImage } from './memory-image.ts';
 export { BATCH_MAX } from './page-data-output.ts';
 export { canonicalise, type EntryFault, localise, type TablePage } from './page-table.ts';
 export { carriesData, isPageType, isPinned, isPopulated, tableLevel } from './page-type.ts';

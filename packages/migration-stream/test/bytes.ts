@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import type { ImageSummary, ImageVisitor, Sink, Source } from '../src/index.ts';
+import type { ImageSummary, ImageVisitor, Source } from '../src/index.ts';
 import { ImageReader, type ImageReaderOptions } from '../src/index.ts';
 
 /** Bytes as a source that gives at most `step` of them at a time. */
@@ -30,19 +30,6 @@ export const concat = (parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> =>
   }
   return bytes;
 };
-
-/** A sink that copies what it is given. */
-export class BytesSink implements Sink {
-  readonly #parts: Uint8Array[] = [];
-
-  write(chunks: readonly Uint8Array[]): void {
-    for (const chunk of chunks) this.#parts.push(chunk.slice());
-  }
-
-  get bytes(): Uint8Array {
-    return concat(this.#parts);
-  }
-}
 
 /** Little-endian words of 32 bits. */
 export const words = (...values: number[]): Uint8Array<ArrayBuffer> =>

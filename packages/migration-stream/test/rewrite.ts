@@ -1,10 +1,9 @@
 import type { ImageSummary, ImageVisitor, PageData, Source } from '../src/index.ts';
-import { ImageReader, ImageWriter } from '../src/index.ts';
-import { BytesSink } from './bytes.ts';
+import { ImageReader, ImageWriter, MemoryImage } from '../src/index.ts';
 
 /** Reads an image and writes what the visitor is told: the image again, if it is one that Xen would write. */
 export const rewrite = (source: Source): { bytes: Uint8Array; summary: ImageSummary } => {
-  const sink = new BytesSink();
+  const sink = new MemoryImage();
   const writer = new ImageWriter(sink);
   const pageData = ({ pfns, types, dataCount }: PageData, readPage: (into: Uint8Array) => void) => {
     const pages = new Uint8Array(dataCount * 4096);

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type StreamFormat, verifyStream } from '@tooling/peers';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { ImageWriter } from '../src/index.ts';
-import { BytesSink, sample, sourceOf } from './bytes.ts';
+import { ImageWriter, MemoryImage } from '../src/index.ts';
+import { sample, sourceOf } from './bytes.ts';
 import { rewrite } from './rewrite.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'migration-stream-'));
@@ -21,7 +21,7 @@ const verdict = (bytes: Uint8Array, format: StreamFormat) => {
 
 /** A domain of 1500 pages on three vCPUs, as no sample has it. */
 const domain = (format: StreamFormat): Uint8Array => {
-  const sink = new BytesSink();
+  const sink = new MemoryImage();
   const writer = new ImageWriter(sink);
   if (format === 'xl') writer.xlHeader('{\n    "c_info": {\n        "name": "ünï"\n    }\n}\n');
   if (format !== 'libxc') {

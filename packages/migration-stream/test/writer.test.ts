@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { BATCH_MAX, ImageWriter, WriterBug } from '../src/index.ts';
-import { BytesSink, readImage } from './bytes.ts';
+import { BATCH_MAX, ImageWriter, MemoryImage, WriterBug } from '../src/index.ts';
+import { readImage } from './bytes.ts';
 
 const CALLS = {
   xlHeader: (w: ImageWriter) => w.xlHeader('{}'),
@@ -28,8 +28,8 @@ type Call = keyof typeof CALLS;
 const ALL = Object.keys(CALLS) as Call[];
 
 /** A writer that has been through these calls. */
-const after = (...calls: readonly Call[]): { writer: ImageWriter; sink: BytesSink } => {
-  const sink = new BytesSink();
+const after = (...calls: readonly Call[]): { writer: ImageWriter; sink: MemoryImage } => {
+  const sink = new MemoryImage();
   const writer = new ImageWriter(sink);
   for (const call of calls) CALLS[call](writer);
   return { writer, sink };
@@ -83,7 +83,7 @@ describe('MIG-30: records go out in the order of Xen', () => {
   test('whatever is called in whatever order, what has gone out is readable or the writer refuses', () => {
     fc.assert(
       fc.property(fc.array(fc.constantFrom(...ALL), { maxLength: 25 }), (calls) => {
-        const sink = new BytesSink();
+        const sink = new MemoryImage();
         const writer = new ImageWriter(sink);
         const done: Call[] = [];
         for (const call of [...before('pageData').slice(3), ...calls]) {

@@ -4,12 +4,13 @@ import {
   XC_REC_TYPE_VERIFY,
   XC_REC_TYPE_X86_PV_P2M_FRAMES,
 } from '@port-xen/abi';
+import { MemoryImage } from '@port-xen/migration-stream';
 import fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
 import { verifyImage } from '../src/verify-image.ts';
 import { concat, cut, flipped, record, recordsOf, shuffled, withWord, words } from './damage.ts';
 import { HandGuest } from './hand-guest.ts';
-import { fileOf, makeHost, sourceOf } from './host.ts';
+import { makeHost, sourceOf } from './host.ts';
 import { PFN, PFNS, smallImage } from './small-image.ts';
 import { judgeOn, SECONDS_2, worked_ms } from './verdict.ts';
 import { wrongFields } from './wrong-fields.ts';
@@ -73,7 +74,7 @@ test('RST-4: more memory than the host has', () => {
   );
   expect([small.hv.counts(), small.xenstored.counters()]).toEqual(before);
   // A larger host has room for them all.
-  expect(verifyImage(fileOf(bytes)).refusal).toBeUndefined();
+  expect(verifyImage(new MemoryImage(bytes)).refusal).toBeUndefined();
 });
 
 describe('RST-4: a file of 64 MiB is answered within two seconds', () => {
@@ -118,7 +119,7 @@ describe('RST-4: a file of 64 MiB is answered within two seconds', () => {
   ] as const)('%s', (_, make) => {
     const bytes = make();
     const start = worked_ms();
-    const { refusal } = verifyImage(fileOf(bytes));
+    const { refusal } = verifyImage(new MemoryImage(bytes));
     expect(refusal?.message).toMatch(/xpected .*, found /);
     expect(worked_ms() - start).toBeLessThan(SECONDS_2);
   });
@@ -130,7 +131,7 @@ describe('RST-3: what genuine code passes over in silence is told', () => {
 
   test('an entry to a page that was not sent', () => {
     const bytes = withWord(image, dataOf(PFN.l1) + 100 * 8, (14n << 12n) | 0x25n);
-    const { refusal, warnings } = verifyImage(fileOf(bytes));
+    const { refusal, warnings } = verifyImage(new MemoryImage(bytes));
     expect(refusal).toBeUndefined();
     expect(warnings).toEqual([
       'the L1 page table at pfn 0x7 names pfn 0xe, which the image has no page for: it starts as zeroes',
@@ -146,7 +147,7 @@ describe('RST-3: what genuine code passes over in silence is told', () => {
     let bytes = withWord(image, entries + 300 * 8, 0x1234n);
     bytes = withWord(bytes, entries + PFN.last * 8, 0x1235n);
     bytes = withWord(bytes, entries + 301 * 8, 2n ** 64n - 1n);
-    const { refusal, warnings } = verifyImage(fileOf(bytes));
+    const { refusal, warnings } = verifyImage(new MemoryImage(bytes));
     expect(refusal).toBeUndefined();
     expect(warnings).toEqual([
       'pfn 0x12c had a frame on the old host (mfn 0x1234), and the image has no page for it: its contents are lost',
@@ -158,7 +159,7 @@ describe('RST-3: what genuine code passes over in silence is told', () => {
     for (let slot = 100; slot < 200; slot++) {
       bytes = withWord(bytes, dataOf(PFN.l1) + slot * 8, (BigInt(slot + 100) << 12n) | 0x25n);
     }
-    const { warnings } = verifyImage(fileOf(bytes));
+    const { warnings } = verifyImage(new MemoryImage(bytes));
     expect(warnings).toHaveLength(17);
     expect(warnings.at(-1)).toBe('and 84 more such warnings');
   });
@@ -174,7 +175,7 @@ describe('RST-3: what genuine code passes over in silence is told', () => {
     const end = recordsOf(image).find(({ name }) => name === 'X86_TSC_INFO')?.offset ?? 0;
     const verify = record(XC_REC_TYPE_VERIFY);
     const bytes = concat(image.subarray(0, end), verify, ...sent, image.subarray(end));
-    const { refusal, warnings } = verifyImage(fileOf(bytes));
+    const { refusal, warnings } = verifyImage(new MemoryImage(bytes));
     expect(refusal).toBeUndefined();
     expect(warnings).toEqual(['verify pfn 0xf failed: it is not the page that was sent before']);
     const restored = host.xl.restore(sourceOf(bytes));

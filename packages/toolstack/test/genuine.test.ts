@@ -2,14 +2,16 @@
  * Genuine restore code and ours over the same damaged images. Where genuine code refuses or aborts, ours refuses; where it
  * restores, ours does, but for what the machine's Xen refuses (SPEC, "Stricter than genuine restore code").
  */
+
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { MemoryImage } from '@port-xen/migration-stream';
 import { type GenuineVerdict, type GenuineXen, genuineRestore } from '@tooling/peers';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { type ImageVerdict, verifyImage } from '../src/verify-image.ts';
 import { cut, type Damaged, flipped, olderStream, shuffled } from './damage.ts';
-import { fileOf } from './host.ts';
+
 import { smallImage } from './small-image.ts';
 import { wrongFields } from './wrong-fields.ts';
 
@@ -54,7 +56,7 @@ const compare = (images: Iterable<Damaged>): number => {
     const verdicts = xen.judge(files);
     for (const [i, { name, bytes }] of batch.entries()) {
       const genuine = verdicts[i] as GenuineVerdict;
-      const ours = verifyImage(fileOf(bytes));
+      const ours = verifyImage(new MemoryImage(bytes));
       if (!agree(genuine, ours)) {
         expect.fail(
           `${name}: genuine code ${genuine.verdict} it (${genuine.words}), ours: ${ours.refusal?.message ?? 'restored'}`,

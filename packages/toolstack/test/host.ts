@@ -1,6 +1,6 @@
 /** One host for tests: a machine, its store daemon, and the toolstack. */
 import { Hypervisor } from '@port-xen/hypervisor';
-import type { ImageFile } from '@port-xen/migration-stream';
+import type { Source } from '@port-xen/migration-stream';
 import { Sim } from '@port-xen/sim';
 import type { Engine } from '@port-xen/vcpu';
 import { type StoreClient, Xenstored } from '@port-xen/xenstore';
@@ -107,26 +107,8 @@ export const acknowledge = (host: TestHost, domid: number, obey: () => void): ((
   return () => guest.close();
 };
 
-/** A save file in memory. */
-export class Bytes {
-  readonly #chunks: Uint8Array[] = [];
-
-  write(chunks: readonly Uint8Array[]): void {
-    for (const chunk of chunks) this.#chunks.push(chunk.slice());
-  }
-
-  get bytes(): Uint8Array {
-    const out = new Uint8Array(this.#chunks.reduce((n, { length }) => n + length, 0));
-    let at = 0;
-    for (const chunk of this.#chunks) {
-      out.set(chunk, at);
-      at += chunk.length;
-    }
-    return out;
-  }
-}
-
-export const sourceOf = (bytes: Uint8Array): { read(into: Uint8Array): number } => {
+/** Bytes as a source that cannot pass over any. */
+export const sourceOf = (bytes: Uint8Array): Source => {
   let at = 0;
   return {
     read: (into) => {
@@ -137,13 +119,3 @@ export const sourceOf = (bytes: Uint8Array): { read(into: Uint8Array): number } 
     },
   };
 };
-
-/** Bytes as a file that can be read at any place. */
-export const fileOf = (bytes: Uint8Array): ImageFile => ({
-  size: bytes.length,
-  readAt: (offset, into) => {
-    const some = bytes.subarray(offset, offset + into.length);
-    into.set(some);
-    return some.length;
-  },
-});

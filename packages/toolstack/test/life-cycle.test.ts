@@ -1,7 +1,8 @@
+import { MemoryImage } from '@port-xen/migration-stream';
 import { describe, expect, test } from 'vitest';
 import type { DomainConfig } from '../src/domain-config.ts';
 import { GUEST_ELF, HandGuest } from './hand-guest.ts';
-import { acknowledge, Bytes, makeHost, sourceOf, testConfig } from './host.ts';
+import { acknowledge, makeHost, sourceOf, testConfig } from './host.ts';
 
 const MINUTE = 60e9;
 
@@ -51,7 +52,7 @@ describe('life cycle', () => {
     acknowledge(host, domid, () => {
       (guests[0] as HandGuest).wish = 'suspend';
     });
-    const sink = new Bytes();
+    const sink = new MemoryImage();
     host.xl.save(domid, sink, {}, () => {});
     host.run(MINUTE);
     const guest = HandGuest.restored(guests[0] as HandGuest);
@@ -84,7 +85,7 @@ describe('suspend', () => {
     host.run(1e9);
     const state: { outcome: Error | null | undefined } = { outcome: undefined };
     const start = () =>
-      host.xl.save(domid, new Bytes(), {}, (error) => {
+      host.xl.save(domid, new MemoryImage(), {}, (error) => {
         expect(state.outcome).toBeUndefined();
         state.outcome = error;
       });

@@ -1,13 +1,13 @@
 /*
  * Pages of every type, in any order, again and again, in batches of any size: what is restored is what was sent last.
  */
-import { ImageReader, ImageWriter } from '@port-xen/migration-stream';
+import { ImageReader, ImageWriter, MemoryImage } from '@port-xen/migration-stream';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { GuestFrames } from '../src/guest-frames.ts';
 import { olderStream } from './damage.ts';
 import { HandGuest } from './hand-guest.ts';
-import { Bytes, makeHost, sourceOf } from './host.ts';
+import { makeHost, sourceOf } from './host.ts';
 import { smallImage } from './small-image.ts';
 
 const PAGE = 4096;
@@ -27,7 +27,7 @@ const host = makeHost(2, () => new HandGuest());
 
 /** The small image with more batches after its own. */
 const withBatches = (batches: readonly (readonly Sent[])[], version: 2 | 3): Uint8Array => {
-  const sink = new Bytes();
+  const sink = new MemoryImage();
   const writer = new ImageWriter(sink);
   new ImageReader(sourceOf(image)).read({
     config: (text) => writer.xlHeader(text),

@@ -1,10 +1,11 @@
 import { start_info, vcpu_guest_context } from '@port-xen/abi';
 import { BytesMemory, ldI64 } from '@port-xen/layout';
+import { MemoryImage } from '@port-xen/migration-stream';
 import { describe, expect, test } from 'vitest';
 import type { SaveOptions } from '../src/index.ts';
 import { handElf } from './hand-elf.ts';
 import { GUEST_ELF, HandGuest } from './hand-guest.ts';
-import { acknowledge, Bytes, makeHost, testConfig } from './host.ts';
+import { acknowledge, makeHost, testConfig } from './host.ts';
 
 const SECOND = 1e9;
 const OLD_KERNEL = handElf({ bssBytes: 16 * 4096, suspendCancel: false });
@@ -75,7 +76,7 @@ describe('resume', () => {
 
   test('SUS-6: a kernel without SUSPEND_CANCEL is resumed so by itself, also after a save that failed', () => {
     const { host, guest, state, save } = running(OLD_KERNEL);
-    save({ checkpoint: true }, new Bytes());
+    save({ checkpoint: true }, new MemoryImage());
     host.run(12 * SECOND);
     expect([state.outcome, guest.suspendResults]).toEqual([null, [0]]);
     save({}, full);
@@ -88,11 +89,11 @@ describe('resume', () => {
   test('SUS-6: a back end has ten seconds to let go; no other save begins meanwhile', () => {
     const { host, guest, domid, state, save, suspended } = running();
     host.store.write(`${BACK}/state`, '4');
-    save({ checkpoint: true, resume: 'reset' }, new Bytes());
+    save({ checkpoint: true, resume: 'reset' }, new MemoryImage());
     suspended();
     host.run(5 * SECOND);
     expect(host.store.tryRead(FRONT)).toBeUndefined();
-    expect(() => save({}, new Bytes())).toThrow(`domain ${domid} is being saved already`);
+    expect(() => save({}, new MemoryImage())).toThrow(`domain ${domid} is being saved already`);
     expect(host.store.read(`${BACK}/state`)).toBe('4');
     host.run(6 * SECOND);
     expect([state.outcome, guest.suspendResults]).toEqual([null, [0]]);
@@ -103,7 +104,7 @@ describe('resume', () => {
     const { host, state, save, suspended } = running();
     const { watches } = host.xenstored.counters();
     host.store.write(`${BACK}/state`, '4');
-    save({ checkpoint: true, resume: 'reset' }, new Bytes());
+    save({ checkpoint: true, resume: 'reset' }, new MemoryImage());
     suspended();
     host.run(SECOND);
     host.store.write(`${BACK}/state`, '6');
@@ -116,7 +117,7 @@ describe('resume', () => {
   test.each([1, 8])('SUS-5: destroyed %d s into the resume', (seconds) => {
     const { host, domid, state, save, suspended } = running();
     host.store.write(`${BACK}/state`, '4');
-    save({ checkpoint: true, resume: 'reset' }, new Bytes());
+    save({ checkpoint: true, resume: 'reset' }, new MemoryImage());
     suspended();
     host.run(seconds * SECOND);
     host.xl.destroy(domid);
@@ -129,7 +130,7 @@ describe('resume', () => {
   test('SUS-6: a paused domain stays paused', () => {
     const { host, guest, domid, state, save, suspended } = running();
     host.store.write(`${BACK}/state`, '4');
-    save({ checkpoint: true, resume: 'reset' }, new Bytes());
+    save({ checkpoint: true, resume: 'reset' }, new MemoryImage());
     suspended();
     host.run(SECOND);
     host.xl.pause(domid);
@@ -146,7 +147,7 @@ describe('resume', () => {
     const node = `/local/domain/${domid}/device/suspend/event-channel`;
     // Not a port that it has: it is asked by the node, and the number must not become another's.
     host.store.write(node, '77');
-    save({ checkpoint: true, resume: 'reset' }, new Bytes());
+    save({ checkpoint: true, resume: 'reset' }, new MemoryImage());
     host.run(12 * SECOND);
     expect(state.outcome).toBeNull();
     expect(host.store.read(node)).toBe('');
@@ -175,7 +176,7 @@ describe('resume', () => {
   test('SUS-7: a guest that suspends when nobody waits any more is resumed', () => {
     for (const resume of ['cooperative', 'reset'] as const) {
       const { host, guest, state, save } = running(GUEST_ELF, false);
-      save({ resume }, new Bytes());
+      save({ resume }, new MemoryImage());
       host.run(70 * SECOND);
       expect(state.outcome?.message).toBe('guest did not suspend, timed out');
       guest.wish = 'suspend';
@@ -190,7 +191,7 @@ describe('resume', () => {
     const host = makeHost(0, () => guest);
     const domid = host.xl.create(testConfig('hand'), GUEST_ELF);
     host.run(SECOND);
-    host.xl.save(domid, new Bytes(), {}, () => {});
+    host.xl.save(domid, new MemoryImage(), {}, () => {});
     host.run(70 * SECOND);
     guest.wish = 'suspend';
     host.run(20 * SECOND);
@@ -204,7 +205,7 @@ describe('resume', () => {
     const domid = host.xl.create(testConfig('hand'), GUEST_ELF);
     host.run(SECOND);
     let outcome: Error | null | undefined;
-    host.xl.save(domid, new Bytes(), { checkpoint: true }, (error) => {
+    host.xl.save(domid, new MemoryImage(), { checkpoint: true }, (error) => {
       outcome = error;
     });
     guest.wish = 'suspend';

@@ -4,6 +4,7 @@ import {
   canonicalise,
   canonicaliseVcpu0,
   ImageReader,
+  MemoryImage,
   tableLevel,
 } from '@port-xen/migration-stream';
 import { Sim } from '@port-xen/sim';
@@ -15,7 +16,7 @@ import { kernelImage } from '../src/kernel-image.ts';
 import { slotHint } from '../src/slot-hint.ts';
 import { handElf } from './hand-elf.ts';
 import { GUEST_ELF, HandGuest, pfnOfVa, USER_L4 } from './hand-guest.ts';
-import { acknowledge, Bytes, makeHost, sourceOf, type TestHost, testConfig } from './host.ts';
+import { acknowledge, makeHost, sourceOf, type TestHost, testConfig } from './host.ts';
 import { without } from './without.ts';
 
 const MINUTE = 60e9;
@@ -57,7 +58,7 @@ const boot = (host: TestHost) => {
 };
 
 const save = (host: TestHost, domid: number, checkpoint = false) => {
-  const sink = new Bytes();
+  const sink = new MemoryImage();
   let outcome: Error | null | undefined;
   host.xl.save(domid, sink, { checkpoint }, (error) => {
     outcome = error;
@@ -164,7 +165,7 @@ describe('save and restore', () => {
     });
     let before: ReturnType<typeof essence> | undefined;
     host.hv.onDomainShutdown(() => {});
-    const sink = new Bytes();
+    const sink = new MemoryImage();
     let outcome: Error | null | undefined;
     const write = sink.write.bind(sink);
     sink.write = (chunks) => {

@@ -14,9 +14,9 @@ import {
   xen2_start_info,
 } from '@port-xen/abi';
 import { BytesMemory, cString, st64 } from '@port-xen/layout';
-import { ImageWriter } from '@port-xen/migration-stream';
+import { ImageWriter, MemoryImage } from '@port-xen/migration-stream';
 import { toJson } from '../src/config-json.ts';
-import { Bytes, testConfig } from './host.ts';
+import { testConfig } from './host.ts';
 
 export const PFNS = 600;
 export const PFN = {
@@ -112,7 +112,7 @@ const context = (): Uint8Array => {
 
 /** @param xen2 whether it is a domain of Xen 2 */
 const write = (kind: 'xl' | 'libxl' | 'libxc', xen2 = false): Uint8Array => {
-  const sink = new Bytes();
+  const sink = new MemoryImage();
   const writer = new ImageWriter(sink);
   if (kind === 'xl') {
     const config = testConfig('small');

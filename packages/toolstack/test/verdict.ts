@@ -2,12 +2,12 @@
  * RST-4: of an image that may be damaged, restore and verify say the same: that it is taken, or one sentence; in time, and nothing
  * of it is left on the host.
  */
-import { StreamError } from '@port-xen/migration-stream';
+import { MemoryImage, StreamError } from '@port-xen/migration-stream';
 import fc from 'fast-check';
 import { expect } from 'vitest';
 import { verifyImage } from '../src/verify-image.ts';
 import { type Damaged, withWord } from './damage.ts';
-import { fileOf, sourceOf, type TestHost } from './host.ts';
+import { sourceOf, type TestHost } from './host.ts';
 
 export const SECONDS_2 = 2000;
 
@@ -56,7 +56,7 @@ export const judgeOn = (host: TestHost) => {
   const judge = ({ name, bytes }: Damaged): Error | undefined => {
     const start = worked_ms();
     const ours = restore(bytes);
-    const { refusal } = verifyImage(fileOf(bytes));
+    const { refusal } = verifyImage(new MemoryImage(bytes));
     if (worked_ms() - start > 2 * SECONDS_2) expect.fail(`${name}: took too long`);
     if (plain(ours) !== plain(refusal) && !isNoXlFile(ours)) {
       expect.fail(`${name}: restore: ${ours?.message}, verify: ${refusal?.message}`);

@@ -1,13 +1,14 @@
 import { XC_REC_TYPE_PAGE_DATA, XC_REC_TYPE_X86_PV_P2M_FRAMES } from '@port-xen/abi';
+import { MemoryImage } from '@port-xen/migration-stream';
 import { describe, expect, test } from 'vitest';
 import { verifyImage } from '../src/verify-image.ts';
 import { concat, record, recordsOf, withWord, words } from './damage.ts';
-import { fileOf } from './host.ts';
+
 import { PFN, PFNS, smallImage } from './small-image.ts';
 
 describe('a good image', () => {
   test.each(['xl', 'libxl', 'libxc'] as const)('RST-1: %s is taken', (kind) => {
-    const verdict = verifyImage(fileOf(smallImage(kind)));
+    const verdict = verifyImage(new MemoryImage(smallImage(kind)));
     expect(verdict.refusal).toBeUndefined();
     expect(verdict.warnings).toEqual([]);
     expect(verdict.summary).toMatchObject({ kind, maxPfn: 599, vcpus: [0] });
@@ -34,7 +35,7 @@ describe('page tables that name themselves', () => {
     ['a level 2 table named twice is taken', PFN.l3, 400, PFN.l2 * 4096 + RW, true],
     ['a level 4 table in a level 3 one is refused', PFN.l3, 400, PFN.l4 * 4096 + RO, false],
   ])('RST-5: %s', (_, pfn, slot, value, taken) => {
-    const { refusal } = verifyImage(fileOf(entry(pfn, slot, value)));
+    const { refusal } = verifyImage(new MemoryImage(entry(pfn, slot, value)));
     expect(refusal === undefined, refusal?.message).toBe(taken);
   });
 });
@@ -61,7 +62,7 @@ test('RST-5: a domain of 6 GiB is judged for the memory of its tables', () => {
     record(XC_REC_TYPE_PAGE_DATA, words(pages - PFNS, 0), list),
     image.subarray(from(data + 1)),
   );
-  const verdict = verifyImage(fileOf(large));
+  const verdict = verifyImage(new MemoryImage(large));
   expect(verdict.refusal).toBeUndefined();
   expect(verdict.summary).toMatchObject({ maxPfn: pages - 1, pages: 13 });
 });

@@ -1,9 +1,9 @@
-import { ImageReader, ImageWriter } from '@port-xen/migration-stream';
-import { Bytes, sourceOf } from './host.ts';
+import { ImageReader, ImageWriter, MemoryImage } from '@port-xen/migration-stream';
+import { sourceOf } from './host.ts';
 
 /** The image, front to back, without the page of one pfn and without what may be missing. */
 export const without = (image: Uint8Array, missing: number): Uint8Array => {
-  const sink = new Bytes();
+  const sink = new MemoryImage();
   const writer = new ImageWriter(sink);
   new ImageReader(sourceOf(image)).read({
     config: (text) => writer.xlHeader(text),

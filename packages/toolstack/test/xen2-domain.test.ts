@@ -1,9 +1,10 @@
 import { CONTROL_IF_OFFSET, xen2_shared_info } from '@port-xen/abi';
 import { BytesMemory, textOf } from '@port-xen/layout';
+import { MemoryImage } from '@port-xen/migration-stream';
 import { describe, expect, test } from 'vitest';
 import { domainLayout, kernelImage } from '../src/index.ts';
 import { GUEST_ELF, HandGuest } from './hand-guest.ts';
-import { acknowledge, Bytes, makeHost, testConfig } from './host.ts';
+import { acknowledge, makeHost, testConfig } from './host.ts';
 import { NotedController, SHARED_INFO, XEN2_ELF, Xen2Guest } from './xen2-guest.ts';
 import { CONFIG, hostOf, pageOf, running, SECOND, SLOT_FRAMES } from './xen2-host.ts';
 
@@ -35,7 +36,7 @@ describe('a domain of xen-2.0', () => {
       expect(info.mfn_list).toBe(p2mVa);
       expect(guest.mfnOf(vcpu, guest.startInfo)).toBeLessThan(2 ** 20);
     };
-    host.xl.save(domid, new Bytes(), {}, () => {});
+    host.xl.save(domid, new MemoryImage(), {}, () => {});
     controller.answer(null);
     guest.wish = 'suspend';
     host.run(12 * SECOND);
@@ -107,7 +108,7 @@ describe('a domain of xen-2.0', () => {
       young.wish = 'suspend';
     });
     let outcome: Error | null | undefined;
-    host.xl.save(domid, new Bytes(), { checkpoint: true }, (error) => {
+    host.xl.save(domid, new MemoryImage(), { checkpoint: true }, (error) => {
       outcome = error;
     });
     host.run(12 * SECOND);

@@ -1,10 +1,12 @@
 /** Hosts for domains of Xen 2: their MFNs are below 2^20, and their controller notes what it is told. */
+
 import { vcpu_guest_context, xen2_start_info } from '@port-xen/abi';
 import { BytesMemory } from '@port-xen/layout';
+import { MemoryImage } from '@port-xen/migration-stream';
 import { Sim } from '@port-xen/sim';
 import { GuestFrames } from '../src/guest-frames.ts';
 import type { SaveOptions } from '../src/index.ts';
-import { Bytes, makeHost, type TestHost, testConfig } from './host.ts';
+import { makeHost, type TestHost, testConfig } from './host.ts';
 import { NotedController, XEN2_ELF, Xen2Guest } from './xen2-guest.ts';
 
 export const SECOND = 1e9;
@@ -31,7 +33,7 @@ export const running = (slot = 0) => {
   };
   const save = (
     options: SaveOptions = {},
-    sink: { write(c: readonly Uint8Array[]): void } = new Bytes(),
+    sink: { write(c: readonly Uint8Array[]): void } = new MemoryImage(),
   ) => {
     state.outcome = undefined;
     host.xl.save(domid, sink, options, (error) => {
@@ -52,7 +54,7 @@ export const running = (slot = 0) => {
 /** A save file, and the domain's engine for its next life. */
 export const saved = () => {
   const all = running();
-  const sink = all.save() as Bytes;
+  const sink = all.save() as MemoryImage;
   all.obey();
   if (all.state.outcome !== null) throw new Error(`not saved: ${all.state.outcome?.message}`);
   return { ...all, image: sink.bytes };

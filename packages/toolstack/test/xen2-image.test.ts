@@ -1,12 +1,12 @@
 import { CONTROL_IF_OFFSET, xen2_shared_info } from '@port-xen/abi';
 import { BytesMemory, ldU64, st64, textOf } from '@port-xen/layout';
-import { ImageReader, ImageWriter } from '@port-xen/migration-stream';
+import { ImageReader, ImageWriter, MemoryImage } from '@port-xen/migration-stream';
 import type { Vcpu } from '@port-xen/vcpu';
 import { describe, expect, test } from 'vitest';
 import { dumpCore } from '../src/dump-core.ts';
 import { slotHint, verifyImage } from '../src/index.ts';
 import { HandGuest, pfnOfVa } from './hand-guest.ts';
-import { Bytes, fileOf, makeHost, sourceOf, testConfig } from './host.ts';
+import { makeHost, sourceOf, testConfig } from './host.ts';
 import { PATTERN, SHARED_INFO, XEN2_ELF, Xen2Guest } from './xen2-guest.ts';
 import {
   CONFIG,
@@ -43,7 +43,7 @@ describe('its save file', () => {
       vcpu.memory.st32(SHARED_INFO + CONTROL_IF_OFFSET + 1024, 7);
       vcpu.memory.st32(SHARED_INFO + 400, 7);
     };
-    const sink = new Bytes();
+    const sink = new MemoryImage();
     host.xl.save(domid, sink, {}, () => {});
     controller.answer(null);
     guest.wish = 'suspend';
@@ -88,15 +88,15 @@ describe('its save file', () => {
 
   test('RST-5: can be judged: an xl file, and its bare stream by its shared_info page', () => {
     const { image } = saved();
-    const verdict = verifyImage(fileOf(image));
+    const verdict = verifyImage(new MemoryImage(image));
     expect(verdict).toMatchObject({ refusal: undefined, warnings: [] });
     expect(verdict.summary?.vcpus).toEqual([0]);
     const text = Buffer.from(image.buffer, image.byteOffset, image.length).toString('latin1');
     const libxl = image.subarray(text.indexOf('LibxlFmt'));
-    expect(verifyImage(fileOf(libxl)).refusal).toBeUndefined();
-    expect(verifyImage(fileOf(image.subarray(0, image.length / 2))).refusal?.message).toContain(
-      'end of the file',
-    );
+    expect(verifyImage(new MemoryImage(libxl)).refusal).toBeUndefined();
+    expect(
+      verifyImage(new MemoryImage(image.subarray(0, image.length / 2))).refusal?.message,
+    ).toContain('end of the file');
   });
 
   test("RST-7: a configuration of another interface than the file's is refused", () => {
@@ -172,7 +172,7 @@ describe('its save file', () => {
   test('SAV-4: a list that is longer than it has to be is read as far as there are pages', () => {
     const { guest, state, save, obey } = running();
     guest.mischief = (_, vcpu) => st64(vcpu.memory, guest.list + 8 * 8, 1);
-    const sink = save() as Bytes;
+    const sink = save() as MemoryImage;
     obey();
     expect(state.outcome).toBeNull();
     let leaves = 0;
@@ -181,7 +181,7 @@ describe('its save file', () => {
   });
 
   test('RST-5: a bare stream of more than 256 MiB cannot be one of xen-2.0', () => {
-    const sink = new Bytes();
+    const sink = new MemoryImage();
     const writer = new ImageWriter(sink);
     writer.imageHeader();
     writer.domainHeader(4, 17);
@@ -194,7 +194,7 @@ describe('its save file', () => {
     const page = new Uint8Array(4096);
     st64(new BytesMemory(page), xen2_shared_info.offset.cpu_freq, 1e9);
     writer.sharedInfo(page);
-    const { refusal } = verifyImage(fileOf(sink.bytes));
+    const { refusal } = verifyImage(new MemoryImage(sink.bytes));
     expect(refusal?.message).toContain('expected memory of at most 256 MiB');
   });
 

@@ -9,6 +9,7 @@
 import { Bridge } from '@port-xen/bridge';
 import { DomainController } from '@port-xen/domain-controller';
 import { Hypervisor, XEN2_SLOT_FRAMES } from '@port-xen/hypervisor';
+import { MemoryImage, sourceOfFile } from '@port-xen/migration-stream';
 import { Random, type Sim } from '@port-xen/sim';
 import { type DomainConfig, type SaveOptions, Toolstack } from '@port-xen/toolstack';
 import type { Engine } from '@port-xen/vcpu';
@@ -231,13 +232,13 @@ export class TestHost {
    * @throws what the toolstack says when the save fails; the domain goes on then
    */
   saveToBytes(domid: number, options: SaveOptions = {}): Uint8Array {
-    const chunks: Uint8Array[] = [];
+    const image = new MemoryImage();
     let result: Error | null | undefined;
     const sink = {
-      write: (some: readonly Uint8Array[]) => {
+      write: (chunks: readonly Uint8Array[]) => {
         // It has suspended, and is still there.
-        if (chunks.length === 0) this.formerLives.set(domid, formerLife(this, domid));
-        chunks.push(...some.map((c) => c.slice()));
+        if (image.size === 0) this.formerLives.set(domid, formerLife(this, domid));
+        image.write(chunks);
       },
     };
     this.xl.save(domid, sink, options, (error) => {
@@ -245,7 +246,7 @@ export class TestHost {
     });
     this.runUntil(`the save of domain ${domid} to end`, () => result !== undefined, 200e9);
     if (result instanceof Error) throw result;
-    return concatenate(chunks);
+    return image.bytes;
   }
 
   /** Makes a domain of a save file and starts it. @returns its domid */
@@ -254,15 +255,7 @@ export class TestHost {
     for (const [vdev, disk] of Object.entries(options.disks ?? {})) {
       this.disks.set(targetOf(options.name ?? 'guest', vdev), disk);
     }
-    let at = 0;
-    const source = {
-      read: (into: Uint8Array) => {
-        const part = bytes.subarray(at, at + into.length);
-        into.set(part);
-        at += part.length;
-        return part.length;
-      },
-    };
+    const source = sourceOfFile(new MemoryImage(bytes));
     const { checkKernel } = options;
     const { domid } = this.xl.restore(source, checkKernel === undefined ? {} : { checkKernel });
     if (options.former !== undefined) {
@@ -288,16 +281,6 @@ export class TestHost {
     return auditHost(this);
   }
 }
-
-const concatenate = (chunks: readonly Uint8Array[]): Uint8Array => {
-  const bytes = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.length, 0));
-  let at = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, at);
-    at += chunk.length;
-  }
-  return bytes;
-};
 
 /** The same name, the same UUID: a test's world is the same twice. */
 const uuidOf = (name: string): string => {

@@ -8,6 +8,7 @@
  */
 import { __HYPERVISOR_mmuext_op } from '@port-xen/abi';
 import type { TextEngine } from '@port-xen/kern';
+import { MemoryImage, sourceOfFile } from '@port-xen/migration-stream';
 import type { DomainConfig } from '@port-xen/toolstack';
 import { type Engine, RIP } from '@port-xen/vcpu';
 import type { BlockStore } from '@port-xen/xbdback';
@@ -132,33 +133,17 @@ export const liveTwice = (): Lives => {
   const here = make(0);
   const domid = here.xl.create(CONFIG, guest.elf);
   here.sim.runUntil(() => here.xbdback.completed >= REQUESTS);
-  const chunks: Uint8Array[] = [];
+  const image = new MemoryImage();
   let still: Still | undefined;
-  let outcome: Error | null | undefined;
-  const sink = {
-    write: (some: readonly Uint8Array[]) => {
-      still ??= lookAt(here, domid);
-      chunks.push(...some.map((chunk) => chunk.slice()));
-    },
+  const write = (chunks: readonly Uint8Array[]): void => {
+    still ??= lookAt(here, domid);
+    image.write(chunks);
   };
-  here.xl.save(domid, sink, {}, (error) => {
-    outcome = error;
-  });
-  here.sim.runUntil(() => outcome !== undefined);
-  if (outcome instanceof Error) throw outcome;
+  here.save(domid, { write });
   if (still === undefined) throw new Error('the save wrote nothing');
 
   const there = make(1);
-  const image = Buffer.concat(chunks);
-  let at = 0;
-  const { domid: again } = there.xl.restore({
-    read: (into) => {
-      const part = image.subarray(at, at + into.length);
-      into.set(part);
-      at += part.length;
-      return part.length;
-    },
-  });
+  const { domid: again } = there.xl.restore(sourceOfFile(image));
   const restored = lookAt(there, again);
   there.xl.unpause(again);
   there.sim.runUntil(

@@ -1,6 +1,7 @@
 /*
  * One absence: two domains on one host, one of which is saved, stays away, and is restored.
  */
+import { MemoryImage, sourceOfFile } from '@port-xen/migration-stream';
 import { type DomainConfig, fromJson } from '@port-xen/toolstack';
 import type { Guest } from '../guest.ts';
 import { completeHost } from '../host-options.ts';
@@ -92,34 +93,13 @@ export const runAbsence = (guest: Guest, away_s: number): Ends => {
   sim.runFor((LEAVES_S - 2) * 1e9);
   xl.pause(staying);
   sim.runFor(2e9);
-  const image = save(world, leaving);
+  const image = new MemoryImage();
+  world.save(leaving, image);
   left_ns = sim.now_ns;
   xl.unpause(staying);
   sim.runFor(away_s * 1e9);
-  let at = 0;
-  const { domid } = xl.restore({
-    read: (into) => {
-      const part = image.subarray(at, at + into.length);
-      into.set(part);
-      at += part.length;
-      return part.length;
-    },
-  });
+  const { domid } = xl.restore(sourceOfFile(image));
   xl.unpause(domid);
   sim.runFor(PATIENCE_S * 1e9);
   return ends;
-};
-
-const save = ({ sim, xl }: World, domid: number): Uint8Array => {
-  const chunks: Uint8Array[] = [];
-  let result: Error | null | undefined;
-  const write = (some: readonly Uint8Array[]): void => {
-    for (const chunk of some) chunks.push(chunk.slice());
-  };
-  xl.save(domid, { write }, {}, (error) => {
-    result = error;
-  });
-  sim.runUntil(() => result !== undefined);
-  if (result instanceof Error) throw result;
-  return Buffer.concat(chunks);
 };

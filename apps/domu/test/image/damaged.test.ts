@@ -1,14 +1,14 @@
 /*
  * Whatever is in a file, it is shown as far as that goes, or refused in a sentence.
  */
-import { StreamError } from '@port-xen/migration-stream';
+import { MemoryImage, StreamError } from '@port-xen/migration-stream';
 import { verifyImage } from '@port-xen/toolstack';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { diffText } from '../../src/image/diff-text.ts';
 import { imageDiff } from '../../src/image/image-diff.ts';
 import { showText } from '../../src/image/show-text.ts';
-import { fileOf, look, savedAt } from './looked-at.ts';
+import { look, savedAt } from './looked-at.ts';
 import { tinyImage } from './tiny-image.ts';
 
 const tiny = tinyImage('xl');
@@ -91,7 +91,7 @@ test('words at random in our kernel’s own structures', () => {
 test('a configuration of nothing but lists', () => {
   const text = `{"c_info":${'['.repeat(200_000)}${']'.repeat(200_000)}}`;
   isShown(tinyImage('xl', { config: text }));
-  const { refusal } = verifyImage(fileOf(tinyImage('xl', { config: text })));
+  const { refusal } = verifyImage(new MemoryImage(tinyImage('xl', { config: text })));
   expect(refusal?.message).toMatch(/^Failed to parse config: .*c_info to be an object, found /);
 });
 
@@ -106,7 +106,7 @@ test('a configuration that cannot be read is refused in one sentence, with what 
       'Failed to parse config: expected the configuration.c_info.type to be one of pv, found "hvm" (offset 52)',
     ],
   ] as const) {
-    const { refusal } = verifyImage(fileOf(tinyImage('xl', { config })));
+    const { refusal } = verifyImage(new MemoryImage(tinyImage('xl', { config })));
     expect(refusal?.message).toBe(sentence);
   }
 });

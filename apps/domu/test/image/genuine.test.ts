@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ImageReader } from '@port-xen/migration-stream';
+import { ImageReader, MemoryImage } from '@port-xen/migration-stream';
 import { verifyImage } from '@port-xen/toolstack';
 import { type GenuineXen, genuineRestore, verifyStream } from '@tooling/peers';
 import { memoryDisk } from '@tooling/testbed';
@@ -22,7 +22,7 @@ import {
   wakeUp,
 } from '../cycle.ts';
 import { lastLine } from '../domu.ts';
-import { fileOf, look } from './looked-at.ts';
+import { look } from './looked-at.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'domu-genuine-'));
 let xen: GenuineXen;
@@ -69,7 +69,7 @@ test('a guest of ours, restored and saved again by genuine code, goes on here', 
     Buffer.concat([image.subarray(0, start), readFileSync(theirs), image.subarray(end)]),
   );
 
-  expect(verifyImage(fileOf(again))).toMatchObject({ refusal: undefined, warnings: [] });
+  expect(verifyImage(new MemoryImage(again))).toMatchObject({ refusal: undefined, warnings: [] });
   const [a, b] = [look(image), look(again)];
   expect(b.kernel.kind).toBe('this build');
   const diff = imageDiff(a, b, a.kernel.symbols);

@@ -1,4 +1,4 @@
-import type { ImageFile } from '@port-xen/migration-stream';
+import { MemoryImage } from '@port-xen/migration-stream';
 import { memoryDisk } from '@tooling/testbed';
 import type { DiffSide } from '../../src/image/image-diff.ts';
 import { ImageIndex } from '../../src/image/image-index.ts';
@@ -6,19 +6,9 @@ import { imageReport } from '../../src/image/image-report.ts';
 import { findKernel, type SavedKernel } from '../../src/image/saved-kernel.ts';
 import { boot, emptyHost, type Life, randomBytes, runToRequest, vanish } from '../cycle.ts';
 
-/** Bytes as a file. */
-export const fileOf = (bytes: Uint8Array): ImageFile => ({
-  size: bytes.length,
-  readAt: (offset, into) => {
-    const some = bytes.subarray(offset, offset + into.length);
-    into.set(some);
-    return some.length;
-  },
-});
-
 /** An image in memory, and what is said of it. */
 export const look = (bytes: Uint8Array): DiffSide & { kernel: SavedKernel } => {
-  const index = new ImageIndex(fileOf(bytes));
+  const index = new ImageIndex(new MemoryImage(bytes));
   const kernel = findKernel(index);
   return { index, kernel, report: imageReport('image', index, kernel) };
 };

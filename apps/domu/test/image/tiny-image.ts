@@ -19,7 +19,7 @@ import {
   xsd_sockmsg,
 } from '@port-xen/abi';
 import { BytesMemory, cString, st64 } from '@port-xen/layout';
-import { ImageWriter } from '@port-xen/migration-stream';
+import { ImageWriter, MemoryImage } from '@port-xen/migration-stream';
 
 const PAGE = 4096;
 const PAGES = 16;
@@ -161,10 +161,8 @@ export const tinyImage = (
     xen2?: boolean;
   } = {},
 ): Uint8Array => {
-  const chunks: Uint8Array[] = [];
-  const writer = new ImageWriter({
-    write: (parts) => void chunks.push(...parts.map((p) => p.slice())),
-  });
+  const image = new MemoryImage();
+  const writer = new ImageWriter(image);
   if (kind === 'xl') writer.xlHeader(config);
   if (kind !== 'libxc') {
     writer.libxlHeader();
@@ -197,5 +195,5 @@ export const tinyImage = (
   writer.vcpuBasic(0, context(rip));
   writer.end();
   if (kind !== 'libxc') writer.libxlEnd();
-  return new Uint8Array(Buffer.concat(chunks));
+  return image.bytes;
 };

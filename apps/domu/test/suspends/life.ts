@@ -13,6 +13,7 @@
  * what it is asked and does not say so, before a suspend after which it is asked again.
  */
 import { CMSG_SHUTDOWN } from '@port-xen/abi';
+import { MemoryImage } from '@port-xen/migration-stream';
 import { Random } from '@port-xen/sim';
 import { xbd_data } from '@port-xen/xbd';
 import { createHost, type TestHost } from '@tooling/testbed';
@@ -252,8 +253,8 @@ export class Life {
   }
 
   #move(): string {
-    const chunks: Uint8Array[] = [];
-    const error = this.#save({}, (some) => chunks.push(...some.map((chunk) => chunk.slice())));
+    const image = new MemoryImage();
+    const error = this.#save({}, (chunks) => image.write(chunks));
     this.#expect('', error);
     if (this.#over || error !== '') return '';
     this.#text += this.host.consoleText(this.domid);
@@ -262,13 +263,8 @@ export class Life {
     this.#compare('after the guest left', this.#empty, this.host.counts());
     this.faults.push(...this.host.audit());
     this.host = this.#newHost(this.host.hv.slot + 1);
-    const image = new Uint8Array(chunks.reduce((sum, { length }) => sum + length, 0));
-    chunks.reduce((at, chunk) => {
-      image.set(chunk, at);
-      return at + chunk.length;
-    }, 0);
     const { disks } = this.#load;
-    this.domid = this.host.restoreFromBytes(image, this.#kernel.engine, { disks });
+    this.domid = this.host.restoreFromBytes(image.bytes, this.#kernel.engine, { disks });
     this.#returns++;
     return '';
   }

@@ -5,6 +5,7 @@
 import type { CtrlIf } from '@port-xen/ctrl-if';
 import type { ControllerHost } from '@port-xen/domain-controller';
 import type { Hypervisor } from '@port-xen/hypervisor';
+import { MemoryImage, sourceOfFile } from '@port-xen/migration-stream';
 import type { DomainConfig } from '@port-xen/toolstack';
 import { makeGuest } from '../../guest.ts';
 import { completeHost } from '../../host-options.ts';
@@ -114,33 +115,14 @@ export const throughSuspend = (
     here.sim.runFor(SETTLED_NS);
   }
   state = step.dom0;
-  const chunks: Uint8Array[] = [];
-  let outcome: Error | null | undefined;
-  const sink = {
-    write: (some: readonly Uint8Array[]) => {
-      chunks.push(...some.map((chunk) => chunk.slice()));
-    },
-  };
-  here.xl.save(domid, sink, { checkpoint: step.cancelled === true }, (error) => {
-    outcome = error;
-  });
-  here.sim.runUntil(() => outcome !== undefined);
-  if (outcome instanceof Error) throw outcome;
+  const image = new MemoryImage();
+  here.save(domid, image, { checkpoint: step.cancelled === true });
   if (step.cancelled === true) {
     here.sim.runFor(AFTER_NS);
     return { consoles, memory, crashed: !here.hv.domains.has(domid) };
   }
   const there = worldOf(1);
-  const image = Buffer.concat(chunks);
-  let at = 0;
-  const { domid: again } = there.xl.restore({
-    read: (into) => {
-      const part = image.subarray(at, at + into.length);
-      into.set(part);
-      at += part.length;
-      return part.length;
-    },
-  });
+  const { domid: again } = there.xl.restore(sourceOfFile(image));
   there.xl.unpause(again);
   there.sim.runFor(AFTER_NS);
   return { consoles, memory, crashed: !there.hv.domains.has(again) };
