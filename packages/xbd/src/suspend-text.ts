@@ -52,10 +52,10 @@ export const suspendText: Text<XbdXenbus> = {
     start: (m, _, softc, cancelled) => {
       const sc = m.at(softc);
       if (cancelled !== 0) {
-        // The back end never lost the ring.
+        // The back end never lost the ring, and unmasking raises again what it answered meanwhile.
         if (sc.sc_backend_status === XBD_SUSPENDED) sc.sc_backend_status = XBD_CONNECTED;
         m.connection.listen(sc);
-        m.handler(sc);
+        m.start(sc);
         return done(1);
       }
       m.forgetHandles(sc);

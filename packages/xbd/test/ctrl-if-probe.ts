@@ -12,9 +12,9 @@ import {
 import { Evtchn, evtchn_data, evtchnText, upcallText } from '@port-xen/evtchn';
 import { call, done, type KernelImage, leaf, routine, type Text } from '@port-xen/kern';
 import { copy, i32, i64, nest, struct, u32 } from '@port-xen/layout';
-import { testKernel, USER_BASE } from '@tooling/guest-testbed';
+import { testKernel } from '@tooling/guest-testbed';
 import { XbdCtrlIf, xbd_blkif_data, xbdCtrlIfText } from '../src/index.ts';
-import { type Probe, probe_data, probeText, submit } from './probe-text.ts';
+import { type Probe, probe_data, probeText } from './probe-text.ts';
 
 const controller_data = struct('probe_controller_data', {
   /** The message that waits for an answer; its subtype, and 0 in `waits` when there is none. */
@@ -97,16 +97,6 @@ const text: Text<ControllerProbe> = {
       return call('slept', m.base.cpu.sym('tsleep'), m.data, 2);
     },
     slept: () => done(1),
-  }),
-  /** Attaches a device that writes a sector of the first disk while the disk is suspended already. */
-  probe_attach_asker: leaf((m) => {
-    const { autoconf } = m.base.kern;
-    const dv = autoconf.attach('asker0', autoconf.devices()[0]?.address ?? 0, 0);
-    autoconf.pmfRegister(dv, m.base.cpu.sym('probe_asker_suspend'), 0);
-  }),
-  probe_asker_suspend: leaf((m) => {
-    submit(m, 0, 40, 0, 40, USER_BASE);
-    return 1;
   }),
   probe_interface: leaf((m) => m.xbd.blkif.sc.if_state),
   probe_port: leaf((m) => m.xbd.blkif.sc.if_evtchn),

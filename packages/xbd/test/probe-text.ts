@@ -80,7 +80,7 @@ export const working = struct('probe_working', {
 });
 
 /** Asks for a sector and does not wait. Buf `n` says what came of it. */
-export const submit = (
+const submit = (
   m: Probe,
   unit: number,
   n: number,
@@ -95,6 +95,16 @@ export const submit = (
 };
 
 export const probeText: Text<Probe> = {
+  /** Attaches a device that writes a sector of the first disk while the disk is suspended already. */
+  probe_attach_asker: leaf((m) => {
+    const { autoconf } = m.base.kern;
+    const dv = autoconf.attach('asker0', autoconf.devices()[0]?.address ?? 0, 0);
+    autoconf.pmfRegister(dv, m.base.cpu.sym('probe_asker_suspend'), 0);
+  }),
+  probe_asker_suspend: leaf((m) => {
+    submit(m, 0, 40, 0, 40, USER_BASE);
+    return 1;
+  }),
   /** (unit, flags, blkno, address, length) → bytes moved, or -errno. */
   probe_io: routine(working, {
     start: (m, l, unit, flags, blkno, address, length) => {

@@ -193,6 +193,15 @@ describe.each(MODES)('%s', (_, options) => {
     expect(guest.call('probe_grants')).toBe(held + 1);
   });
 
+  test('XBD-9: what the kernel asks for while a suspend is under way that is cancelled is done afterwards', () => {
+    const guest = new DiskGuest(options);
+    guest.call('probe_attach_asker');
+    guest.checkpoint();
+    guest.host.runFor(50e6);
+    expect(guest.ended).toEqual([40]);
+    expect(guest.call('probe_error', 40)).toBe(0);
+  });
+
   test('XBD-10: a disk that the new host does not have fails with ENXIO all that was and will be asked', () => {
     const guest = new DiskGuest(options);
     guest.swallow((id) => id < 3);
