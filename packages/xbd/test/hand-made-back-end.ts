@@ -89,11 +89,17 @@ export class HandMadeBackEnd {
 
   /** Answers, whatever it is, and whether there was a request or not. */
   answer(id: number, status = 0): void {
+    this.post(id, status);
+    this.guest.host.runFor(1e6);
+  }
+
+  /** The same, from within an event of the world's. */
+  post(id: number, status = 0): void {
     const response = blkif_response.at(this.#page, this.#ring.nextResponse());
     response.id = id;
     response.status = status;
     this.#ring.pushResponses();
-    this.notify();
+    this.guest.host.hv.dom0.notify(this.#port);
   }
 
   /** Claims so many more answers than it has put. */

@@ -38,6 +38,16 @@ const text: Text<XenbusProbe> = {
     for (let i = 0; i < count; i++) if (m.xengnt.grantAccess(0, 1, true) < 0) return i;
     return count;
   }),
+  /** (ticks): attaches a device that takes so long to be suspended, when the disks have been. */
+  probe_attach_dozer: leaf((m, ticks) => {
+    const { autoconf } = m.base.kern;
+    const dv = autoconf.attach('dozer0', autoconf.devices()[0]?.address ?? 0, ticks);
+    autoconf.pmfRegister(dv, m.base.cpu.sym('probe_dozer_suspend'), 0);
+  }),
+  probe_dozer_suspend: routine(working, {
+    start: (m, _, ticks) => call('slept', m.base.cpu.sym('tsleep'), m.data, ticks),
+    slept: () => done(1),
+  }),
   /** Attaches a device that, when it is resumed, takes all references but so many. */
   probe_attach_greedy: leaf((m, left) => {
     const { autoconf } = m.base.kern;

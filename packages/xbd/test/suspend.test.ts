@@ -5,6 +5,7 @@ import { createHost, memoryDisk } from '@tooling/testbed';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { DiskGuest, pattern } from './disk-guest.ts';
+import { HandMadeBackEnd } from './hand-made-back-end.ts';
 import { WORKERS } from './probe-text.ts';
 
 const SECTOR = 512;
@@ -191,6 +192,20 @@ describe.each(MODES)('%s', (_, options) => {
     expect(guest.ended.toSorted((a, b) => a - b)).toEqual([0, 2, 3, 4, 5, 6, 7]);
     expect(requests.map(({ sector }) => sector).toSorted((a, b) => a - b)).toEqual([6, 7]);
     expect(guest.call('probe_grants')).toBe(held + 1);
+  });
+
+  test('XBD-9: an answer that comes while other devices are being suspended is taken after the suspend was cancelled', () => {
+    const guest = new DiskGuest({ ...options, disks: {} });
+    const back = new HandMadeBackEnd(guest);
+    guest.call('probe_attach_dozer', 100);
+    guest.submit(0, 1);
+    const { id } = back.take();
+    // The disk waits for five seconds, then the other device sleeps for one.
+    guest.host.sim.after(5.5e9, () => back.post(id));
+    guest.checkpoint();
+    guest.host.runFor(50e6);
+    expect(guest.ended).toEqual([0]);
+    back.letGo();
   });
 
   test('XBD-9: what the kernel asks for while a suspend is under way that is cancelled is done afterwards', () => {
