@@ -4,6 +4,8 @@ export * from './callback.ts';
 export * from './console.ts';
 export * from './console-io.ts';
 export * from './domctl.ts';
+export * from './domctl-command.ts';
+export * from './domctl-value.ts';
 export * from './domid.ts';
 export * from './elf64.ts';
 export * from './elfnote.ts';

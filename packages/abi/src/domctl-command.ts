@@ -1,0 +1,82 @@
+/*
+ * Which operation a toolstack asks for: `cmd` of xen_domctl.
+ *
+ * xen/include/public/domctl.h
+ */
+
+export const XEN_DOMCTL_INTERFACE_VERSION = 21;
+
+export const XEN_DOMCTL_createdomain = 1;
+export const XEN_DOMCTL_destroydomain = 2;
+export const XEN_DOMCTL_pausedomain = 3;
+export const XEN_DOMCTL_unpausedomain = 4;
+export const XEN_DOMCTL_getdomaininfo = 5;
+export const XEN_DOMCTL_setvcpuaffinity = 9;
+export const XEN_DOMCTL_shadow_op = 10;
+export const XEN_DOMCTL_max_mem = 11;
+export const XEN_DOMCTL_setvcpucontext = 12;
+export const XEN_DOMCTL_getvcpucontext = 13;
+export const XEN_DOMCTL_getvcpuinfo = 14;
+export const XEN_DOMCTL_max_vcpus = 15;
+export const XEN_DOMCTL_scheduler_op = 16;
+export const XEN_DOMCTL_setdomainhandle = 17;
+export const XEN_DOMCTL_setdebugging = 18;
+export const XEN_DOMCTL_irq_permission = 19;
+export const XEN_DOMCTL_iomem_permission = 20;
+export const XEN_DOMCTL_ioport_permission = 21;
+export const XEN_DOMCTL_hypercall_init = 22;
+export const XEN_DOMCTL_settimeoffset = 24;
+export const XEN_DOMCTL_getvcpuaffinity = 25;
+export const XEN_DOMCTL_real_mode_area = 26;
+export const XEN_DOMCTL_resumedomain = 27;
+export const XEN_DOMCTL_sendtrigger = 28;
+export const XEN_DOMCTL_subscribe = 29;
+export const XEN_DOMCTL_gethvmcontext = 33;
+export const XEN_DOMCTL_sethvmcontext = 34;
+export const XEN_DOMCTL_set_address_size = 35;
+export const XEN_DOMCTL_get_address_size = 36;
+export const XEN_DOMCTL_assign_device = 37;
+export const XEN_DOMCTL_bind_pt_irq = 38;
+export const XEN_DOMCTL_memory_mapping = 39;
+export const XEN_DOMCTL_ioport_mapping = 40;
+export const XEN_DOMCTL_set_ext_vcpucontext = 42;
+export const XEN_DOMCTL_get_ext_vcpucontext = 43;
+export const XEN_DOMCTL_set_opt_feature = 44;
+export const XEN_DOMCTL_test_assign_device = 45;
+export const XEN_DOMCTL_set_target = 46;
+export const XEN_DOMCTL_deassign_device = 47;
+export const XEN_DOMCTL_unbind_pt_irq = 48;
+export const XEN_DOMCTL_get_device_group = 50;
+export const XEN_DOMCTL_debug_op = 54;
+export const XEN_DOMCTL_gethvmcontext_partial = 55;
+export const XEN_DOMCTL_vm_event_op = 56;
+export const XEN_DOMCTL_mem_sharing_op = 57;
+export const XEN_DOMCTL_gettscinfo = 59;
+export const XEN_DOMCTL_settscinfo = 60;
+export const XEN_DOMCTL_getpageframeinfo3 = 61;
+export const XEN_DOMCTL_setvcpuextstate = 62;
+export const XEN_DOMCTL_getvcpuextstate = 63;
+export const XEN_DOMCTL_set_access_required = 64;
+export const XEN_DOMCTL_audit_p2m = 65;
+export const XEN_DOMCTL_set_virq_handler = 66;
+export const XEN_DOMCTL_set_broken_page_p2m = 67;
+export const XEN_DOMCTL_setnodeaffinity = 68;
+export const XEN_DOMCTL_getnodeaffinity = 69;
+export const XEN_DOMCTL_cacheflush = 71;
+export const XEN_DOMCTL_get_vcpu_msrs = 72;
+export const XEN_DOMCTL_set_vcpu_msrs = 73;
+export const XEN_DOMCTL_setvnumainfo = 74;
+export const XEN_DOMCTL_psr_cmt_op = 75;
+export const XEN_DOMCTL_monitor_op = 77;
+export const XEN_DOMCTL_psr_alloc = 78;
+export const XEN_DOMCTL_soft_reset = 79;
+export const XEN_DOMCTL_vuart_op = 81;
+export const XEN_DOMCTL_get_cpu_policy = 82;
+export const XEN_DOMCTL_set_cpu_policy = 83;
+export const XEN_DOMCTL_vmtrace_op = 84;
+export const XEN_DOMCTL_get_paging_mempool_size = 85;
+export const XEN_DOMCTL_set_paging_mempool_size = 86;
+export const XEN_DOMCTL_gdbsx_guestmemio = 0x3e8;
+export const XEN_DOMCTL_gdbsx_pausevcpu = 0x3e9;
+export const XEN_DOMCTL_gdbsx_unpausevcpu = 0x3ea;
+export const XEN_DOMCTL_gdbsx_domstatus = 0x3eb;
