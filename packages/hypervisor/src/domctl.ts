@@ -2,76 +2,29 @@
  * What the toolstack asks of Xen (xen/common/domctl.c, arch/x86/domctl.c), as calls. Contexts, policies and states are the ABI's
  * bytes. A refusal is a XenError.
  */
-import {
-  XEN_EBUSY,
-  XEN_EEXIST,
-  XEN_EINVAL,
-  XEN_ENODATA,
-  XEN_ENOMEM,
-  XEN_ESRCH,
-} from '@port-xen/abi';
-import type { Engine } from '@port-xen/vcpu';
+import { XEN_EBUSY, XEN_EINVAL, XEN_ENODATA, XEN_ESRCH } from '@port-xen/abi';
 import { defaultLeaves, defaultMsrs } from './cpu-policy.ts';
-import { Domain } from './domain.ts';
-import { freeXenFrame, populate } from './domain-frames.ts';
+import { type CreateDomain, createDomain } from './create-domain.ts';
+import type { Domain } from './domain.ts';
+import { populate } from './domain-frames.ts';
+import { type DomainInfo, domainInfo } from './domain-info.ts';
 import type { TscSettings } from './domain-tsc.ts';
 import { applyExtContext, applyXsave, readExtContext, readXsave } from './extended-state.ts';
 import { holdFrame, releaseFrame } from './grant-mapping.ts';
-import { GuestVcpu } from './guest-vcpu.ts';
+import type { GuestVcpu } from './guest-vcpu.ts';
 import { fillHypercallPage } from './hypercall-page.ts';
 import type { Hypervisor } from './hypervisor.ts';
 import { cleanLogDirty, disableLogDirty, enableLogDirty, peekLogDirty } from './log-dirty.ts';
 import { pageFrameInfo } from './page-frame-info.ts';
 import { readContext } from './read-context.ts';
-import { type SharedInfoName, sharedInfoLayout } from './shared-info-layout.ts';
 import { applyContext, resetContext } from './vcpu-context.ts';
 import { XenError } from './xen-error.ts';
-
-/** XEN_DOMCTL_getdomaininfo. */
-export interface DomainInfo {
-  readonly domid: number;
-  readonly dying: boolean;
-  readonly shutdown: boolean;
-  readonly paused: boolean;
-  readonly blocked: boolean;
-  readonly running: boolean;
-  /** SHUTDOWN_*, 0 while it has not shut down. */
-  readonly shutdownReason: number;
-  readonly totPages: number;
-  readonly maxPages: number;
-  readonly sharedInfoMfn: number;
-  readonly cpuTime_ns: number;
-  readonly onlineVcpus: number;
-  readonly maxVcpuId: number;
-  readonly handle: Uint8Array;
-  /** Whose shared_info it has. */
-  readonly interface: SharedInfoName;
-}
-
-export interface CreateDomain {
-  /** 16 bytes. */
-  readonly handle: Uint8Array;
-  readonly maxVcpus: number;
-  readonly maxGrantFrames?: number;
-  /** 256 mappings each. */
-  readonly maxMaptrackFrames?: number;
-  readonly maxEvtchnPort?: number;
-  /** Whose shared_info it has: Xen 3's if nothing is said. */
-  readonly interface?: SharedInfoName;
-  /** Runs its vCPUs. */
-  readonly engine: Engine;
-  readonly domid?: number;
-}
 
 /** CPUID leaves (24 bytes each) and MSRs (16 bytes each). */
 export interface CpuPolicy {
   readonly leaves: Uint8Array;
   readonly msrs: Uint8Array;
 }
-
-const DOMID_MAX = 0x7fef;
-/** Rings of Xen 2 carry machine addresses of 32 bits. */
-const XEN2_MFN_END = 2 ** 20;
 
 export class Domctl {
   readonly #xen: Hypervisor;
@@ -97,47 +50,7 @@ export class Domctl {
 
   /** A new domain: paused, without memory. @returns its domid */
   createDomain(options: CreateDomain): number {
-    const { maxVcpus, interface: name = 'xen-3.0' } = options;
-    const layout = sharedInfoLayout(name);
-    if (maxVcpus < 1 || maxVcpus > layout.vcpus) {
-      throw new XenError(XEN_EINVAL, `expected 1 to ${layout.vcpus} vcpus, found ${maxVcpus}`);
-    }
-    if (name === 'xen-2.0') this.#checkLowFrames();
-    const domid = options.domid ?? this.#xen.nextDomid();
-    if (domid < 1 || domid > DOMID_MAX || this.#xen.domains.has(domid)) {
-      throw new XenError(XEN_EEXIST, `domid ${domid} cannot be used`);
-    }
-    const domain = new Domain(this.#xen, {
-      domid,
-      handle: options.handle,
-      maxVcpus,
-      maxGrantFrames: options.maxGrantFrames ?? 64,
-      maxMaptrackFrames: options.maxMaptrackFrames ?? 1024,
-      maxEvtchnPort: Math.min(options.maxEvtchnPort ?? layout.ports, layout.ports - 1),
-      interface: name,
-      engine: options.engine,
-    });
-    if (domain.sharedInfoMfn < 0 || !domain.grants.grow(1)) {
-      domain.grants.free();
-      if (domain.sharedInfoMfn >= 0) freeXenFrame(this.#xen.host, domain.sharedInfoMfn);
-      throw new XenError(XEN_ENOMEM, 'the host has no frame left for a domain');
-    }
-    this.#xen.add(domain);
-    const { memory } = this.#xen.host;
-    for (let id = 0; id < layout.vcpus; id++)
-      memory.st8(domain.sharedInfo + id * layout.infoSize + 1, 1);
-    for (let id = 0; id < maxVcpus; id++) domain.vcpus.push(new GuestVcpu(domain, id));
-    return domid;
-  }
-
-  /** A domain of Xen 2 names frames to its back ends by machine addresses of 32 bits. */
-  #checkLowFrames(): void {
-    const { firstMfn, frames } = this.#xen;
-    if (firstMfn + frames <= XEN2_MFN_END) return;
-    throw new XenError(
-      XEN_EINVAL,
-      `expected a host whose MFNs are all below 2^20 for a domain of xen-2.0, found ${firstMfn} to ${firstMfn + frames - 1}`,
-    );
+    return createDomain(this.#xen, options);
   }
 
   maxMem(domid: number, kib: number): void {
@@ -169,34 +82,13 @@ export class Domctl {
     domain.resume();
   }
 
-  #info(domain: Domain): DomainInfo {
-    const online = domain.vcpus.filter((vcpu) => vcpu.online);
-    return {
-      domid: domain.domid,
-      dying: domain.dying,
-      shutdown: domain.isShutDown,
-      paused: domain.pausedByController,
-      blocked: online.length > 0 && online.every((vcpu) => vcpu.blocked),
-      running: online.some((vcpu) => !vcpu.blocked) && domain.runnable,
-      shutdownReason: domain.isShutDown ? domain.shutdownCode : 0,
-      totPages: domain.totPages,
-      maxPages: domain.maxPages,
-      sharedInfoMfn: domain.sharedInfoMfn,
-      cpuTime_ns: domain.vcpus.reduce((sum, vcpu) => sum + vcpu.cpuTime_ns, 0),
-      onlineVcpus: online.length,
-      maxVcpuId: domain.maxVcpus - 1,
-      handle: domain.handle.slice(),
-      interface: domain.layout.name,
-    };
-  }
-
   getDomainInfo(domid: number): DomainInfo {
-    return this.#info(this.#domain(domid));
+    return domainInfo(this.#domain(domid));
   }
 
   /** Dying domains that others still hold frames of included. */
   listDomains(): DomainInfo[] {
-    return [...this.#xen.domains.values()].map((domain) => this.#info(domain));
+    return [...this.#xen.domains.values()].map(domainInfo);
   }
 
   /**

@@ -1,3 +1,4 @@
+export type { CreateDomain } from './create-domain.ts';
 export {
   type CopyOp,
   type CopySide,
@@ -5,8 +6,9 @@ export {
   type FrameMapping,
   type GrantMapping,
 } from './dom0.ts';
+export type { DomainInfo } from './domain-info.ts';
 export type { TscSettings } from './domain-tsc.ts';
-export { type CpuPolicy, type CreateDomain, type DomainInfo, Domctl } from './domctl.ts';
+export { type CpuPolicy, Domctl } from './domctl.ts';
 export {
   type HostCounts,
   Hypervisor,
