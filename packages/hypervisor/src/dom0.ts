@@ -4,9 +4,7 @@
  */
 import {
   EVTCHNSTAT_interdomain,
-  GNTST_bad_copy_arg,
   GNTST_bad_domain,
-  GNTST_bad_page,
   GNTST_okay,
   GTF_permit_access,
   grant_entry_v1,
@@ -16,6 +14,7 @@ import {
 } from '@port-xen/abi';
 import type { Memory } from '@port-xen/layout';
 import { DirtyingMemory } from './dirtying-memory.ts';
+import { type CopyOp, copyForDom0 } from './dom0-grant-copy.ts';
 import type { Domain } from './domain.ts';
 import { EventChannels } from './event-channels.ts';
 import { NR_EVENT_CHANNELS } from './event-delivery.ts';
@@ -46,17 +45,6 @@ export interface GrantMapping {
   readonly bytes: Uint8Array;
   readonly handle: number;
   unmap(): void;
-}
-
-/** One side of a copy. */
-export type CopySide =
-  | { readonly domid: number; readonly ref: number; readonly offset: number }
-  | { readonly bytes: Uint8Array; readonly offset: number };
-
-export interface CopyOp {
-  readonly source: CopySide;
-  readonly dest: CopySide;
-  readonly length: number;
 }
 
 /** A page's first bytes for a domain that takes a frame. */
@@ -303,45 +291,6 @@ export class Dom0 {
 
   /** GNTTABOP_copy. @returns GNTST_* for each */
   grantCopy(ops: readonly CopyOp[]): Int16Array {
-    return Int16Array.from(ops, (op) => this.#copy(op));
-  }
-
-  #copy({ source, dest, length }: CopyOp): number {
-    const end = (side: CopySide): number => ('bytes' in side ? side.bytes.length : 4096);
-    const fits = (side: CopySide): boolean => side.offset >= 0 && side.offset + length <= end(side);
-    if (length < 0 || !fits(source) || !fits(dest)) return GNTST_bad_copy_arg;
-    const from = this.#take(source, false);
-    if (from.status !== GNTST_okay) return from.status;
-    const to = this.#take(dest, true);
-    if (to.status === GNTST_okay) {
-      to.bytes.set(from.bytes.subarray(source.offset, source.offset + length), dest.offset);
-      to.done();
-    }
-    from.done();
-    return to.status;
-  }
-
-  #take(side: CopySide, writable: boolean): { status: number; bytes: Uint8Array; done(): void } {
-    const nothing = (): void => {};
-    if ('bytes' in side) return { status: GNTST_okay, bytes: side.bytes, done: nothing };
-    const failed = (status: number) => ({ status, bytes: new Uint8Array(0), done: nothing });
-    const domain = this.#xen.domains.get(side.domid);
-    if (domain === undefined || domain.dying) return failed(GNTST_bad_domain);
-    const { host } = this.#xen;
-    const taken = domain.grants.acquire(side.ref, 0, writable, false);
-    if (taken.status !== GNTST_okay) return failed(taken.status);
-    if (!holdFrame(host, taken.mfn, side.domid, writable)) {
-      domain.grants.release(side.ref, writable);
-      return failed(GNTST_bad_page);
-    }
-    return {
-      status: GNTST_okay,
-      bytes: host.memory.frameBytes(taken.mfn),
-      done: () => {
-        if (writable) host.markDirty(taken.mfn);
-        releaseFrame(host, taken.mfn, writable);
-        domain.grants.release(side.ref, writable);
-      },
-    };
+    return Int16Array.from(ops, (op) => copyForDom0(this.#xen, op));
   }
 }

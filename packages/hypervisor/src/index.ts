@@ -1,11 +1,10 @@
 export type { CreateDomain } from './create-domain.ts';
 export {
-  type CopyOp,
-  type CopySide,
   Dom0,
   type FrameMapping,
   type GrantMapping,
 } from './dom0.ts';
+export type { CopyOp, CopySide } from './dom0-grant-copy.ts';
 export type { DomainInfo } from './domain-info.ts';
 export type { TscSettings } from './domain-tsc.ts';
 export { type CpuPolicy, Domctl } from './domctl.ts';
