@@ -1,5 +1,5 @@
 /*
- * A vCPU: registers, its view of memory, what it registered with Xen, and whether it runs.
+ * A vCPU: registers, its view of memory, what it registered with Xen (guest-context.ts), and whether it runs.
  *
  *     offline ──up, unpaused──► in line for a processor ──► runs a slice ──► in line again
  *                                     ▲                          │ SCHEDOP_block, poll
@@ -11,7 +11,6 @@
  */
 import {
   FLAT_KERNEL_CS,
-  FLAT_KERNEL_SS,
   RUNSTATE_blocked,
   RUNSTATE_offline,
   RUNSTATE_runnable,
@@ -31,21 +30,17 @@ import {
   type Vcpu,
 } from '@port-xen/vcpu';
 import type { Domain } from './domain.ts';
+import { GuestContext } from './guest-context.ts';
 import { hypercall } from './hypercall.ts';
 import { ARGUMENT_REGISTERS, HypercallArgs } from './hypercall-args.ts';
 import type { MemoryVcpu } from './memory-domain.ts';
 import { Mmu } from './mmu.ts';
-import { DR_CONTROL_RESERVED_ONE, DR_STATUS_RESERVED_ONE } from './processor-state.ts';
 import { Runstate } from './runstate.ts';
 import type { Runner } from './scheduler.ts';
 import { bounceSyscall, deliverException } from './trap.ts';
 import { VcpuTime } from './vcpu-time.ts';
 import { VcpuTimers } from './vcpu-timers.ts';
 
-const GDT_FRAMES = 16;
-const LDT_FRAMES = 16;
-/** XSAVE area: legacy image and header. */
-const XSAVE_SIZE = 576;
 /** Structs of hypercalls are shorter, but for contexts. */
 const ARGUMENT_SIZE = 256;
 /** Of the largest frame, the failsafe callback's. */
@@ -56,14 +51,7 @@ const PATIENCE = 4096;
 const ANY_PORT = -1;
 const NOT_POLLING = 0;
 
-/** An entry of the guest's trap table. */
-export interface TrapEntry {
-  readonly flags: number;
-  readonly cs: number;
-  readonly address: number;
-}
-
-export class GuestVcpu implements Vcpu, MemoryVcpu, Runner {
+export class GuestVcpu extends GuestContext implements Vcpu, MemoryVcpu, Runner {
   readonly id: number;
   readonly domain: Domain;
   readonly registers: Registers = new Registers();
@@ -74,49 +62,11 @@ export class GuestVcpu implements Vcpu, MemoryVcpu, Runner {
   /** VCPUOP_up. */
   online = false;
   blocked = false;
-
-  readonly gdtFrames: Int32Array = new Int32Array(GDT_FRAMES).fill(-1);
-  gdtEntries = 0;
-  ldtBase = 0;
-  ldtEntries = 0;
-  readonly ldtFrames: Int32Array = new Int32Array(LDT_FRAMES).fill(-1);
-
-  readonly traps: (TrapEntry | undefined)[] = [];
-  eventCallback = 0;
-  failsafeCallback = 0;
-  syscallCallback = 0;
-  syscall32Callback = 0;
-  syscall32Masks = false;
-  sysenterCallback = 0;
-  sysenterMasks = false;
-  /** VGCF_failsafe_disables_events, VGCF_syscall_disables_events, and what else its context came with. */
-  vgcfFlags = 0;
-  kernelSs: number = FLAT_KERNEL_SS;
-  kernelSp = 0;
-  fsBase = 0;
-  gsBaseKernel = 0;
-  gsBaseUser = 0;
-  /** 0 … 3: virtual, the processor's own is always 0. */
-  iopl = 0;
-  /** CR0.TS. */
-  taskSwitched = false;
   /** The address of its last page fault. */
   cr2 = 0;
   nmiPending = false;
   /** It was entered for an NMI and has not left by iret. */
   inNmi = false;
-  readonly debugRegisters: number[] = [
-    0,
-    0,
-    0,
-    0,
-    0,
-    0,
-    DR_STATUS_RESERVED_ONE,
-    DR_CONTROL_RESERVED_ONE,
-  ];
-  readonly xsave: Uint8Array = new Uint8Array(XSAVE_SIZE);
-  xcr0Accum = 3;
 
   /** Machine address of its upcall bytes: its vcpu_info, or what Xen 2 has of one. */
   infoAddress: number;
@@ -149,6 +99,7 @@ export class GuestVcpu implements Vcpu, MemoryVcpu, Runner {
   #pollPort = NOT_POLLING;
 
   constructor(domain: Domain, id: number) {
+    super();
     this.domain = domain;
     this.id = id;
     this.mmu = new Mmu(domain);
@@ -158,11 +109,6 @@ export class GuestVcpu implements Vcpu, MemoryVcpu, Runner {
     this.time = new VcpuTime(this);
     this.runstate = new Runstate(this);
     this.registers.cs = FLAT_KERNEL_CS;
-    // FXSAVE image after FNINIT.
-    this.xsave[0] = 0x7f;
-    this.xsave[1] = 3;
-    this.xsave[24] = 0x80;
-    this.xsave[25] = 0x1f;
   }
 
   get kernelMode(): boolean {
