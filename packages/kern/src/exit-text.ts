@@ -8,8 +8,9 @@
 import { i32, i64, struct, u32 } from '@port-xen/layout';
 import { copyout } from './copy.ts';
 import { ECHILD, EFAULT, EINTR, EINVAL, EPERM, ESRCH } from './errno.ts';
+import type { Proc } from './proc.ts';
 import { PCATCH } from './sched.ts';
-import type { Proc, Syscalls } from './syscalls.ts';
+import type { Syscalls } from './syscalls.ts';
 import { call, done, goto, leaf, routine, type Text } from './text.ts';
 import { SIGNALED } from './trapframe.ts';
 

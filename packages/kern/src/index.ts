@@ -22,6 +22,7 @@ export { type Kern, kernLinked, kernModules, linkKern } from './kern.ts';
 export type { KernelSpec, Linked, LinkedEntry, ModuleSpec } from './kernel-spec.ts';
 export { MSGBUF_SIZE, Msgbuf } from './msgbuf.ts';
 export { kassert, Panic } from './panic.ts';
+export { NPROC, type Proc } from './proc.ts';
 export {
   type Program,
   SYSCALL_STUB,
@@ -59,35 +60,8 @@ export {
   Spl,
 } from './spl.ts';
 export { push64 } from './stack.ts';
-export {
-  NPROC,
-  O_DSYNC,
-  type Operand,
-  type Proc,
-  SYS___sysctl,
-  SYS___wait450,
-  SYS_adjtime,
-  SYS_clock_getres,
-  SYS_clock_gettime,
-  SYS_clock_settime,
-  SYS_close,
-  SYS_execve,
-  SYS_exit,
-  SYS_fork,
-  SYS_fsync,
-  SYS_getpid,
-  SYS_gettimeofday,
-  SYS_kill,
-  SYS_lseek,
-  SYS_mmap,
-  SYS_munmap,
-  SYS_nanosleep,
-  SYS_open,
-  SYS_read,
-  SYS_settimeofday,
-  SYS_write,
-  Syscalls,
-} from './syscalls.ts';
+export * from './syscall-number.ts';
+export { O_DSYNC, type Operand, Syscalls } from './syscalls.ts';
 export {
   call,
   DEFAULT_NS,

@@ -5,70 +5,24 @@
  *
  *     stack:  | trapframe | Xen's frame |  and, while the call runs, `syscall_return` below it
  */
-import { array, i32, i64, struct, u32, u64, type View } from '@port-xen/layout';
+import { array, i64, struct, u32, type View } from '@port-xen/layout';
 import { RCX, RDI, RDX, RIP, RSI, RSP } from '@port-xen/vcpu';
 import type { Cdevsw } from './cdev.ts';
 import type { Cpu } from './cpu.ts';
 import { EMFILE } from './errno.ts';
+import { type file, NOFILE, NPROC, type Proc, proc } from './proc.ts';
 import type { Sched } from './sched.ts';
 import { push64 } from './stack.ts';
+import { SYS_MAXSYSCALL } from './syscall-number.ts';
 import { PSL_C, saveTrapframe, type Trapframe, trapframe } from './trapframe.ts';
-
-export const SYS_exit = 1;
-export const SYS_fork = 2;
-export const SYS_read = 3;
-export const SYS_write = 4;
-export const SYS_open = 5;
-export const SYS_close = 6;
-export const SYS_getpid = 20;
-export const SYS_kill = 37;
-export const SYS_execve = 59;
-export const SYS_munmap = 73;
-export const SYS_fsync = 95;
-export const SYS_mmap = 197;
-export const SYS_lseek = 199;
-export const SYS___sysctl = 202;
-export const SYS_gettimeofday = 418;
-export const SYS_settimeofday = 419;
-export const SYS_adjtime = 421;
-export const SYS_clock_gettime = 427;
-export const SYS_clock_settime = 428;
-export const SYS_clock_getres = 429;
-export const SYS_nanosleep = 430;
-export const SYS___wait450 = 449;
-export const SYS_MAXSYSCALL = 450;
 
 /** The process whose end is the domain's. */
 const INIT_PID = 1;
-export const NPROC = 24;
-export const NOFILE = 16;
 /** The most that one read or write moves, bytes: so much of a program's memory is wired at once. */
 export const MAXTRANSFER = 2 ** 20;
 
 /** open(2): a write returns when what it wrote is on the medium. */
 export const O_DSYNC = 0x1_0000;
-
-const file = struct('file', {
-  f_cdev: i64,
-  f_offset: u64,
-  /** open(2)'s flags. */
-  f_flag: u32,
-});
-
-export const proc = struct('proc', {
-  p_pid: u32,
-  p_exited: u32,
-  /** exit(2)'s argument, or 128 and a signal's number. */
-  p_xstat: i32,
-  p_lwp: i64,
-  /** Who waits for it; 0: the kernel. */
-  p_parent: i64,
-  /** The signal that ends it when it is about to run again; 0: none. */
-  p_signal: u32,
-  /** Its address space; 0 once it has ended. */
-  p_vmspace: i64,
-  p_fd: array(file, NOFILE),
-});
 
 /**
  * Memory of the program that a system call works on. Its pages are faulted in and wired while the call runs, so that neither the
@@ -97,8 +51,6 @@ const operand = struct('sy_operand', {
 });
 
 const sysent = struct('sysent', { sy_call: i64, sy_operands: array(operand, NOPERAND) });
-
-export type Proc = View<typeof proc>;
 
 export const syscalls_data = struct('syscalls_data', {
   nextpid: u32,
