@@ -20,6 +20,17 @@ export {
 } from './image.ts';
 export { type Kern, kernLinked, kernModules, linkKern } from './kern.ts';
 export type { KernelSpec, Linked, LinkedEntry, ModuleSpec } from './kernel-spec.ts';
+export {
+  L_IDLE,
+  L_USER,
+  type Lwp,
+  lwp,
+  NLWP,
+  PRI_IDLE,
+  PRI_KTHREAD,
+  PRI_USER,
+  UAREA_SIZE,
+} from './lwp.ts';
 export { MSGBUF_SIZE, Msgbuf } from './msgbuf.ts';
 export { kassert, Panic } from './panic.ts';
 export { NPROC, type Proc } from './proc.ts';
@@ -31,20 +42,7 @@ export {
   USER_TEXT,
   type UserContext,
 } from './program.ts';
-export {
-  EWOULDBLOCK,
-  L_IDLE,
-  L_USER,
-  type Lwp,
-  lwp,
-  NLWP,
-  PCATCH,
-  PRI_IDLE,
-  PRI_KTHREAD,
-  PRI_USER,
-  Sched,
-  UAREA_SIZE,
-} from './sched.ts';
+export { EWOULDBLOCK, PCATCH, Sched } from './sched.ts';
 export { type SharedInfoLayout, XEN2_SHARED_INFO, XEN3_SHARED_INFO } from './shared-info.ts';
 export { Softint } from './softint.ts';
 export {

@@ -11,10 +11,8 @@ import {
   array,
   bytes,
   cString,
-  i32,
   i64,
   ldI64,
-  nest,
   st64,
   struct,
   textOf,
@@ -23,56 +21,30 @@ import {
   type View,
 } from '@port-xen/layout';
 import { RAX, RDI, RDX, RIP, RSI, RSP } from '@port-xen/vcpu';
-import { type Callout, callout } from './callout.ts';
+import type { Callout } from './callout.ts';
 import type { Cpu } from './cpu.ts';
 import { EINTR } from './errno.ts';
+import {
+  L_IDLE,
+  L_SINTR,
+  L_USER,
+  LSIDL,
+  LSONPROC,
+  LSRUN,
+  LSSLEEP,
+  type Lwp,
+  lwp,
+  NLWP,
+  PRI_KTHREAD,
+  UAREA_SIZE,
+} from './lwp.ts';
 import { kassert } from './panic.ts';
-
-export const NLWP = 40;
-/** Bytes of kernel stack of an lwp. */
-export const UAREA_SIZE = 8192;
-
-export const LSIDL = 0;
-export const LSRUN = 1;
-export const LSSLEEP = 2;
-export const LSONPROC = 3;
-
-export const L_USER = 1;
-export const L_IDLE = 2;
-/** Asleep with PCATCH. */
-export const L_SINTR = 4;
 
 /** tsleep's third argument: a signal ends the sleep. */
 export const PCATCH = 1;
 
-export const PRI_IDLE = 0;
-export const PRI_USER = 64;
-export const PRI_KTHREAD = 128;
-
 /** NetBSD's errno for a sleep that timed out. */
 export const EWOULDBLOCK = 35;
-
-export const lwp = struct('lwp', {
-  l_stat: u32,
-  l_flag: u32,
-  l_priority: u32,
-  l_lid: u32,
-  l_wchan: i64,
-  /** What tsleep returns: 0, EWOULDBLOCK or EINTR. */
-  l_sleeperr: i32,
-  l_sp: i64,
-  /** Highest address of the kernel stack. */
-  l_stack: i64,
-  /** Order among equals: who became runnable first runs first. */
-  l_stamp: u64,
-  /** The user address space, 0 for a kernel lwp. */
-  l_pmap: i64,
-  l_proc: i64,
-  l_name: bytes(16),
-  l_slpcallout: nest(callout),
-});
-
-export type Lwp = View<typeof lwp>;
 
 export const sched_data = struct('sched_data', {
   curlwp: i64,
