@@ -15,7 +15,7 @@ export interface Ask {
 
 /** A front end by hand: the ring page, its index words, and the nodes. */
 export class Front {
-  readonly page = new BytesMemory(new Uint8Array(4096));
+  readonly page: BytesMemory;
   readonly #world: World;
   readonly domid: number;
   readonly devid: number;
@@ -28,9 +28,9 @@ export class Front {
     this.domid = domid;
     this.devid = devid;
     this.port = port;
+    this.page = new BytesMemory(world.xen.grant(domid, ringRef));
     this.page.st32(4, 1);
     this.page.st32(12, 1);
-    world.xen.pages.set(`${domid} ${ringRef}`, { bytes: this.page.bytes, readonly: false });
     world.xen.unbound.add(`${domid} ${port}`);
     this.write('ring-ref', ringRef);
     this.write('event-channel', port);
@@ -48,9 +48,7 @@ export class Front {
   }
 
   grant(gref: number, readonly = false): Uint8Array {
-    const bytes = new Uint8Array(4096);
-    this.#world.xen.pages.set(`${this.domid} ${gref}`, { bytes, readonly });
-    return bytes;
+    return this.#world.xen.grant(this.domid, gref, readonly);
   }
 
   /** Puts requests into the ring and rings the bell. */
@@ -74,9 +72,13 @@ export class Front {
     this.kick();
   }
 
+  /** How often the back end rang. */
+  get rung(): number {
+    return this.#world.xen.rung(this.domid, this.port);
+  }
+
   kick(): void {
-    const port = this.#world.xen.bound.get(`${this.domid} ${this.port}`);
-    if (port !== undefined) this.#world.xen.handlers.get(port)?.();
+    this.#world.xen.kick(this.domid, this.port);
   }
 
   /** Takes the responses that there are, and asks to be told of the next. */

@@ -1,93 +1,7 @@
-import { type Dom0, XenError } from '@port-xen/hypervisor';
-import { BytesMemory } from '@port-xen/layout';
 import { Sim } from '@port-xen/sim';
-import type { BackendXen } from '@port-xen/xenbus-backend';
 import { Xenstored } from '@port-xen/xenstore';
+import { PlainDevice, PlainXen } from '@tooling/backend-testbed';
 import { type BlockStore, Xbdback } from '../src/index.ts';
-
-const EINVAL = 22;
-
-/** Grants and event channels of guests that are a few pages each: what a back end sees of Xen, and nothing more. */
-export class PlainXen implements BackendXen, Pick<Dom0, 'mapFrame'> {
-  /** Granted pages by "domid ref". */
-  readonly pages = new Map<string, { bytes: Uint8Array; readonly: boolean }>();
-  /** Frames by "domid mfn". */
-  readonly frames = new Map<string, { bytes: Uint8Array; readonly: boolean }>();
-  /** Unbound ports of guests by "domid port". */
-  readonly unbound = new Set<string>();
-  readonly handlers = new Map<number, () => void>();
-  /** Local ports by "domid port". */
-  readonly bound = new Map<string, number>();
-  readonly notified: number[] = [];
-  mapped = 0;
-  #nextPort = 1;
-
-  grantMap(domid: number, ref: number) {
-    const page = this.pages.get(`${domid} ${ref}`);
-    if (page === undefined) throw new XenError(EINVAL, `expected a grant, found ${ref}`);
-    this.mapped++;
-    return {
-      memory: new BytesMemory(page.bytes),
-      bytes: page.bytes,
-      handle: ref,
-      unmap: () => {
-        this.mapped--;
-      },
-    };
-  }
-
-  mapFrame(domid: number, mfn: number, readonly: boolean) {
-    const page = this.frames.get(`${domid} ${mfn}`);
-    if (page === undefined || (page.readonly && !readonly)) {
-      throw new XenError(EINVAL, `mfn ${mfn} cannot be mapped`);
-    }
-    this.mapped++;
-    return {
-      memory: new BytesMemory(page.bytes),
-      bytes: page.bytes,
-      markDirty: () => {},
-      unmap: () => {
-        this.mapped--;
-      },
-    };
-  }
-
-  grantCopy(ops: Parameters<BackendXen['grantCopy']>[0]): Int16Array {
-    return Int16Array.from(ops, ({ source, dest, length }) => {
-      const from = this.#side(source, false);
-      const to = this.#side(dest, true);
-      if (from === undefined || to === undefined) return -3;
-      to.set(from.subarray(0, length));
-      return 0;
-    });
-  }
-
-  #side(side: Parameters<BackendXen['grantCopy']>[0][number]['source'], write: boolean) {
-    if ('bytes' in side) return side.bytes.subarray(side.offset);
-    const page = this.pages.get(`${side.domid} ${side.ref}`);
-    return page === undefined || (write && page.readonly)
-      ? undefined
-      : page.bytes.subarray(side.offset);
-  }
-
-  bindInterdomain(domid: number, remotePort: number, handler: () => void): number {
-    if (!this.unbound.delete(`${domid} ${remotePort}`)) {
-      throw new XenError(EINVAL, `expected an unbound port, found ${remotePort}`);
-    }
-    const port = this.#nextPort++;
-    this.handlers.set(port, handler);
-    this.bound.set(`${domid} ${remotePort}`, port);
-    return port;
-  }
-
-  notify(port: number): void {
-    this.notified.push(port);
-  }
-
-  close(port: number): void {
-    this.handlers.delete(port);
-  }
-}
 
 /** A disk in memory that can be made to fail, and that remembers what was flushed. */
 export class PlainDisk implements BlockStore {
@@ -124,7 +38,7 @@ export class PlainDisk implements BlockStore {
 /** A host of plain parts and a back end. */
 export const world = (seed = 1) => {
   const sim = new Sim(seed);
-  const xen = new PlainXen();
+  const xen = new PlainXen(sim);
   const xenstored = new Xenstored({ sim });
   const store = xenstored.connect(0);
   const disks = new Map<string, PlainDisk>();
@@ -141,27 +55,12 @@ export const world = (seed = 1) => {
     },
   });
   const settle = (ns = 1_000_000) => sim.runFor(ns);
-  const backPath = (domid: number, devid = 51712) =>
-    `/local/domain/0/backend/vbd/${domid}/${devid}`;
-  const frontPath = (domid: number, devid = 51712) => `/local/domain/${domid}/device/vbd/${devid}`;
-  const addDevice = (domid: number, params: string, mode = 'w', devid = 51712) => {
-    store.transaction((tx) => {
-      const front = { backend: backPath(domid, devid), 'backend-id': '0', state: '1' };
-      const backNodes = {
-        frontend: frontPath(domid, devid),
-        'frontend-id': String(domid),
-        online: '1',
-        state: '1',
-        params,
-        mode,
-      };
-      for (const [k, v] of Object.entries(front))
-        store.write(`${frontPath(domid, devid)}/${k}`, v, tx);
-      for (const [k, v] of Object.entries(backNodes))
-        store.write(`${backPath(domid, devid)}/${k}`, v, tx);
-    });
-  };
-  const backState = (domid: number, devid = 51712) =>
+  const device = (domid: number, devid = 51712) => new PlainDevice(store, 'vbd', domid, devid);
+  const backPath = (domid: number, devid?: number) => device(domid, devid).back;
+  const frontPath = (domid: number, devid?: number) => device(domid, devid).front;
+  const addDevice = (domid: number, params: string, mode = 'w', devid?: number) =>
+    device(domid, devid).add({ params, mode });
+  const backState = (domid: number, devid?: number) =>
     store.tryRead(`${backPath(domid, devid)}/state`);
   return {
     sim,

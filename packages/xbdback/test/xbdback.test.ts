@@ -132,11 +132,11 @@ test('XBDBACK-7: the front end is notified when it asked for it and not otherwis
   const { w, front } = connected();
   front.ask({ operation: FLUSH, id: 1 }, { operation: FLUSH, id: 2 });
   w.settle();
-  expect(w.xen.notified.length).toBe(1);
+  expect(front.rung).toBe(1);
   front.answers();
   front.ask({ operation: FLUSH, id: 3 });
   w.settle();
-  expect(w.xen.notified.length).toBe(2);
+  expect(front.rung).toBe(2);
 });
 
 test('XBDBACK-4: a failing disk, a grant that is no good and a page that is read-only fail their own request', () => {

@@ -8,34 +8,24 @@ import {
   CMSG_BLKIF_BE_CREATE,
   CMSG_BLKIF_BE_VBD_CREATE,
   CMSG_BLKIF_BE_VBD_GROW,
-  control_msg,
   XEN2_BLKIF_RING_SIZE,
   xen2_blkif_request,
   xen2_blkif_response,
   xen2_blkif_ring,
 } from '@port-xen/abi';
 import { BytesMemory, type Struct } from '@port-xen/layout';
+import { ask } from '@tooling/backend-testbed';
 import type { World } from './world.ts';
 
-const MSG = control_msg.offset.msg;
 const { offset } = xen2_blkif_ring;
 
 /** A message of the domain controller's, sent. @returns the status in its answer, or undefined for an answer of length 0 */
-export const send = (
+export const send = <S extends Struct>(
   { back }: World,
   subtype: number,
-  payload: Struct,
-  fields: Record<string, number>,
-): number | undefined => {
-  const memory = new BytesMemory(new Uint8Array(control_msg.size));
-  const view = control_msg.at(memory, 0);
-  view.type = CMSG_BLKIF_BE;
-  view.subtype = subtype;
-  view.length = payload.size;
-  Object.assign(payload.at(memory, MSG), fields);
-  back.receive(memory.bytes);
-  return view.length === 0 ? undefined : memory.ld32(MSG + (payload.offset.status as number));
-};
+  payload: S,
+  fields: Parameters<typeof ask<S>>[4],
+): number | undefined => ask(back, CMSG_BLKIF_BE, subtype, payload, fields);
 
 /** What a request says; a segment is the machine address of its page with the sectors in its low bits. */
 export interface Ask {
@@ -48,7 +38,7 @@ export interface Ask {
 
 /** A front end of Xen 2's by hand: a ring that is frame `mfn` of its domain. */
 export class Xen2Front {
-  readonly page = new BytesMemory(new Uint8Array(4096));
+  readonly page: BytesMemory;
   readonly #world: World;
   readonly domid: number;
   readonly mfn: number;
@@ -60,7 +50,7 @@ export class Xen2Front {
     this.#world = world;
     this.domid = domid;
     this.mfn = mfn;
-    world.xen.frames.set(`${domid} ${mfn}`, { bytes: this.page.bytes, readonly: false });
+    this.page = new BytesMemory(world.xen.frame(domid, mfn));
     world.xen.unbound.add(`${domid} ${this.port}`);
     send(world, CMSG_BLKIF_BE_CREATE, blkif_be_create, { domid });
   }
@@ -74,18 +64,13 @@ export class Xen2Front {
       vdevice,
       readonly: readonly ? 1 : 0,
     });
-    const memory = new BytesMemory(new Uint8Array(control_msg.size));
-    const view = control_msg.at(memory, 0);
-    view.type = CMSG_BLKIF_BE;
-    view.subtype = CMSG_BLKIF_BE_VBD_GROW;
-    view.length = blkif_be_vbd_grow.size;
-    const grow = blkif_be_vbd_grow.at(memory, MSG);
-    grow.domid = domid;
-    grow.vdevice = vdevice;
-    grow.extent.device = device;
-    grow.extent.sector_length = this.#world.disks.get(params)?.sectors ?? 0;
-    this.#world.back.receive(memory.bytes);
-    if (grow.status !== 0) throw new Error(`expected VBD_GROW to be OKAY, found ${grow.status}`);
+    const grown = send(this.#world, CMSG_BLKIF_BE_VBD_GROW, blkif_be_vbd_grow, (grow) => {
+      grow.domid = domid;
+      grow.vdevice = vdevice;
+      grow.extent.device = device;
+      grow.extent.sector_length = this.#world.disks.get(params)?.sectors ?? 0;
+    });
+    if (grown !== 0) throw new Error(`expected VBD_GROW to be OKAY, found ${grown}`);
   }
 
   connect(): number | undefined {
@@ -97,9 +82,7 @@ export class Xen2Front {
   }
 
   frame(mfn: number, readonly = false): Uint8Array {
-    const bytes = new Uint8Array(4096);
-    this.#world.xen.frames.set(`${this.domid} ${mfn}`, { bytes, readonly });
-    return bytes;
+    return this.#world.xen.frame(this.domid, mfn, readonly);
   }
 
   ask(...asks: readonly Ask[]): void {
@@ -120,9 +103,13 @@ export class Xen2Front {
     this.kick();
   }
 
+  /** How often the back end rang. */
+  get rung(): number {
+    return this.#world.xen.rung(this.domid, this.port);
+  }
+
   kick(): void {
-    const port = this.#world.xen.bound.get(`${this.domid} ${this.port}`);
-    if (port !== undefined) this.#world.xen.handlers.get(port)?.();
+    this.#world.xen.kick(this.domid, this.port);
   }
 
   answers(): { id: number; operation: number; status: number }[] {

@@ -45,7 +45,7 @@ const round = ({ w, from, to }: ReturnType<typeof pair>, length: number): void =
   }
   to.rx.st32(0, to.rx.ld32(0) + FRAMES);
   from.tx.st32(0, produced + FRAMES);
-  w.xen.handlers.get(w.xen.bound.get('5 7') as number)?.();
+  w.xen.kick(5, 7);
   w.sim.runUntil(() => false);
 };
 

@@ -19,8 +19,8 @@ export type Slot =
 
 /** A front end by hand: both ring pages, their index words, and the nodes. */
 export class Front {
-  readonly tx: BytesMemory = new BytesMemory(new Uint8Array(4096));
-  readonly rx: BytesMemory = new BytesMemory(new Uint8Array(4096));
+  readonly tx: BytesMemory;
+  readonly rx: BytesMemory;
   readonly domid: number;
   readonly #world: World;
   #txProduced = 0;
@@ -31,13 +31,11 @@ export class Front {
   constructor(world: World, domid: number, nodes: Record<string, string> = {}) {
     this.#world = world;
     this.domid = domid;
-    for (const [ref, page] of [
-      [8, this.tx],
-      [9, this.rx],
-    ] as const) {
+    this.tx = new BytesMemory(world.xen.grant(domid, 8));
+    this.rx = new BytesMemory(world.xen.grant(domid, 9));
+    for (const page of [this.tx, this.rx]) {
       page.st32(4, 1);
       page.st32(12, 1);
-      world.xen.pages.set(`${domid} ${ref}`, { bytes: page.bytes, readonly: false });
     }
     world.xen.unbound.add(`${domid} ${PORT}`);
     const all = {
@@ -61,9 +59,7 @@ export class Front {
   }
 
   grant(gref: number, readonly = false): Uint8Array {
-    const bytes = new Uint8Array(4096);
-    this.#world.xen.pages.set(`${this.domid} ${gref}`, { bytes, readonly });
-    return bytes;
+    return this.#world.xen.grant(this.domid, gref, readonly);
   }
 
   /** Puts slots into the transmit ring and rings the bell, if asked to. */
@@ -105,15 +101,13 @@ export class Front {
   }
 
   kick(): void {
-    const port = this.#world.xen.bound.get(`${this.domid} ${PORT}`);
-    if (port !== undefined) this.#world.xen.handlers.get(port)?.();
+    this.#world.xen.kick(this.domid, PORT);
     this.#world.settle();
   }
 
   /** How often the back end rang. */
   get rung(): number {
-    const port = this.#world.xen.bound.get(`${this.domid} ${PORT}`) ?? 0;
-    return this.#world.xen.notified.get(port) ?? 0;
+    return this.#world.xen.rung(this.domid, PORT);
   }
 
   /** Takes the responses to what was transmitted, and asks to be told of the next. */

@@ -2,7 +2,6 @@ import {
   CMSG_NETIF_BE,
   CMSG_NETIF_BE_CONNECT,
   CMSG_NETIF_BE_CREATE,
-  control_msg,
   netif_be_connect,
   netif_be_create,
   XEN2_NETIF_RING_SIZE,
@@ -14,9 +13,9 @@ import {
   xen2_netif_tx_ring,
 } from '@port-xen/abi';
 import { BytesMemory, type Struct } from '@port-xen/layout';
+import { ask } from '@tooling/backend-testbed';
 import type { World } from './world.ts';
 
-const MSG = control_msg.offset.msg;
 const SLOT = xen2_netif_tx_request.size;
 const TX = xen2_netif_tx_ring.offset;
 const RX = xen2_netif_rx_ring.offset;
@@ -28,21 +27,12 @@ export const send = (
   subtype: number,
   payload: Struct,
   fields: object,
-): number | undefined => {
-  const memory = new BytesMemory(new Uint8Array(control_msg.size));
-  const view = control_msg.at(memory, 0);
-  view.type = CMSG_NETIF_BE;
-  view.subtype = subtype;
-  view.length = payload.size;
-  Object.assign(payload.at(memory, MSG), fields);
-  back.receive(memory.bytes);
-  return view.length === 0 ? undefined : memory.ld32(MSG + (payload.offset.status as number));
-};
+): number | undefined => ask(back, CMSG_NETIF_BE, subtype, payload, fields);
 
 /** A front end of Xen 2's by hand: interface 0 of its domain, with its rings in frames 0x100 and 0x101. */
 export class Xen2Front {
-  readonly tx = new BytesMemory(new Uint8Array(4096));
-  readonly rx = new BytesMemory(new Uint8Array(4096));
+  readonly tx: BytesMemory;
+  readonly rx: BytesMemory;
   readonly #world: World;
   readonly domid: number;
   readonly port = 7;
@@ -54,8 +44,8 @@ export class Xen2Front {
   constructor(world: World, domid: number) {
     this.#world = world;
     this.domid = domid;
-    world.xen.frames.set(`${domid} ${0x100}`, { bytes: this.tx.bytes, readonly: false });
-    world.xen.frames.set(`${domid} ${0x101}`, { bytes: this.rx.bytes, readonly: false });
+    this.tx = new BytesMemory(world.xen.frame(domid, 0x100));
+    this.rx = new BytesMemory(world.xen.frame(domid, 0x101));
     world.xen.unbound.add(`${domid} ${this.port}`);
     const mac = Uint8Array.of(0, 0x16, 0x3e, 0, 0, domid);
     send(world, CMSG_NETIF_BE_CREATE, netif_be_create, { domid, mac });
@@ -68,14 +58,16 @@ export class Xen2Front {
   }
 
   frame(mfn: number, readonly = false): Uint8Array {
-    const bytes = new Uint8Array(4096);
-    this.#world.xen.frames.set(`${this.domid} ${mfn}`, { bytes, readonly });
-    return bytes;
+    return this.#world.xen.frame(this.domid, mfn, readonly);
+  }
+
+  /** How often the back end rang. */
+  get rung(): number {
+    return this.#world.xen.rung(this.domid, this.port);
   }
 
   kick(): void {
-    const port = this.#world.xen.bound.get(`${this.domid} ${this.port}`);
-    if (port !== undefined) this.#world.xen.handlers.get(port)?.();
+    this.#world.xen.kick(this.domid, this.port);
   }
 
   /** Asks for bytes of a page to be sent. */
