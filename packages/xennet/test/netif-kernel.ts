@@ -25,14 +25,8 @@ import { copy, nest, struct, u32, u64 } from '@port-xen/layout';
 import { type TestBase, testKernel } from '@tooling/guest-testbed';
 import { netif_data, netifText, XennetCtrlIf } from '../src/index.ts';
 import { flipPmap } from './flip-pmap.ts';
-import {
-  pool_data,
-  pool_pages,
-  stack_clusters,
-  stack_data,
-  stackText,
-  TestStack,
-} from './test-stack.ts';
+import { poolModules, poolUvm } from './pool.ts';
+import { stack_clusters, stack_data, stackText, TestStack } from './test-stack.ts';
 
 const PAYLOAD = control_msg.offset.msg;
 const NICS = 2;
@@ -155,8 +149,7 @@ export const netifKernel = (): KernelImage =>
       xennet: { data: netif_data, text: netifText },
       stack: { data: stack_data, text: stackText },
       clusters: { data: stack_clusters, align: PAGE_SIZE },
-      pool: { data: pool_data },
-      pool_pages: { data: pool_pages, align: PAGE_SIZE },
+      ...poolModules,
     },
     link: (base, at) => {
       const { cpu, kern } = base;
@@ -174,14 +167,7 @@ export const netifKernel = (): KernelImage =>
           return true;
         },
       };
-      const uvm = {
-        kmAlloc: (pages: number): number => {
-          const pool = pool_data.at(cpu.memory, at('pool'));
-          const address = at('pool_pages') + pool.used * PAGE_SIZE;
-          pool.used += pages;
-          return address;
-        },
-      };
+      const uvm = poolUvm(cpu, at);
       const ctrlIf = { registerReceiver: () => true, sendResponse: () => true };
       const parts = { cpu, kern, evtchn, pmap, uvm, ctrlIf, stack };
       const xennet = new XennetCtrlIf(at('xennet'), parts);

@@ -1,7 +1,7 @@
 /*
  * A stack that does nothing: it keeps what it receives, and sends what it is told to. For tests of the driver below it.
  */
-import { type Cpu, call, done, goto, leaf, PAGE_SIZE, routine, type Text } from '@port-xen/kern';
+import { type Cpu, call, done, goto, leaf, routine, type Text } from '@port-xen/kern';
 import { array, bytes, i64, struct, u32, u64, type View } from '@port-xen/layout';
 import { IFF_OACTIVE, IFF_RUNNING, type IfAttach, M_CSUM_BLANK, MCLBYTES } from '@port-xen/netinet';
 import type { NetworkStack, StackIfnet, StackMbufs } from '../src/index.ts';
@@ -48,11 +48,6 @@ export const stack_data = struct('test_stack', {
 });
 
 export const stack_clusters = struct('test_clusters', { c: bytes(NMBUF * MCLBYTES) });
-
-/** Pages for whoever asks, from a struct of its own. */
-export const POOL_PAGES = 2 * 258;
-export const pool_data = struct('test_pool', { used: u32 });
-export const pool_pages = struct('test_pool_pages', { p: bytes(POOL_PAGES * PAGE_SIZE) });
 
 export class TestStack implements NetworkStack, StackMbufs {
   readonly cpu: Cpu;
