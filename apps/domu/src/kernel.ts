@@ -4,7 +4,7 @@
  */
 import { Clock, clock_data, clockText } from '@port-xen/clock';
 import type { CtrlIf } from '@port-xen/ctrl-if';
-import { Evtchn, evtchn_data, evtchnText, upcallText } from '@port-xen/evtchn';
+import { Evtchn } from '@port-xen/evtchn';
 import {
   type Cpu,
   elfFile,
@@ -15,25 +15,17 @@ import {
   kernModules,
   type Linked,
   linkKern,
-  PAGE_SIZE,
 } from '@port-xen/kern';
-import { bytes, struct } from '@port-xen/layout';
 import {
   Balloon,
   type BalloonStore,
-  balloon_data,
-  balloonText,
   type Machdep,
-  machdep_data,
-  mainText,
-  processText,
-  suspendText,
-  sysctlText,
-  trapText,
+  machdepLinked,
+  machdepModules,
 } from '@port-xen/machdep';
 import { linkNetinet, netinetLinked, netinetModules } from '@port-xen/netinet';
-import { Pmap, pmap_data, pmapText } from '@port-xen/pmap';
-import { Uvm, uvm_data, uvmText } from '@port-xen/uvm';
+import { Pmap } from '@port-xen/pmap';
+import { Uvm } from '@port-xen/uvm';
 import { GuestNetwork } from './guest-network.ts';
 import type { KernelPath } from './kernel-path.ts';
 import { balloon as balloonProgram } from './programs/balloon.ts';
@@ -58,8 +50,6 @@ import { ttcp } from './programs/ttcp.ts';
 import { vmstress } from './programs/vmstress.ts';
 import { xen2Path } from './xen2-kernel.ts';
 import { xen3Path } from './xen3-kernel.ts';
-
-const window_page = struct('window_page', { page: bytes(PAGE_SIZE) });
 
 const at = (data: Readonly<Record<string, number>>, module: string): number => {
   const address = data[module];
@@ -136,15 +126,10 @@ const link = (
   };
   return {
     ...kernLinked(kern),
-    pmap,
-    uvm,
-    evtchn,
-    upcall: { evtchn, sched: kern.sched },
+    ...machdepLinked(machdep),
     clock,
     ...netinetLinked(net),
     ...control.linked,
-    machdep,
-    balloon,
     ...variant.link?.(kern, data, {
       pmap,
       clock,
@@ -184,16 +169,7 @@ const specOf = (variant: KernelVariant, path: KernelPath): KernelSpec => ({
   ],
   modules: {
     ...kernModules,
-    window: { data: window_page, align: PAGE_SIZE },
-    pmap: { data: pmap_data, text: pmapText },
-    uvm: { data: uvm_data, text: uvmText },
-    evtchn: { data: evtchn_data, text: evtchnText },
-    upcall: { text: upcallText },
-    machdep: {
-      data: machdep_data,
-      text: { ...mainText, ...processText, ...suspendText, ...sysctlText, ...trapText },
-    },
-    balloon: { data: balloon_data, text: balloonText },
+    ...machdepModules,
     clock: { data: clock_data, text: clockText },
     ...netinetModules,
     ...path.modules,

@@ -1,17 +1,7 @@
-export {
-  Balloon,
-  type BalloonStore,
-  balloon_data,
-  balloonText,
-  type PageLender,
-} from './balloon.ts';
+export { Balloon, type BalloonStore, type PageLender } from './balloon.ts';
 export { ControllerPath, type ControlPath, XenstorePath } from './control-path.ts';
 export type { Machdep, MachdepClock, MachdepConsole, ShutdownRequests } from './machdep.ts';
-export { mainText } from './main.ts';
-export { processText } from './process.ts';
+export { machdepLinked, machdepModules } from './modules.ts';
 export { RB_AUTOBOOT, RB_POWERDOWN } from './reboot.ts';
 export { Xen2StartOfDay, Xen3StartOfDay } from './start-info.ts';
 export { machdep_data, StartOfDay } from './start-of-day.ts';
-export { suspendText } from './suspend.ts';
-export { sysctlText } from './sysctl.ts';
-export { trapText } from './trap.ts';

@@ -3,7 +3,7 @@
  * be suspended while somebody says so (the `refuser`), or that says nothing about power management.
  */
 import { Clock, clock_data, clockText } from '@port-xen/clock';
-import { Evtchn, evtchn_data, evtchnText, upcallText } from '@port-xen/evtchn';
+import { Evtchn } from '@port-xen/evtchn';
 import {
   type Cpu,
   elfFile,
@@ -14,32 +14,24 @@ import {
   type Linked,
   leaf,
   linkKern,
-  PAGE_SIZE,
   type Program,
   TextEngine,
 } from '@port-xen/kern';
-import { bytes, struct, u32 } from '@port-xen/layout';
-import { P2mFrameList, Pmap, p2m_frame_list_data, pmap_data, pmapText } from '@port-xen/pmap';
-import { Uvm, uvm_data, uvmText } from '@port-xen/uvm';
+import { struct, u32 } from '@port-xen/layout';
+import { P2mFrameList, Pmap, p2m_frame_list_data } from '@port-xen/pmap';
+import { Uvm } from '@port-xen/uvm';
 import { shutdownText, Xenbus, xenbus_data, xenbusText, xsText } from '@port-xen/xenbus';
 import { Xencons, xencons_softc, xenconsText } from '@port-xen/xencons';
 import { Xengnt, xengnt_data } from '@port-xen/xengnt';
 import {
   Balloon,
-  balloon_data,
-  balloonText,
   type Machdep,
-  machdep_data,
-  mainText,
-  processText,
-  suspendText,
-  sysctlText,
-  trapText,
+  machdepLinked,
+  machdepModules,
   Xen3StartOfDay,
   XenstorePath,
 } from '../src/index.ts';
 
-const window_page = struct('window_page', { page: bytes(PAGE_SIZE) });
 const refuser_data = struct('refuser_data', { attached: u32, refusals: u32 });
 
 /** What the refuser does; `refusals` many suspends are refused. */
@@ -115,17 +107,12 @@ export const machdepKernel = (options: KernelOptions): { elf: Uint8Array; engine
     };
     return {
       ...kernLinked(kern),
-      pmap,
-      uvm,
-      evtchn,
-      upcall: { evtchn, sched: kern.sched },
+      ...machdepLinked(machdep),
       xengnt,
       clock,
       xencons: console,
       xenbus,
       p2mFrameList,
-      machdep,
-      balloon,
       refuser: { cpu, data: at(data, 'refuser') },
     };
   };
@@ -136,18 +123,9 @@ export const machdepKernel = (options: KernelOptions): { elf: Uint8Array; engine
     programs: options.programs,
     modules: {
       ...kernModules,
-      window: { data: window_page, align: PAGE_SIZE },
-      pmap: { data: pmap_data, text: pmapText },
+      ...machdepModules,
       p2mFrameList: { data: p2m_frame_list_data },
-      uvm: { data: uvm_data, text: uvmText },
-      evtchn: { data: evtchn_data, text: evtchnText },
-      upcall: { text: upcallText },
       xengnt: { data: xengnt_data },
-      machdep: {
-        data: machdep_data,
-        text: { ...mainText, ...processText, ...suspendText, ...sysctlText, ...trapText },
-      },
-      balloon: { data: balloon_data, text: balloonText },
       clock: { data: clock_data, text: clockText },
       xencons: { data: xencons_softc, text: xenconsText },
       xenbus: { data: xenbus_data, text: { ...xsText, ...xenbusText, ...shutdownText } },
