@@ -1,7 +1,6 @@
 /*
  * Domains of Xen 2: everything goes through the host's domain controller. xenstore has their names, for `xl list`, and nothing else of them.
  */
-import { SHUTDOWN_suspend } from '@port-xen/abi';
 import type { Hypervisor } from '@port-xen/hypervisor';
 import type { StoreClient } from '@port-xen/xenstore';
 import type { ControlPath, PathEnd, SuspendUnderWay } from './control-path.ts';
@@ -9,10 +8,9 @@ import type { DiskConfig } from './domain-config.ts';
 import type { DomainController } from './domain-controller.ts';
 import type { HostHandles } from './host-handles.ts';
 import { makeNames, removeNodes } from './store-skeleton.ts';
+import { SuspendMessage } from './suspend-message.ts';
 import { ToolstackError } from './toolstack-error.ts';
 
-/** How long a guest may take to suspend after it has answered. */
-const PATIENCE_NS = 60_000_000_000;
 /** From the back ends' letting go to the channel's being made anew. */
 const PAUSE_NS = 1_000_000;
 const KIB_PER_PAGE = 4;
@@ -97,68 +95,5 @@ export class ControllerPath implements ControlPath {
     return (error) => {
       if (error !== null) this.#hv.sim.tell('toolstack', `domain ${domid}: ${error.message}`);
     };
-  }
-}
-
-/** CMSG_SHUTDOWN_SUSPEND: the guest answers, and then it suspends. A message cannot be taken back, so it may come late. */
-class SuspendMessage implements SuspendUnderWay {
-  readonly acknowledged = true;
-  readonly #hv: Hypervisor;
-  readonly #domid: number;
-  readonly #done: (error: Error | null) => void;
-  #over = false;
-  #timer = 0;
-
-  constructor(
-    hv: Hypervisor,
-    controller: DomainController,
-    domid: number,
-    done: (error: Error | null) => void,
-  ) {
-    this.#hv = hv;
-    this.#domid = domid;
-    this.#done = done;
-    this.#tell('issuing PV suspend request via the controller interface');
-    controller.shutdown(domid, 'suspend', (error) => {
-      if (this.#over) return;
-      if (error !== null) this.#finish(error);
-      else this.#answered();
-    });
-  }
-
-  #answered(): void {
-    this.#tell('guest acknowledged suspend request; wait for the guest to suspend');
-    this.#timer = this.#hv.sim.after(PATIENCE_NS, () =>
-      this.#finish(new ToolstackError('guest did not suspend, timed out')),
-    );
-  }
-
-  domainShutDown(reason: number): void {
-    if (this.#over) return;
-    if (reason === SHUTDOWN_suspend) {
-      this.#tell('guest has suspended');
-      this.#finish(null);
-      return;
-    }
-    this.#finish(
-      new ToolstackError(
-        `guest we were suspending has shut down with unexpected reason code ${reason}`,
-      ),
-    );
-  }
-
-  domainGone(): void {
-    if (this.#over) return;
-    this.#finish(new ToolstackError('guest we were suspending has been destroyed'));
-  }
-
-  #finish(error: Error | null): void {
-    this.#over = true;
-    this.#hv.sim.cancel(this.#timer);
-    this.#done(error);
-  }
-
-  #tell(text: string): void {
-    this.#hv.sim.tell('toolstack', `domain ${this.#domid}: ${text}`);
   }
 }

@@ -6,14 +6,16 @@
  *              transaction, unless the guest has acknowledged it in that very moment
  *     suspend  the domain shuts down with reason suspend, within another 60 s
  */
-import { SHUTDOWN_suspend } from '@port-xen/abi';
 import { type Hypervisor, XenError } from '@port-xen/hypervisor';
 import type { StoreClient } from '@port-xen/xenstore';
 import { domainPath } from './store-paths.ts';
+import {
+  outcomeOf,
+  SUSPEND_PATIENCE_NS,
+  suspendDestroyed,
+  suspendTimedOut,
+} from './suspend-outcome.ts';
 import { ToolstackError } from './toolstack-error.ts';
-
-/** How long a guest may take for each of the two steps. */
-const PATIENCE_NS = 60_000_000_000;
 
 const REQUEST = 'suspend';
 
@@ -54,7 +56,7 @@ export class SuspendRequest {
     this.#tell('issuing PV suspend request via XenBus control node');
     store.transaction((tx) => store.write(this.#node, REQUEST, tx));
     store.watch(this.#node, token);
-    this.#timer = hv.sim.after(PATIENCE_NS, () => this.#ackTimedOut());
+    this.#timer = hv.sim.after(SUSPEND_PATIENCE_NS, () => this.#ackTimedOut());
   }
 
   /** The guest took the request up, so it may suspend however late it is. */
@@ -72,22 +74,15 @@ export class SuspendRequest {
     if (this.#state === 'over') return;
     // Nobody is to find the request when this domain, or another one of its number, runs on.
     this.#withdraw();
-    if (reason === SHUTDOWN_suspend) {
-      this.#tell('guest has suspended');
-      this.#finish(null);
-      return;
-    }
-    this.#finish(
-      new ToolstackError(
-        `guest we were suspending has shut down with unexpected reason code ${reason}`,
-      ),
-    );
+    const outcome = outcomeOf(reason);
+    if (outcome === null) this.#tell('guest has suspended');
+    this.#finish(outcome);
   }
 
   /** The domain is no more. */
   domainGone(): void {
     if (this.#state === 'over') return;
-    this.#finish(new ToolstackError('guest we were suspending has been destroyed'));
+    this.#finish(suspendDestroyed());
   }
 
   get #node(): string {
@@ -118,9 +113,7 @@ export class SuspendRequest {
     this.#tell('wait for the guest to suspend');
     this.#state = 'suspend';
     this.#acknowledged = true;
-    this.#timer = this.#hv.sim.after(PATIENCE_NS, () =>
-      this.#finish(new ToolstackError('guest did not suspend, timed out')),
-    );
+    this.#timer = this.#hv.sim.after(SUSPEND_PATIENCE_NS, () => this.#finish(suspendTimedOut()));
   }
 
   #ackTimedOut(): void {
