@@ -1,13 +1,13 @@
 /*
  * Pages of every type, in any order, again and again, in batches of any size: what is restored is what was sent last.
  */
-import { ImageReader, ImageWriter, MemoryImage } from '@port-xen/migration-stream';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { GuestFrames } from '../src/guest-frames.ts';
 import { olderStream } from './damage.ts';
 import { HandGuest } from './hand-guest.ts';
 import { makeHost, sourceOf } from './host.ts';
+import { rewritten } from './rewritten.ts';
 import { smallImage } from './small-image.ts';
 
 const PAGE = 4096;
@@ -27,41 +27,18 @@ const host = makeHost(2, () => new HandGuest());
 
 /** The small image with more batches after its own. */
 const withBatches = (batches: readonly (readonly Sent[])[], version: 2 | 3): Uint8Array => {
-  const sink = new MemoryImage();
-  const writer = new ImageWriter(sink);
-  new ImageReader(sourceOf(image)).read({
-    config: (text) => writer.xlHeader(text),
-    libxlHeader: () => writer.libxlHeader(),
-    imageHeader: () => {
-      writer.libxcContext();
-      writer.imageHeader();
-    },
-    domainHeader: () => writer.domainHeader(4, 17),
-    pvInfo: () => writer.x86PvInfo(),
-    staticDataEnd: () => writer.staticDataEnd(),
-    p2mFrames: ({ endPfn, pfns }) => writer.p2mFrames(endPfn, pfns),
-    pageData: ({ pfns, types, dataCount }, readPage) => {
-      const data = new Uint8Array(dataCount * PAGE);
-      readPage(data);
-      writer.pageData(pfns, types, [data]);
-      for (const batch of batches) {
-        const pages = batch.filter(({ type }) => type === 0);
-        writer.pageData(
-          Int32Array.from(batch, ({ pfn }) => pfn),
-          Uint8Array.from(batch, ({ type }) => type),
-          pages.map(({ byte }) => new Uint8Array(PAGE).fill(byte)),
-        );
-      }
-    },
-    tscInfo: (info) => writer.tscInfo(info),
-    sharedInfo: (page) => writer.sharedInfo(page),
-    vcpuBasic: (vcpu, context) => writer.vcpuBasic(vcpu, context),
-    end: () => {
-      writer.end();
-      writer.libxlEnd();
-    },
+  const mixed = rewritten(image, ({ pfns, types, data }, writer) => {
+    writer.pageData(pfns, types, [data]);
+    for (const batch of batches) {
+      const pages = batch.filter(({ type }) => type === 0);
+      writer.pageData(
+        Int32Array.from(batch, ({ pfn }) => pfn),
+        Uint8Array.from(batch, ({ type }) => type),
+        pages.map(({ byte }) => new Uint8Array(PAGE).fill(byte)),
+      );
+    }
   });
-  return version === 3 ? sink.bytes : olderStream(sink.bytes);
+  return version === 3 ? mixed : olderStream(mixed);
 };
 
 /** The last contents of each pfn that has a frame. */
