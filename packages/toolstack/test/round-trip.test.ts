@@ -57,6 +57,17 @@ const boot = (host: TestHost) => {
   return domid;
 };
 
+/** A running domain that suspends when it is asked to. */
+const willing = () => {
+  const guest = new HandGuest();
+  const host = makeHost(0, () => guest);
+  const domid = boot(host);
+  acknowledge(host, domid, () => {
+    guest.wish = 'suspend';
+  });
+  return { guest, host, domid };
+};
+
 const save = (host: TestHost, domid: number, checkpoint = false) => {
   const sink = new MemoryImage();
   let outcome: Error | null | undefined;
@@ -157,12 +168,7 @@ describe('boot', () => {
 
 describe('save and restore', () => {
   test('SAV-1: a domain restored on another host is the same in all that means something there', () => {
-    const guest = new HandGuest();
-    const host = makeHost(0, () => guest);
-    const domid = boot(host);
-    acknowledge(host, domid, () => {
-      guest.wish = 'suspend';
-    });
+    const { guest, host, domid } = willing();
     let before: ReturnType<typeof essence> | undefined;
     host.hv.onDomainShutdown(() => {});
     const sink = new MemoryImage();
@@ -218,12 +224,7 @@ describe('save and restore', () => {
   });
 
   test('SAV-2: with -c the domain goes on, its hypercall returns 1, and it can be saved again', () => {
-    const guest = new HandGuest();
-    const host = makeHost(0, () => guest);
-    const domid = boot(host);
-    acknowledge(host, domid, () => {
-      guest.wish = 'suspend';
-    });
+    const { guest, host, domid } = willing();
     const first = save(host, domid, true);
     expect(first.outcome).toBeNull();
     expect(guest.suspendResults).toEqual([1]);
@@ -236,13 +237,8 @@ describe('save and restore', () => {
   });
 
   test('SAV-3: what cannot be canonicalised is an error, and the domain goes on', () => {
-    const guest = new HandGuest();
+    const { guest, host, domid } = willing();
     guest.careless = true;
-    const host = makeHost(0, () => guest);
-    const domid = boot(host);
-    acknowledge(host, domid, () => {
-      guest.wish = 'suspend';
-    });
     const { outcome } = save(host, domid);
     expect(outcome?.message).toContain(
       `pfn 0x${(LAYOUT.bootStackPfn - 2).toString(16)} cannot be saved: Bad mfn for L1[`,
@@ -296,12 +292,7 @@ describe('save and restore', () => {
   });
 
   test('RST-1: an image that is cut or changed anywhere is refused and leaves nothing, or makes a domain that is sound', () => {
-    const guest = new HandGuest();
-    const host = makeHost(0, () => guest);
-    const domid = boot(host);
-    acknowledge(host, domid, () => {
-      guest.wish = 'suspend';
-    });
+    const { guest, host, domid } = willing();
     const { image } = save(host, domid);
     const other = makeHost(3, () => HandGuest.restored(guest));
     const nothing = other.hv.counts();
@@ -329,12 +320,7 @@ describe('save and restore', () => {
   });
 
   test('RST-2: a kernel that does not know the image refuses it, and nothing is left', () => {
-    const guest = new HandGuest();
-    const host = makeHost(0, () => guest);
-    const domid = boot(host);
-    acknowledge(host, domid, () => {
-      guest.wish = 'suspend';
-    });
+    const { host, domid } = willing();
     const { image } = save(host, domid);
     const before = [host.hv.counts(), host.store.directory('/local/domain')];
     const checkKernel = (pageAt: (pfn: number) => Uint8Array | undefined): void => {
@@ -346,12 +332,7 @@ describe('save and restore', () => {
   });
 
   test('RST-3: a page that a table names and the file lacks starts as zeroes, and is told of', () => {
-    const guest = new HandGuest();
-    const host = makeHost(0, () => guest);
-    const domid = boot(host);
-    acknowledge(host, domid, () => {
-      guest.wish = 'suspend';
-    });
+    const { guest, host, domid } = willing();
     const missing = pfnOfVa(USER_L4) + 1;
     const image = without(save(host, domid).image, missing);
     const other = makeHost(3, () => HandGuest.restored(guest));
