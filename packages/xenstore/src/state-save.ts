@@ -122,8 +122,14 @@ const transactionState = (
   };
   for (const { path, before, now } of differences('/', store.root, scratch.root)) {
     done.add(path);
-    if (now === undefined) records.push({ ...absent(path, 'removed'), ...tells(path) });
-    else if (before?.generation !== now.generation) {
+    if (now === undefined) {
+      records.push({ ...absent(path, 'removed'), ...tells(path) });
+      // Who took a node's parent away tells of the very node only; one that was changed before that tells all.
+      if (before === undefined) continue;
+      walk(before, path, (_, inner) => {
+        if (inner !== path && due.get(inner) === false) records.push(absent(inner, 'removed'));
+      });
+    } else if (before?.generation !== now.generation) {
       records.push({ ...node(path, now), ...tells(path) });
     } else done.delete(path);
   }

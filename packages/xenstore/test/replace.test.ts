@@ -96,35 +96,57 @@ const step = fc.oneof(
   { weight: 3, arbitrary: fc.constantFrom('replace', 'begin', 'commit', 'discard') },
 );
 
+type Step = 'replace' | 'begin' | 'commit' | 'discard' | Asked;
+interface Asked {
+  readonly who: number;
+  readonly request: readonly [type: number, words: readonly string[]];
+}
+
+/** Takes the steps with a daemon that is replaced and with one that is not: clients are told the same after each. */
+const sameAsKept = (steps: readonly Step[]): void => {
+  const [replaced, kept] = [new Served(), new Served()];
+  // While a transaction is open only its own client changes anything: the successor's snapshot is a later one.
+  let open = false;
+  for (const what of steps) {
+    if (what === 'replace') replaced.replace();
+    for (const served of [replaced, kept]) {
+      if (typeof what === 'object') {
+        const { who, request } = what;
+        served.ask(open ? 0 : who, request[0], open ? served.transaction : 0, request[1]);
+      } else if (what === 'begin' && !open) served.ask(0, XS_TRANSACTION_START, 0, ['']);
+      else if (what !== 'replace' && what !== 'begin' && open) {
+        served.ask(0, XS_TRANSACTION_END, served.transaction, [what === 'commit' ? 'T' : 'F']);
+      }
+    }
+    if (what === 'begin') open = true;
+    else if (what === 'commit' || what === 'discard') open = false;
+    // A successor tells of a transaction that it took over in the order of the tree.
+    expect(replaced.told.splice(0).sort()).toEqual(kept.told.splice(0).sort());
+  }
+  if (open) {
+    for (const served of [replaced, kept]) {
+      served.ask(0, XS_TRANSACTION_END, served.transaction, ['T']);
+    }
+  }
+  expect(replaced.content()).toEqual(kept.content());
+};
+
 test('STATE-8: clients of a daemon that is replaced are told what they would have been told', () => {
-  fc.assert(
-    fc.property(fc.array(step, { maxLength: 80, size: 'max' }), (steps) => {
-      const [replaced, kept] = [new Served(), new Served()];
-      // While a transaction is open only its own client changes anything: the successor's snapshot is a later one.
-      let open = false;
-      for (const what of steps) {
-        if (what === 'replace') replaced.replace();
-        for (const served of [replaced, kept]) {
-          if (typeof what === 'object') {
-            const { who, request } = what;
-            served.ask(open ? 0 : who, request[0], open ? served.transaction : 0, request[1]);
-          } else if (what === 'begin' && !open) served.ask(0, XS_TRANSACTION_START, 0, ['']);
-          else if (what !== 'replace' && what !== 'begin' && open) {
-            served.ask(0, XS_TRANSACTION_END, served.transaction, [what === 'commit' ? 'T' : 'F']);
-          }
-        }
-        if (what === 'begin') open = true;
-        else if (what === 'commit' || what === 'discard') open = false;
-        // A successor tells of a transaction that it took over in the order of the tree.
-        expect(replaced.told.splice(0).sort()).toEqual(kept.told.splice(0).sort());
-      }
-      if (open) {
-        for (const served of [replaced, kept]) {
-          served.ask(0, XS_TRANSACTION_END, served.transaction, ['T']);
-        }
-      }
-      expect(replaced.content()).toEqual(kept.content());
-    }),
-    { numRuns: Number(process.env.XENSTORE_RUNS ?? 100) },
-  );
+  fc.assert(fc.property(fc.array(step, { maxLength: 80, size: 'max' }), sameAsKept), {
+    numRuns: Number(process.env.XENSTORE_RUNS ?? 100),
+  });
+});
+
+test('STATE-9: a change to a node that is removed with its parent is told to who watches above it', () => {
+  const asked = (type: number, ...words: string[]): Step => ({ who: 0, request: [type, words] });
+  const changed = asked(XS_SET_PERMS, '/c/c', 'n0');
+  const begun = [
+    asked(XS_WRITE, '/c/c', ''),
+    asked(XS_WATCH, '/c', 't'),
+    'begin',
+    changed,
+  ] as const;
+  sameAsKept([...begun, asked(XS_RM, '/c'), 'replace', 'commit']);
+  // It is there again, so that what is removed and what is made are both written down.
+  sameAsKept([...begun, asked(XS_RM, '/c'), asked(XS_MKDIR, '/c/c'), 'replace', 'commit']);
 });
