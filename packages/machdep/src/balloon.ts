@@ -15,6 +15,7 @@ import {
   done,
   goto,
   type Kern,
+  kassert,
   PAGE_SIZE,
   PRI_KTHREAD,
   routine,
@@ -122,7 +123,8 @@ export class Balloon {
       pfns.push(pages.pageAlloc());
     }
     if (pfns.length === 0) return 0;
-    this.pmap.reservation.give(pfns);
+    const refused = this.pmap.reservation.give(pfns);
+    kassert(refused === 0, `balloon: Xen did not take ${refused} of ${pfns.length} pages`);
     const count = pfns.length;
     const { d } = this;
     d.ballooned += count;

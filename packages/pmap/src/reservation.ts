@@ -46,15 +46,27 @@ export class Reservation {
     this.ops = ops;
   }
 
-  /** Gives the frames of at most RESERVATION_MAX pages to Xen. Nothing may be mapped to them. */
-  give(pfns: readonly number[]): void {
-    if (pfns.length === 0) return;
+  /**
+   * Gives the frames of at most RESERVATION_MAX pages to Xen. Nothing may be mapped to them.
+   * @returns how many of the frames Xen did not take: those that are Xen's own, which others may have passed off as the domain's
+   */
+  give(pfns: readonly number[]): number {
+    if (pfns.length === 0) return 0;
     // A page that was a table may still be where tables are looked at.
     this.ops.closeWindow();
     const frames = pfns.map((pfn) => this.ops.mfnOf(pfn * PAGE_SIZE));
     for (const pfn of pfns) this.setMfn(pfn, INVALID_P2M_ENTRY);
-    const { count } = this.#reserve(XENMEM_decrease_reservation, frames);
-    kassert(count === frames.length, `pmap: Xen took ${count} of ${frames.length} pages`);
+    let left: readonly number[] = frames;
+    let refused = 0;
+    for (;;) {
+      const { count } = this.#reserve(XENMEM_decrease_reservation, left);
+      if (count === left.length) return refused;
+      // It stops at the first that it does not take.
+      kassert(count >= 0, `pmap: Xen takes no pages: error ${-count}`);
+      left = left.slice(count + 1);
+      refused++;
+      if (left.length === 0) return refused;
+    }
   }
 
   /** Asks Xen for frames for at most RESERVATION_MAX pages that have none. @returns how many have one now, from the first on */

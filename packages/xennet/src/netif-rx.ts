@@ -37,7 +37,7 @@ export class NetifRx {
   /** Gives the ids' frames away and posts them; there is room for all ids. */
   post(sc: NetifSoftc, ids: readonly number[]): void {
     if (ids.length === 0) return;
-    this.pages.give(sc, ids);
+    if (this.pages.give(sc, ids) > 0) this.log.breach(sc, "a frame of Xen's own as a page");
     const ring = this.ring(sc);
     for (const id of ids) {
       xen2_netif_rx_request.at(this.parts.cpu.memory, ring.nextRequest()).id = id;
@@ -87,7 +87,7 @@ export class NetifRx {
 
   /**
    * Makes a frame the page of an id. A back end may name any: it must be this domain's and no table, so that Xen lets it be mapped, not
-   * Xen's own, and nothing that the domain has already.
+   * the shared info, and nothing that the domain has already. Another of Xen's own, as the grant table's, shows when it is given away again.
    */
   #accept(sc: NetifSoftc, id: number, mfn: number): boolean {
     const { kern, pmap } = this.parts;

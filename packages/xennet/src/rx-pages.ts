@@ -54,11 +54,11 @@ export class RxPages {
     return false;
   }
 
-  /** Gives away those that are here. */
-  give(sc: RxPagesOwner, slots: readonly number[]): void {
+  /** Gives away those that are here. @returns how many of their frames were not the domain's to give */
+  give(sc: RxPagesOwner, slots: readonly number[]): number {
     const here = slots.filter((slot) => !this.isOut(sc, slot));
     for (const slot of here) this.pmap.kremove(vaOf(sc, slot));
-    this.pmap.reservation.give(here.map((slot) => sc.sc_rx_pfns.get(slot)));
+    return this.pmap.reservation.give(here.map((slot) => sc.sc_rx_pfns.get(slot)));
   }
 
   /** A frame of the domain's that is in neither table is the slot's page. */

@@ -5,6 +5,7 @@
  *     lend       the page is out, a reference takes a frame
  *     settle     the reference is taken back; if a frame came it is the page's
  */
+import { kassert } from '@port-xen/kern';
 import { XENGNT_NO_ENTRY, XENGNT_NO_FRAME } from '@port-xen/xengnt';
 import { RxPages } from './rx-pages.ts';
 import type { XennetSoftc } from './xennet-data.ts';
@@ -36,7 +37,8 @@ export class XennetFlip {
       }
       lent++;
     }
-    this.pages.give(sc, slots.slice(0, lent));
+    const refused = this.pages.give(sc, slots.slice(0, lent));
+    kassert(refused === 0, `xennet: Xen did not take ${refused} of ${lent} pages`);
     return lent;
   }
 
