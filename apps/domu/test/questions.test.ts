@@ -5,6 +5,8 @@ import { expect, test, vi } from 'vitest';
 import { commandOutput } from '../src/questions/command-output.ts';
 import { withOutput } from '../src/questions/pages.ts';
 import { ANSWERS } from '../src/questions/question-command.ts';
+import { REGISTRATIONS } from '../src/questions/registrations.ts';
+import { placesOf } from '../src/questions/start-of-day.ts';
 import { liveTwice } from '../src/questions/two-lives.ts';
 
 const docs = fileURLToPath(new URL('../../../docs/questions/', import.meta.url));
@@ -43,9 +45,51 @@ test('start of day is told to Xen at a boot and not at a restore, connections ar
   const of = (part: string): string[] =>
     calls
       .filter((line) => line.startsWith(part))
-      .map((line) => line.split(/ {2,}/).slice(2).join());
+      .map((line) => line.split(/ {2,}/).slice(3).join());
   expect(new Set(of('start of day'))).toEqual(new Set(['yes,no']));
   expect(new Set(of('connection to this Xen'))).toEqual(new Set(['yes,yes']));
+});
+
+test('a hypercall is made by the package that page 5 names', () => {
+  const places = placesOf(lives);
+  const [right, wrong] = [new Set<string>(), new Set<string>()];
+  const limit = Error.stackTraceLimit;
+  Error.stackTraceLimit = 50;
+  liveTwice((made) => {
+    for (const { by, name, matches } of REGISTRATIONS) {
+      if (!matches(made, places)) continue;
+      const stack = String(new Error().stack);
+      const named = by.split(', ').some((one) => {
+        return stack.includes(one === 'fuller' ? '/fuller-kernel.ts' : `/packages/${one}/src/`);
+      });
+      (named ? right : wrong).add(name);
+    }
+  });
+  Error.stackTraceLimit = limit;
+  expect([...wrong]).toEqual([]);
+  expect([...right].sort()).toEqual(REGISTRATIONS.map(({ name }) => name).sort());
+});
+
+test('a routine that page 3 says a boot, a restore or both run is in its output under that use', () => {
+  const page = readFileSync(`${docs}3-attach-resume.md`, 'utf8');
+  const [, printed = ''] = (ANSWERS['3']?.(() => lives) ?? '').split('Routines that ran');
+  const ran = new Set<string>();
+  let [module, use] = ['', ''];
+  for (const line of printed.split('\n\n')[1]?.split('\n') ?? []) {
+    const [first = '', second = ''] = [line.slice(0, 7).trim(), line.slice(9, 27).trim()];
+    if (first !== '') module = first;
+    if (second !== '') use = second;
+    for (const name of line.slice(27).split(' ')) ran.add(`${module} ${use} ${name}`);
+  }
+  const said: string[] = [];
+  for (const [, of = '', ...cells] of page.matchAll(/^\| (\w+) \|(.*)\|(.*)\|(.*)\|$/gm)) {
+    ['boot', 'boot and restore', 'restore'].forEach((when, i) => {
+      const names = (cells[i] ?? '').replace(/\(`.*?`\)/g, '').matchAll(/`(.*?)`/g);
+      for (const [, name] of names) said.push(`${of} ${when} ${name}`);
+    });
+  }
+  expect(said.length).toBeGreaterThan(20);
+  expect(said.filter((one) => !ran.has(one))).toEqual([]);
 });
 
 test('a path that page 3 speaks of is one that its command printed', () => {

@@ -41,11 +41,11 @@ export class Xencons extends ConsoleQueues {
   /** Takes the console page into use. @param page kernel address @param port from start_info */
   attach(page: number, port: number): void {
     this.softc.xc_page = page;
-    this.#connect(port);
+    this.connect(port);
     this.kern.msgbuf.setConsole(this.cpu.sym('xencons_putmsg'));
   }
 
-  #connect(port: number): void {
+  protected connect(port: number): void {
     this.softc.xc_port = port;
     this.evtchn.setHandler(port, this.cpu.sym('xencons_handler'), 0, IPL_SOFTSERIAL, 'xencons');
     this.evtchn.enable(port);
@@ -61,7 +61,7 @@ export class Xencons extends ConsoleQueues {
   /** @param port the new one from start_info, or the old one when the domain never left */
   resume(port: number): void {
     this.softc.xc_suspended = 0;
-    this.#connect(port);
+    this.connect(port);
     this.handler();
   }
 

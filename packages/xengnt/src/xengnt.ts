@@ -90,11 +90,11 @@ export class Xengnt {
     const d = this.#d;
     d.table = table;
     d.cursor = FIRST_REF;
-    d.max_frames = this.#querySize();
-    kassert(this.#setup(1), 'xengnt: Xen gives no grant table');
+    d.max_frames = this.querySize();
+    kassert(this.setup(1), 'xengnt: Xen gives no grant table');
   }
 
-  #querySize(): number {
+  protected querySize(): number {
     const op = this.kern.args.at(gnttab_query_size);
     op.dom = DOMID_SELF;
     const rc = this.cpu.hypercall(__HYPERVISOR_grant_table_op, GNTTABOP_query_size, op.address, 1);
@@ -106,7 +106,7 @@ export class Xengnt {
   }
 
   /** GNTTABOP_setup_table for `frames` frames, all of them mapped. @returns false when Xen has no more */
-  #setup(frames: number): boolean {
+  protected setup(frames: number): boolean {
     const d = this.#d;
     const op = this.kern.args.at(gnttab_setup_table);
     op.dom = DOMID_SELF;
@@ -149,7 +149,7 @@ export class Xengnt {
   #getEntry(): number {
     const d = this.#d;
     if (d.used >= d.nr_frames * PER_FRAME - FIRST_REF) {
-      if (d.nr_frames === d.max_frames || !this.#setup(d.nr_frames + 1)) return XENGNT_NO_ENTRY;
+      if (d.nr_frames === d.max_frames || !this.setup(d.nr_frames + 1)) return XENGNT_NO_ENTRY;
     }
     const limit = d.nr_frames * PER_FRAME;
     let ref = d.cursor;
@@ -248,13 +248,13 @@ export class Xengnt {
     const d = this.#d;
     const frames = d.nr_frames;
     if (!cancelled) {
-      d.max_frames = this.#querySize();
+      d.max_frames = this.querySize();
       d.used = 0;
       this.cpu.memory.write(d.in_use.address(0), new Uint8Array(d.in_use.length * 4));
     }
     // A host may allow fewer frames than the last one; nothing is granted yet, so fewer will do.
-    kassert(this.#setup(Math.min(frames, d.max_frames)), 'xengnt: Xen gives no grant table');
-    if (!cancelled) this.#empty();
+    kassert(this.setup(Math.min(frames, d.max_frames)), 'xengnt: Xen gives no grant table');
+    if (!cancelled) this.empty();
   }
 
   /** A frame that was transferred to a former life goes to Xen: nobody remembers what it was for. */
@@ -269,7 +269,7 @@ export class Xengnt {
   }
 
   /** Nobody is granted anything. What another domain still has mapped cannot be taken back: such a reference is never used. */
-  #empty(): void {
+  protected empty(): void {
     const limit = this.#d.nr_frames * PER_FRAME;
     let kept = 0;
     for (let ref = FIRST_REF; ref < limit; ref++) {

@@ -1,16 +1,19 @@
 /*
  * Question 3: does the attach and resume code of xenbus, xbd, xennet and xengnt serve a restore as it serves a boot?
  *
- * Four things are looked at in a domain's two lives: in which order its devices were suspended and resumed, what the kernel printed as it
- * resumed, which entry points ran, and what was said to xenstore, which is how front ends and back ends come to know of each other.
+ * Five things are looked at in a domain's two lives: in which order its devices were suspended and resumed, what the kernel printed as it
+ * resumed, which of its routines ran, which event channels it had, and what was said to xenstore, which is how front ends and back ends come
+ * to know of each other.
  */
+import { channelTable } from './channel-table.ts';
 import { storeRows } from './store-table.ts';
 import { suspendOrder } from './suspend-order.ts';
 import { table } from './table.ts';
-import type { Lives } from './two-lives.ts';
+import type { Lives, Routine } from './two-lives.ts';
+import { WATCHED_PACKAGES } from './watched-methods.ts';
 
-/** Modules of the kernel that are looked at. xengnt, evtchn and clock have no such entry points: machdep calls them. */
-const PACKAGES: readonly string[] = ['machdep', 'xenbus', 'xbd', 'xennet'];
+/** Packages of the kernel that are looked at. */
+const PACKAGES: readonly string[] = ['machdep', ...WATCHED_PACKAGES, 'xenbus', 'xbd', 'xennet'];
 const USES = ['boot', 'boot and restore', 'save', 'restore'] as const;
 /** Characters of a line of entry points. */
 const LINE = 110;
@@ -27,26 +30,24 @@ const wrap = (words: readonly string[]): string[] => {
   return lines;
 };
 
-const entryPoints = (lives: Lives): string => {
-  const { entries } = lives.guest.engine.image;
-  const moduleOf = new Map(entries.map(({ symbol, module }) => [symbol, module]));
-  const [first, second] = lives.entries;
-  // In the order in which they ran first.
-  const ran = [...first.keys()];
-  const saving = new Set(ran.slice(ran.indexOf('xen_suspend_domain')));
-  const useOf = (symbol: string): (typeof USES)[number] => {
-    if (saving.has(symbol)) return 'save';
-    if (!second.has(symbol)) return 'boot';
-    return first.has(symbol) ? 'boot and restore' : 'restore';
+const routines = ({ ran: [first, second] }: Lives): string => {
+  const has = (all: readonly Routine[], { module, name }: Routine): boolean =>
+    all.some((one) => one.module === module && one.name === name);
+  const saving = first.slice(first.findIndex(({ name }) => name === 'xen_suspend_domain'));
+  const useOf = (routine: Routine): (typeof USES)[number] => {
+    if (has(saving, routine)) return 'save';
+    if (!has(second, routine)) return 'boot';
+    return has(first, routine) ? 'boot and restore' : 'restore';
   };
-  const symbols = [...new Set([...ran, ...second.keys()])].sort();
+  const all = [...first, ...second.filter((routine) => !has(first, routine))];
   const rows = PACKAGES.flatMap((module) =>
     USES.flatMap((use) => {
-      const of = symbols.filter((s) => moduleOf.get(s) === module && useOf(s) === use);
-      return wrap(of).map((line, i) => (i === 0 ? [module, use, line] : ['', '', line]));
+      const of = all.filter((routine) => routine.module === module && useOf(routine) === use);
+      const names = of.map(({ name }) => name).sort();
+      return wrap(names).map((line, i) => (i === 0 ? [module, use, line] : ['', '', line]));
     }),
   );
-  return table(['package', 'serves', 'entry points'], rows);
+  return table(['package', 'serves', 'routines'], rows);
 };
 
 /** What the kernel printed from the suspend hypercall's return on. */
@@ -58,20 +59,24 @@ const resumeLines = (printed: string): string => {
 
 /** The answer, as tables. */
 export const answerAttachResume = (lives: Lives): string => {
-  const [first, second] = lives.entries;
+  const { guest, printed, ran, resumed, store, working } = lives;
   return [
-    suspendOrder([...first.keys(), ...second.keys()]),
+    suspendOrder(ran.flatMap((routinesOf) => routinesOf.map(({ name }) => name))),
     '',
     'What the kernel printed as it resumed',
     '',
-    resumeLines(lives.printed[1]),
+    resumeLines(printed[1]),
     '',
-    'Entry points that ran: from the boot to the save, and from the restore until disk and network were served',
+    'Routines that ran: from the boot to the save, and from the restore until disk and network were served',
     '',
-    entryPoints(lives),
+    routines(lives),
     '',
-    'What the domain asked xenstore, and told it, until then; a state that went from 3 to 4 is 3→4',
+    'Event channels that the kernel answers: before it was asked to suspend, and when disk and network were served again',
     '',
-    table(['', 'nodes', 'at boot', 'at the restore'], storeRows(lives.store)),
+    channelTable(guest, working, resumed),
+    '',
+    'What the domain asked xenstore, and told it, from the boot to the save and from the restore until then; 3→4: it was 3, and then 4',
+    '',
+    table(['', 'nodes', 'at boot', 'at the restore'], storeRows(store)),
   ].join('\n');
 };

@@ -110,7 +110,10 @@ const count = (lives: Lives): Map<string, Count> => {
 const mender = ({ suspended, restored, resumed }: Count): string => {
   if (restored[0] === 0 && restored[1] > 0 && suspended === 0)
     return 'guest to pfn, toolstack back';
-  if (restored[0] === 0 && restored[1] > 0) return 'toolstack';
+  if (restored[0] === 0 && restored[1] > 0) {
+    const more = resumed[1] - restored[1];
+    return more > 0 ? `toolstack; ${more} made since` : 'toolstack';
+  }
   if (resumed[0] < restored[0] && resumed[1] > 0) return 'guest';
   if (resumed[0] > 0) return 'nobody: left behind';
   if (resumed[1] === 0) return 'guest: forgotten';

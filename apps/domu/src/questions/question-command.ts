@@ -29,6 +29,6 @@ export const questionCommand = (program: Command): void => {
       number,
     )
     .action((which: string) => {
-      process.stdout.write(`${ANSWERS[which]?.(liveTwice)}\n`);
+      process.stdout.write(`${ANSWERS[which]?.(() => liveTwice())}\n`);
     });
 };

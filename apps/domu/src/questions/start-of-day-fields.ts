@@ -62,6 +62,12 @@ const otherRegisters = ({ context }: StillVcpu): Uint8Array => {
   return bytes;
 };
 
+/** A context but the frame of its page tables. */
+const restOf = ({ context }: StillVcpu): Uint8Array => {
+  const at = C.ctrlreg + 24;
+  return Uint8Array.from([...context.subarray(0, at), ...context.subarray(at + 8)]);
+};
+
 export const TRAP_TABLE: StateField = ofVcpu(
   'trap table',
   'trap_ctxt',
@@ -95,6 +101,12 @@ export const STATE_FIELDS: readonly StateField[] = [
   word('vCPU 1', 'user_regs.rip', RIP, 1),
   word('', 'kernel_sp', C.kernel_sp, 1),
   word('', 'ctrlreg[3]', C.ctrlreg + 24, 1),
+  {
+    what: '',
+    name: 'all the rest',
+    kind: 'bytes',
+    of: ({ vcpus }) => restOf(vcpus[1] as StillVcpu),
+  },
   inStartInfo('start_info', 'nr_pages', S.nr_pages, 'word'),
   inStartInfo('', 'shared_info', S.shared_info, 'word'),
   inStartInfo('', 'store_mfn', S.store_mfn, 'ring'),

@@ -7,10 +7,11 @@
 import { trap_info } from '@port-xen/abi';
 import { KERNTEXTOFF, PAGE_SIZE } from '@port-xen/kern';
 import { BytesMemory, ldI64 } from '@port-xen/layout';
+import { xengnt_data } from '@port-xen/xengnt';
 import { fuller_data } from './fuller-kernel.ts';
 import { hostOf } from './host-of.ts';
 import { kernelData } from './kernel-data.ts';
-import { REGISTRATIONS, type Registration } from './registrations.ts';
+import { type Places, REGISTRATIONS, type Registration } from './registrations.ts';
 import { STATE_FIELDS, type StateField, TRAP_TABLE } from './start-of-day-fields.ts';
 import type { Still } from './still.ts';
 import { table } from './table.ts';
@@ -73,13 +74,33 @@ const row = (lives: Lives, field: StateField): string[] => [
 const roundsOf = ({ guest }: Lives, { memory }: Still): number =>
   fuller_data.at(kernelData(guest, memory, 'fuller', fuller_data.size), 0).rounds;
 
-/** The answer, as two tables. */
+/** Records of a name: how many, and how many bytes; in the order of the first of each. */
+const recordRows = ({ records }: Lives): (string | number)[][] => {
+  const sums = new Map<string, { count: number; bytes: number }>();
+  for (const { name, length } of records) {
+    const sum = sums.get(name) ?? { count: 0, bytes: 0 };
+    sums.set(name, { count: sum.count + 1, bytes: sum.bytes + length });
+  }
+  return [...sums].map(([name, { count, bytes }]) => [name, count, bytes]);
+};
+
+/** Where the kernel maps Xen's pages. */
+export const placesOf = ({ guest, working }: Lives): Places => {
+  const grants = kernelData(guest, working.memory, 'xengnt', xengnt_data.size);
+  return {
+    sharedInfo: guest.engine.image.data.HYPERVISOR_shared_info as number,
+    grantTable: xengnt_data.at(grants, 0).table,
+  };
+};
+
+/** The answer, as tables. */
 export const answerStartOfDay = (lives: Lives): string => {
-  const { image } = lives.guest.engine;
+  const places = placesOf(lives);
   const made = (life: 0 | 1, { matches }: Registration): boolean =>
-    lives.hypercalls.some((one) => one.life === life && matches(one, image));
+    lives.hypercalls.some((one) => one.life === life && matches(one, places));
   const calls = REGISTRATIONS.filter((one) => made(0, one) || made(1, one)).map((one) => [
     one.part,
+    one.by,
     one.name,
     made(0, one) ? 'yes' : 'no',
     made(1, one) ? 'yes' : 'no',
@@ -88,7 +109,7 @@ export const answerStartOfDay = (lives: Lives): string => {
   return [
     'Hypercalls that register something: in the first life, and in the second until disk and network were served',
     '',
-    table(['part of', 'hypercall', 'at boot', 'at the restore'], calls),
+    table(['part of', 'by', 'hypercall', 'at boot', 'at the restore'], calls),
     '',
     'What Xen has of vCPU 0 and of vCPU 1, and what start_info says: at the suspend, and restored, before the guest ran',
     '',
@@ -98,5 +119,9 @@ export const answerStartOfDay = (lives: Lives): string => {
     ),
     '',
     `vCPU 1 counts how often it has been set going: ${before} at the suspend, ${after} when disk and network were served`,
+    '',
+    'Records of the save file that was between the two',
+    '',
+    table(['record', 'how many', 'bytes'], recordRows(lives)),
   ].join('\n');
 };

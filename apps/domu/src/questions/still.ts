@@ -2,6 +2,8 @@
  * What is looked at while a domain stands still: its pages, and what Xen keeps of it.
  */
 import { GTF_type_mask, grant_entry_v1, vcpu_guest_context } from '@port-xen/abi';
+import { NR_EVENT_CHANNELS } from '@port-xen/evtchn';
+import type { Dom0 } from '@port-xen/hypervisor';
 import { BytesMemory } from '@port-xen/layout';
 import type { World } from '../world.ts';
 import { type Memory, snapshot } from './snapshot.ts';
@@ -26,7 +28,12 @@ export interface Still {
   /** Those that are online, by number. */
   readonly vcpus: readonly StillVcpu[];
   readonly grants: readonly Grant[];
+  /** What Xen says of a port. */
+  readonly channels: (port: number) => Channel | undefined;
 }
+
+/** An event channel, as `EVTCHNOP_status` tells of it. */
+export type Channel = NonNullable<ReturnType<Dom0['evtchn']['status']>>;
 
 const PER_FRAME = 4096 / grant_entry_v1.size;
 
@@ -40,6 +47,16 @@ const grantsOf = ({ hv }: World, domid: number): Grant[] => {
     grants.push({ reference, mfn: hv.memory.ld32(at + grant_entry_v1.offset.frame) });
   }
   return grants;
+};
+
+const channelsOf = ({ hv }: World, domid: number): Still['channels'] => {
+  const found = new Map<number, Channel>();
+  const evtchn = hv.domains.get(domid)?.evtchn;
+  for (let port = 0; port < NR_EVENT_CHANNELS; port++) {
+    const channel = evtchn?.status(port);
+    if (channel !== undefined) found.set(port, channel);
+  }
+  return (port) => found.get(port);
 };
 
 /** Copies all of it. */
@@ -60,6 +77,7 @@ export const lookAt = (world: World, domid: number): Still => {
     sharedInfo: hv.memory.frameBytes(sharedInfoMfn).slice(),
     vcpus,
     grants: grantsOf(world, domid),
+    channels: channelsOf(world, domid),
   };
 };
 

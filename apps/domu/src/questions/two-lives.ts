@@ -6,18 +6,20 @@
  *
  * Hosts give out frames from disjoint slots, so a frame number says by itself which host it is of.
  */
-import { __HYPERVISOR_mmuext_op } from '@port-xen/abi';
+import { __HYPERVISOR_event_channel_op, __HYPERVISOR_mmuext_op } from '@port-xen/abi';
 import type { TextEngine } from '@port-xen/kern';
-import { MemoryImage, sourceOfFile } from '@port-xen/migration-stream';
+import { MemoryImage, type RecordPlace, sourceOfFile } from '@port-xen/migration-stream';
 import type { DomainConfig } from '@port-xen/toolstack';
 import { type Engine, RIP } from '@port-xen/vcpu';
 import type { BlockStore } from '@port-xen/xbdback';
 import { type Guest, makeGuest } from '../guest.ts';
 import { completeHost } from '../host-options.ts';
+import { ImageIndex } from '../image/image-index.ts';
 import { World } from '../world.ts';
 import { fullerKernel } from './fuller-kernel.ts';
 import { lookAt, type Still } from './still.ts';
 import { type Said, StoreTalk } from './store-talk.ts';
+import { watchMethods } from './watched-methods.ts';
 
 const SLOTS = [41, 42] as const;
 const SEED = 2008;
@@ -32,14 +34,36 @@ export interface Made {
   readonly life: 0 | 1;
   /** Number and arguments, as they were traced. */
   readonly call: readonly (number | string)[];
-  /** Of an mmuext_op: the command of its first operation. */
-  readonly command?: number;
+  /** Of an mmuext_op or event_channel_op: the first word of its argument, which is a command, or a virtual interrupt's number. */
+  readonly first?: number;
+}
+
+/** A routine of the kernel's and the package that it is in. */
+export interface Routine {
+  readonly module: string;
+  readonly name: string;
+}
+
+/** Routines, each once. */
+class Routines {
+  readonly #ran = new Map<string, Routine>();
+
+  add(module: string, name: string): void {
+    const key = `${module} ${name}`;
+    if (!this.#ran.has(key)) this.#ran.set(key, { module, name });
+  }
+
+  get all(): readonly Routine[] {
+    return [...this.#ran.values()];
+  }
 }
 
 /** All that was seen of the two lives. */
 export interface Lives {
   readonly guest: Guest;
   readonly worlds: readonly [World, World];
+  /** When it was at work, before it was asked to suspend. */
+  readonly working: Still;
   /** When the domain had suspended, before the toolstack touched anything. */
   readonly suspended: Still;
   /** When the toolstack had restored it, before it ran. */
@@ -47,8 +71,10 @@ export interface Lives {
   /** When it had resumed, and its disk was served again. */
   readonly resumed: Still;
   readonly hypercalls: readonly Made[];
-  /** Entry points of the kernel that ran in each life, with how often. */
-  readonly entries: readonly [ReadonlyMap<string, number>, ReadonlyMap<string, number>];
+  /** What is in the save file. */
+  readonly records: readonly RecordPlace[];
+  /** The kernel's routines that ran in each life, in the order of their first run: entry points, and methods of the watched packages. */
+  readonly ran: readonly [readonly Routine[], readonly Routine[]];
   /** What the domain and xenstore said to each other in each life. */
   readonly store: readonly [readonly Said[], readonly Said[]];
   /** What the kernel printed, in each life. */
@@ -85,19 +111,39 @@ const CONFIG: DomainConfig = {
   onSoftReset: 'soft_reset',
 };
 
-const commandOf = ({ hv }: World, domid: number, [number, operations]: Made['call']) =>
-  number === __HYPERVISOR_mmuext_op
-    ? hv.domains.get(domid)?.vcpus[0]?.memory.ld32(operations as number)
-    : undefined;
+const firstOf = (
+  { hv }: World,
+  domid: number,
+  [number, a, b]: Made['call'],
+): number | undefined => {
+  const memory = hv.domains.get(domid)?.vcpus[0]?.memory;
+  if (number === __HYPERVISOR_mmuext_op) return memory?.ld32(a as number);
+  return number === __HYPERVISOR_event_channel_op ? memory?.ld32(b as number) : undefined;
+};
 
 /** The guest has read that the back end of its network interface is Connected. */
 const isNetworkUp = ({ request, path, value }: Said): boolean =>
   request === 'read' && /backend\/vif\/.*\/state$/.test(path) && value === '4';
 
-/** Lives the two lives. */
-export const liveTwice = (): Lives => {
+/** Lives the two lives. @param onHypercall told of each while it is made */
+export const liveTwice = (onHypercall: (made: Made) => void = () => {}): Lives => {
+  const ran = [new Routines(), new Routines()] as const;
+  const heard = { life: 0 as 0 | 1 };
+  const lives = watchMethods(
+    (module, method) => ran[heard.life].add(module, method),
+    () => liveAndListen(ran, heard, onHypercall),
+  );
+  return { ...lives, ran: [ran[0].all, ran[1].all] };
+};
+
+const liveAndListen = (
+  ran: readonly [Routines, Routines],
+  heard: { life: 0 | 1 },
+  onHypercall: (made: Made) => void,
+): Omit<Lives, 'ran'> => {
   const guest = makeGuest(false, fullerKernel);
-  const entries: [Map<string, number>, Map<string, number>] = [new Map(), new Map()];
+  const { image: kernel } = guest.engine;
+  const moduleOf = new Map(kernel.entries.map(({ symbol, module }) => [symbol, module]));
   const hypercalls: Made[] = [];
   const printed = ['', ''];
   const talks = [new StoreTalk(), new StoreTalk()] as const;
@@ -110,7 +156,7 @@ export const liveTwice = (): Lives => {
         guest.engine,
         () => world.sim.now_ns,
         (symbol) => {
-          entries[life].set(symbol, (entries[life].get(symbol) ?? 0) + 1);
+          ran[life].add(moduleOf.get(symbol) ?? '', symbol);
         },
       ),
       kernel: guest.elf,
@@ -122,8 +168,10 @@ export const liveTwice = (): Lives => {
     world.sim.trace.listen((kind, id, particulars) => {
       if (kind === 'hypercall') {
         const call = [...particulars];
-        const command = commandOf(world, id, call);
-        hypercalls.push(command === undefined ? { life, call } : { life, call, command });
+        const first = firstOf(world, id, call);
+        const made = first === undefined ? { life, call } : { life, call, first };
+        hypercalls.push(made);
+        onHypercall(made);
       }
       if (kind === 'xenstore' && id !== 0) talks[life].hear(id, particulars);
     });
@@ -133,6 +181,7 @@ export const liveTwice = (): Lives => {
   const here = make(0);
   const domid = here.xl.create(CONFIG, guest.elf);
   here.sim.runUntil(() => here.xbdback.completed >= REQUESTS);
+  const working = lookAt(here, domid);
   const image = new MemoryImage();
   let still: Still | undefined;
   const write = (chunks: readonly Uint8Array[]): void => {
@@ -142,6 +191,7 @@ export const liveTwice = (): Lives => {
   here.save(domid, { write });
   if (still === undefined) throw new Error('the save wrote nothing');
 
+  heard.life = 1;
   const there = make(1);
   const { domid: again } = there.xl.restore(sourceOfFile(image));
   const restored = lookAt(there, again);
@@ -155,11 +205,12 @@ export const liveTwice = (): Lives => {
   return {
     guest,
     worlds: [here, there],
+    working,
     suspended: still,
     restored,
     resumed: lookAt(there, again),
     hypercalls,
-    entries,
+    records: new ImageIndex(image).records,
     store: [talks[0].said, talks[1].said],
     printed: [printed[0] ?? '', printed[1] ?? ''],
   };
