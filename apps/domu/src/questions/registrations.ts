@@ -90,7 +90,7 @@ const mapping = (by: string, what: string, place: keyof Places): Registration =>
 
 export const REGISTRATIONS: readonly Registration[] = [
   start('machdep', 'set_trap_table', __HYPERVISOR_set_trap_table),
-  start('machdep', 'callback_op register', __HYPERVISOR_callback_op, CALLBACKOP_register),
+  start('machdep, fuller', 'callback_op register', __HYPERVISOR_callback_op, CALLBACKOP_register),
   start('fuller', 'set_gdt', __HYPERVISOR_set_gdt),
   mmuext(start, 'fuller', 'SET_LDT', MMUEXT_SET_LDT),
   start('fuller', 'set_segment_base', __HYPERVISOR_set_segment_base),

@@ -55,18 +55,16 @@ const inStartInfo = (what: string, name: string, at: number, kind: FieldKind): S
     ),
 });
 
+/** Bytes but the word at an offset. */
+const withoutWord = (bytes: Uint8Array, at: number): Uint8Array =>
+  Uint8Array.from([...bytes.subarray(0, at), ...bytes.subarray(at + 8)]);
+
 /** General registers but rdx. */
-const otherRegisters = ({ context }: StillVcpu): Uint8Array => {
-  const bytes = context.slice(C.user_regs, C.trap_ctxt);
-  bytes.fill(0, RDX - C.user_regs, RDX - C.user_regs + 8);
-  return bytes;
-};
+const otherRegisters = ({ context }: StillVcpu): Uint8Array =>
+  withoutWord(context.subarray(C.user_regs, C.trap_ctxt), RDX - C.user_regs);
 
 /** A context but the frame of its page tables. */
-const restOf = ({ context }: StillVcpu): Uint8Array => {
-  const at = C.ctrlreg + 24;
-  return Uint8Array.from([...context.subarray(0, at), ...context.subarray(at + 8)]);
-};
+const restOf = ({ context }: StillVcpu): Uint8Array => withoutWord(context, C.ctrlreg + 24);
 
 export const TRAP_TABLE: StateField = ofVcpu(
   'trap table',
@@ -97,13 +95,13 @@ export const STATE_FIELDS: readonly StateField[] = [
   word('', 'debugreg[7]', C.debugreg + 56),
   word('vm_assist', 'vm_assist', C.vm_assist),
   word("start_info's frame", 'user_regs.rdx', RDX),
-  ofVcpu('other registers', 'user_regs', otherRegisters, 'bytes'),
+  ofVcpu('other registers', 'user_regs but rdx', otherRegisters, 'bytes'),
   word('vCPU 1', 'user_regs.rip', RIP, 1),
   word('', 'kernel_sp', C.kernel_sp, 1),
   word('', 'ctrlreg[3]', C.ctrlreg + 24, 1),
   {
     what: '',
-    name: 'all the rest',
+    name: 'all but ctrlreg[3]',
     kind: 'bytes',
     of: ({ vcpus }) => restOf(vcpus[1] as StillVcpu),
   },
