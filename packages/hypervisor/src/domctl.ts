@@ -18,6 +18,7 @@ import { cleanLogDirty, disableLogDirty, enableLogDirty, peekLogDirty } from './
 import { pageFrameInfo } from './page-frame-info.ts';
 import { readContext } from './read-context.ts';
 import { applyContext, resetContext } from './vcpu-context.ts';
+import { VcpuMsrs } from './vcpu-msrs.ts';
 import { XenError } from './xen-error.ts';
 
 /** CPUID leaves (24 bytes each) and MSRs (16 bytes each). */
@@ -29,6 +30,7 @@ export interface CpuPolicy {
 export class Domctl {
   readonly #xen: Hypervisor;
   readonly #policies = new Map<number, CpuPolicy>();
+  readonly #msrs = new WeakMap<GuestVcpu, VcpuMsrs>();
 
   constructor(xen: Hypervisor) {
     this.#xen = xen;
@@ -164,15 +166,20 @@ export class Domctl {
     applyXsave(this.#vcpu(domid, id), state);
   }
 
-  /** 16 bytes an MSR; none that is not zero exists. */
+  /** 16 bytes for each MSR that is not zero. */
   getVcpuMsrs(domid: number, id: number): Uint8Array {
-    this.#vcpu(domid, id);
-    return new Uint8Array(0);
+    return this.#msrsOf(domid, id).read();
   }
 
   setVcpuMsrs(domid: number, id: number, msrs: Uint8Array): void {
-    this.#vcpu(domid, id);
-    if (msrs.length % 16 !== 0) throw new XenError(XEN_EINVAL, 'expected whole MSR entries');
+    this.#msrsOf(domid, id).apply(msrs);
+  }
+
+  #msrsOf(domid: number, id: number): VcpuMsrs {
+    const vcpu = this.#vcpu(domid, id);
+    const msrs = this.#msrs.get(vcpu) ?? new VcpuMsrs();
+    this.#msrs.set(vcpu, msrs);
+    return msrs;
   }
 
   /** XEN_DOMCTL_gettscinfo. */

@@ -36,6 +36,8 @@ export interface ControlPath {
   sysrq(domid: number, key: string): void;
   /** Tells the guest how much memory it is to have. */
   setMemoryTarget(domid: number, target_kib: number): void;
+  /** How much memory the guest was last told to have, KiB; undefined when that is not known. */
+  memoryTarget(domid: number): number | undefined;
   requestSuspend(domid: number, done: (error: Error | null) => void): SuspendUnderWay;
   /** The domain had suspended, and goes on where it was. */
   resumed(domid: number): void;

@@ -71,6 +71,10 @@ export class ControllerPath implements ControlPath {
     this.#known.setMemory(domid, Math.floor(target_kib / KIB_PER_PAGE), this.#telling(domid));
   }
 
+  memoryTarget(): undefined {
+    // The controller keeps none: a guest is asked, and answers.
+  }
+
   requestSuspend(domid: number, done: (error: Error | null) => void): SuspendUnderWay {
     return new SuspendMessage(this.#hv, this.#known, domid, done);
   }

@@ -7,6 +7,7 @@ import type { Sim } from '@port-xen/sim';
 import type { Engine } from '@port-xen/vcpu';
 import type { StoreClient } from '@port-xen/xenstore';
 import type { BuildPlan } from './build-plan.ts';
+import { checkDevices } from './check-devices.ts';
 import type { ControlPath } from './control-path.ts';
 import { buildDomain } from './domain-builder.ts';
 import type { DiskConfig, DomainConfig } from './domain-config.ts';
@@ -61,6 +62,7 @@ export class DomainMaker {
     this.#checkName(config.name);
     const guest = guestInterface(config.interface);
     guest.check(config);
+    checkDevices(config);
     const { domctl } = this.#hv;
     const domid = domctl.createDomain({
       handle: uuidBytes(config.uuid),
@@ -119,6 +121,14 @@ export class DomainMaker {
     guest.tellPorts(this.#hv, domid, ports);
     this.#pathOf(made.config).reconnect(again, { ...mfns, ...ports, sharedInfoMfn });
     return portsText(ports);
+  }
+
+  /** A domain's configuration as it is now, its memory's target too (libxl_retrieve_domain_configuration). */
+  configOf(domid: number): DomainConfig | undefined {
+    const config = this.#made.get(domid)?.config;
+    if (config === undefined) return undefined;
+    const target_kib = this.#pathOf(config).memoryTarget(domid) ?? config.targetMem_kib;
+    return { ...config, targetMem_kib: Math.min(target_kib, config.maxMem_kib) };
   }
 
   /** Gives a running domain a disk. @throws ToolstackError when it has one of that name */

@@ -104,9 +104,10 @@ export class DomainSave {
 
   /** The domain has suspended: writes the file. @returns what went wrong */
   #write(): Error | null {
-    const { domid, config } = this.#made;
+    const { domid } = this.#made;
+    const config = toJson(this.#parts.maker.configOf(domid) ?? this.#made.config);
     try {
-      const report = saveImage(this.#parts.host.hv, domid, toJson(config), this.#sink);
+      const report = saveImage(this.#parts.host.hv, domid, config, this.#sink);
       this.#tell(
         `saved: ${report.bytes} bytes, ${report.data_pages} ordinary pages, ${report.table_pages} page tables, ${report.absent_pages} without a page`,
       );

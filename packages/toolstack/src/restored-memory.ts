@@ -19,6 +19,7 @@ import {
   StreamError,
   tableLevel,
 } from '@port-xen/migration-stream';
+import { eachEntryFrame } from './entry-frames.ts';
 import { frameRun } from './frame-run.ts';
 import { FreshPages } from './fresh-pages.ts';
 import { hex } from './hex.ts';
@@ -29,9 +30,8 @@ import type { ImagePlace } from './refusal.ts';
 const PAGE = 4096;
 const NONE = -1;
 
-/** Marks of a pfn: a page table has named it, one above level 1; its data is still in the file; it was made here, empty. */
+/** Marks of a pfn: a page table has named it; its data is still in the file; it was made here, empty. */
 const NAMED = 1;
-const NAMED_AS_TABLE = 2;
 const LATER = 4;
 const EMPTY = 8;
 /** And the level of the page table that its frame holds. */
@@ -126,15 +126,34 @@ export class RestoredMemory implements RestoredFrames {
     this.#populate(missing, end);
     for (const pfn of missing) marks[pfn] = (marks[pfn] as number) | EMPTY;
     for (let pfn = 0; pfn <= this.maxPfn; pfn++) {
-      const mark = marks[pfn] as number;
-      // Xen is going to look at what an entry says is a table, whatever the stream calls it.
-      if ((mark & NAMED_AS_TABLE) !== 0) this.pfnToMfn(pfn);
-      const level = mark >>> LEVEL_SHIFT;
+      const level = (marks[pfn] as number) >>> LEVEL_SHIFT;
       if (level === 0) continue;
       localise(this.#bytes(mfnOf[pfn] as number, 1), level, (named) => {
         if (((marks[named] as number) & EMPTY) !== 0) this.#warnOfEmpty(pfn, level, named);
         return mfnOf[named] as number;
       });
+    }
+    if (this.#options.later !== undefined) this.#loadReached();
+  }
+
+  /** Xen looks at whatever an entry says is a table, and at what that page's own words name then, whatever the file calls them. */
+  #loadReached(): void {
+    const { mfnOf, marks } = this.#table;
+    const seen = [1, 2, 3].map(() => new Uint8Array(this.maxPfn + 1));
+    const look = (table: number, level: number): void => {
+      eachEntryFrame(this.#bytes(mfnOf[table] as number, 1), (mfn) => {
+        const pfn = this.#hv.m2p.get(mfn);
+        const reached = seen[level - 2] as Uint8Array;
+        if (mfnOf[pfn] !== mfn || reached[pfn] === 1) return;
+        reached[pfn] = 1;
+        this.pfnToMfn(pfn);
+        const claimed = (marks[pfn] as number) >>> LEVEL_SHIFT;
+        if (level > 2 && claimed !== level - 1) look(pfn, level - 1);
+      });
+    };
+    for (let pfn = 0; pfn <= this.maxPfn; pfn++) {
+      const level = (marks[pfn] as number) >>> LEVEL_SHIFT;
+      if (level > 1) look(pfn, level);
     }
   }
 
@@ -174,7 +193,7 @@ export class RestoredMemory implements RestoredFrames {
       if (!later && table.mfnOf[pfn] !== mfn + run) break;
       table.types[pfn] = type;
       table.offsets[pfn] = offset + run * PAGE;
-      const named = (table.marks[pfn] as number) & (NAMED | NAMED_AS_TABLE);
+      const named = (table.marks[pfn] as number) & NAMED;
       table.marks[pfn] = named | (later ? LATER : 0) | (level << LEVEL_SHIFT);
     }
     if (later) skipPages(run);
@@ -188,7 +207,7 @@ export class RestoredMemory implements RestoredFrames {
     const { marks, mfnOf } = this.#table;
     const fault = localise(this.#bytes(mfnOf[pfn] as number, 1), level, (named) => {
       if (named > this.maxPfn) return NONE;
-      marks[named] = (marks[named] as number) | NAMED | (level > 1 ? NAMED_AS_TABLE : 0);
+      marks[named] = (marks[named] as number) | NAMED;
       return named;
     });
     if (fault === undefined) return;

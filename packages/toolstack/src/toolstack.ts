@@ -212,9 +212,9 @@ export class Toolstack {
     return domainRows(this.#parts.hv, this.#store);
   }
 
-  /** The configuration of a domain that was made here. */
+  /** The configuration of a domain that was made here, as a save would write it now. */
   configOf(domid: number): DomainConfig {
-    return this.#known(domid).config;
+    return this.#maker.configOf(this.#known(domid).domid) as DomainConfig;
   }
 
   onExit(listener: ExitListener): void {

@@ -15,6 +15,7 @@ import {
 } from '@port-xen/migration-stream';
 import { Sim } from '@port-xen/sim';
 import type { Engine } from '@port-xen/vcpu';
+import { checkDevices } from './check-devices.ts';
 import { configOf, NO_CONFIG } from './config-of-image.ts';
 import type { DomainConfig } from './domain-config.ts';
 import { MAXMEM_SLACK_KIB } from './domain-maker.ts';
@@ -115,6 +116,7 @@ const makeDomain = (hv: Hypervisor, config: DomainConfig): RestoreTarget => {
   const { domctl } = hv;
   const guest = guestInterface(config.interface);
   guest.check(config);
+  checkDevices(config);
   const domid = domctl.createDomain({
     handle: uuidBytes(config.uuid),
     maxVcpus: config.maxVcpus,

@@ -85,6 +85,11 @@ export class XenstorePath implements ControlPath {
     this.#store.write(`${domainPath(domid)}/memory/target`, String(target_kib));
   }
 
+  memoryTarget(domid: number): number | undefined {
+    const text = this.#store.tryRead(`${domainPath(domid)}/memory/target`) ?? '';
+    return /^[1-9]\d{0,14}$/.test(text) ? Number(text) : undefined;
+  }
+
   requestSuspend(domid: number, done: (error: Error | null) => void): SuspendUnderWay {
     const token = this.#tokens.add('suspend', () => request.nodeChanged());
     const request = new SuspendRequest(this.#hv, this.#store, domid, token, (error) => {

@@ -29,6 +29,20 @@ describe('RST-4: a bad image leaves nothing, in one sentence', () => {
     expect(taken(shuffled(image))).toBeGreaterThan(30);
   });
 
+  test('what Xen takes for a table is looked at, and so is what that one names, whatever the file calls them', () => {
+    const pages = recordsOf(image).find(({ name }) => name === 'PAGE_DATA')?.offset ?? 0;
+    let bytes = image;
+    const set = (pfn: number, slot: number, value: number): void => {
+      const at = pages + 16 + PFNS * 8 + pfn * 4096 + slot * 8;
+      bytes = withWord(bytes, at, BigInt(value));
+    };
+    // Xen finds the level 1 table in a level 3 one: the one page that it still names, which is no table, would be one of level 1.
+    set(PFN.l2, 0, 0);
+    for (let slot = 0; slot < PFN.last; slot++) set(PFN.l1, slot, 0);
+    set(PFN.l3, 400, PFN.l1 * 4096 + 0x67);
+    expect(judge({ name: 'tables', bytes })?.message).toContain('vcpu 0 was refused');
+  });
+
   test('a field wrong', () => {
     expect(taken(wrongFields(image))).toBeGreaterThan(100);
   });

@@ -22,12 +22,13 @@ const some = (images: Iterator<Damaged>, stride: number) =>
   Iterator.from(images).filter((_, i) => LONGER || i % stride === 0);
 const BATCH = 250;
 
-/** The machine's Xen has rules for page tables, descriptors, large pages and clocks that the toy machine has not. */
+/** The machine's Xen has rules for page tables, descriptors, large pages, clocks and MSRs that the toy machine has not. */
 const STRICTER = [
   /^Failed to set vcpu0's basic info: .*\(error (16|22)\)/,
   /^Failed to pin batch of pagetables: .*\(error (16|22)\)/,
   /^Invalid page size for x86_pv domains: expected a shift of 12, found/,
   /^Unable to set TSC information: .* mode [0-2], \d+ kHz/,
+  /^Failed to set vcpu0's msr info: expected Xen to take it/,
 ];
 
 const folder = mkdtempSync(join(tmpdir(), 'genuine-restore-'));

@@ -9,6 +9,7 @@ import {
 } from '@port-xen/migration-stream';
 import { Sim } from '@port-xen/sim';
 import { describe, expect, test } from 'vitest';
+import type { DomainConfig } from '../src/domain-config.ts';
 import { domainLayout } from '../src/domain-layout.ts';
 import { GuestFrames } from '../src/guest-frames.ts';
 import { readGuestP2m } from '../src/guest-p2m.ts';
@@ -163,6 +164,11 @@ describe('boot', () => {
     expect([host.hv.counts(), host.xenstored.counters()]).toEqual(before);
     boot(host);
     expect(() => boot(host)).toThrow('A domain with name "hand" already exists');
+    const [disk] = testConfig('two').disks;
+    const two = { ...testConfig('two'), disks: [disk, disk] } as DomainConfig;
+    expect(() => host.xl.create(two, GUEST_ELF)).toThrow(
+      'one disk for each vdev, found two for xvda',
+    );
   });
 });
 
@@ -221,6 +227,35 @@ describe('save and restore', () => {
     other.run(1e9);
     expect(other.hv.accounting()).toEqual([]);
     expect(other.hv.domctl.getDomainInfo(restored.domid).shutdown).toBe(false);
+  });
+
+  test('SAV-5: the file says what the domain is now: the target that its memory has, the disks that it got', () => {
+    const { guest, host, domid } = willing();
+    host.xl.setMemoryTarget(domid, 12);
+    host.xl.attachDisk(domid, { pdevPath: '/more', vdev: 'xvdb', format: 'raw', readwrite: false });
+    const { image } = save(host, domid);
+    const other = makeHost(3, () => HandGuest.restored(guest), { sim: new Sim(99) });
+    const restored = other.xl.restore(sourceOf(image));
+    expect(restored.config).toMatchObject({ maxMem_kib: 16384, targetMem_kib: 12288 });
+    expect(restored.config.disks.map(({ vdev }) => vdev)).toEqual(['xvda', 'xvdb']);
+    const memory = `/local/domain/${restored.domid}/memory`;
+    expect(other.store.read(`${memory}/target`)).toBe('12288');
+    expect(other.store.read(`${memory}/static-max`)).toBe('16384');
+  });
+
+  test('SAV-1: MSRs of a vCPU go over, one that is none is refused', () => {
+    const { guest, host, domid } = willing();
+    const msrs = (index: number): Uint8Array =>
+      new Uint8Array(Int32Array.of(index, 0, 7, 0).buffer);
+    host.hv.domctl.setVcpuMsrs(domid, 0, msrs(0xc000_0103));
+    const { image } = save(host, domid);
+    const other = makeHost(3, () => HandGuest.restored(guest), { sim: new Sim(99) });
+    const { domctl } = other.hv;
+    const restored = other.xl.restore(sourceOf(image));
+    expect(domctl.getVcpuMsrs(restored.domid, 0)).toEqual(msrs(0xc000_0103));
+    expect(() => domctl.setVcpuMsrs(restored.domid, 0, msrs(0x10))).toThrow(
+      'found MSR 0x10 with 0x7',
+    );
   });
 
   test('SAV-2: with -c the domain goes on, its hypercall returns 1, and it can be saved again', () => {

@@ -143,10 +143,19 @@ const write = (kind: 'xl' | 'libxl' | 'libxc', xen2 = false): Uint8Array => {
   writer.vcpuBasic(0, context());
   writer.vcpuExtended(0, extended());
   writer.vcpuXsave(0, xsave());
-  writer.vcpuMsrs(0, new Uint8Array(16));
+  writer.vcpuMsrs(0, tscAux());
   writer.end();
   if (kind !== 'libxc') writer.libxlEnd();
   return sink.bytes;
+};
+
+/** An MSR of which a save may tell. */
+const tscAux = (): Uint8Array => {
+  const bytes = new Uint8Array(16);
+  const memory = new BytesMemory(bytes);
+  memory.st32(0, 0xc000_0103);
+  memory.st32(8, 5);
+  return bytes;
 };
 
 const extended = (): Uint8Array => {

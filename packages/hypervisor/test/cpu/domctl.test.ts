@@ -193,6 +193,30 @@ describe('contexts', () => {
     compressed[16 + 527] = 0x80;
     expect(errno(() => domctl.setVcpuExtState(g.domid, 0, compressed))).toBe(XEN_EOPNOTSUPP);
   });
+
+  test('HV-CTX-8: MSRs are those that a vCPU has, with bits that they have; those that are zero are not told', () => {
+    const g = new Machine().guest();
+    const { domctl } = g.xen;
+    const msrs = (...words: number[]): Uint8Array => new Uint8Array(Int32Array.from(words).buffer);
+    const set = (bytes: Uint8Array): number => errno(() => domctl.setVcpuMsrs(g.domid, 0, bytes));
+    expect(domctl.getVcpuMsrs(g.domid, 0)).toEqual(new Uint8Array(0));
+    const [aux, control, mask] = [0xc000_0103 | 0, 0x48, 0xc001_101b | 0];
+    expect(set(msrs(mask, 0, 0xff, 0, aux, 0, -1, 0, control, 0, 5, 0))).toBe(0);
+    const told = msrs(control, 0, 5, 0, aux, 0, -1, 0, mask, 0, 0xff, 0);
+    expect(domctl.getVcpuMsrs(g.domid, 0)).toEqual(told);
+    for (const wrong of [
+      msrs(0x10, 0, 0, 0),
+      msrs(aux, 1, 0, 0),
+      msrs(aux, 0, 0, 1),
+      msrs(control, 0, 8, 0),
+    ]) {
+      expect(set(wrong)).toBe(XEN_EINVAL);
+    }
+    expect(set(told.subarray(0, 15))).toBe(XEN_EINVAL);
+    expect(domctl.getVcpuMsrs(g.domid, 0)).toEqual(told);
+    expect(set(msrs(mask, 0, 0, 0))).toBe(0);
+    expect(domctl.getVcpuMsrs(g.domid, 0)).toEqual(told.subarray(0, 32));
+  });
 });
 
 describe('domains', () => {
