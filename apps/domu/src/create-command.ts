@@ -53,7 +53,7 @@ export const readConfig = (
 
 /** Opens each disk and closes it again: a domain whose disk cannot be had is not made. @throws UserError */
 export const checkDisks = (config: DomainConfig): void => {
-  for (const disk of config.disks) FileDisk.check(disk);
+  FileDisk.checkAll(config.disks);
 };
 
 /** `domu create CONFIG [key=value…]`. */

@@ -49,6 +49,26 @@ export class FileDisk implements BlockStore {
     new FileDisk(pdevPath, readwrite ? 'w' : 'r').close();
   }
 
+  /**
+   * Checks a domain's disks. One image may be several disks only if nobody writes to it, as Xen's block script has it.
+   * @throws UserError when one cannot be had
+   */
+  static checkAll(disks: DomainConfig['disks']): void {
+    const seen = new Map<string, DomainConfig['disks'][number]>();
+    for (const disk of disks) {
+      FileDisk.check(disk);
+      if (disk.pdevPath === '') continue;
+      const { dev, ino } = statSync(disk.pdevPath);
+      const other = seen.get(`${dev} ${ino}`);
+      if (other !== undefined && (other.readwrite || disk.readwrite)) {
+        throw new UserError(
+          `disk ${disk.pdevPath}: expected a file of its own for ${disk.vdev}, found ${other.vdev}'s, and one of them may write to it`,
+        );
+      }
+      seen.set(`${dev} ${ino}`, disk);
+    }
+  }
+
   read(sector: number, into: Uint8Array): void {
     for (let at = 0; at < into.length; ) {
       const got = readSync(this.#fd, into, at, into.length - at, sector * SECTOR + at);

@@ -175,6 +175,11 @@ describe('what the user gets wrong is one sentence and exit status 1', () => {
       ['create', config, `disk=["${disk},qcow2,xvda,w"]`],
       /expected format raw, found qcow2/,
     ],
+    [
+      'one file for two disks, and written to',
+      ['create', config, `disk=["${disk},raw,xvda,r","${disk},raw,xvdb,w"]`],
+      /^domu: disk .*: expected a file of its own for xvdb, found xvda's/m,
+    ],
     ['an unknown program', ['create', config, 'extra="init=vi"'], /no program "vi"/],
     [
       'a moment that is none',
