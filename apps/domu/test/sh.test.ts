@@ -2,26 +2,71 @@ import { createHost, memoryDisk } from '@tooling/testbed';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { BLOCK_SIZE, patternBlock, patternFault } from '../src/programs/pattern-block.ts';
+import { parseKill } from '../src/programs/sh-kill.ts';
 import { parseLine } from '../src/programs/sh-parse.ts';
 import { amnesiac, guest } from './cycle.ts';
+import { runWorkload } from './workload.ts';
 
 describe('a line for sh', () => {
+  const command = (words: string[], background = false, after = ';') => ({
+    words,
+    background,
+    after,
+  });
+
   test('is commands of words', () => {
-    expect(parseLine('echo a  b; sleep 1 & wait # and so on')).toEqual([
-      { words: ['echo', 'a', 'b'], background: false },
-      { words: ['sleep', '1'], background: true },
-      { words: ['wait'], background: false },
+    expect(parseLine('echo a  b; sleep 1 & wait # and so on').commands).toEqual([
+      command(['echo', 'a', 'b']),
+      command(['sleep', '1'], true),
+      command(['wait']),
     ]);
   });
 
   test('keeps what stands in quotes together', () => {
-    expect(parseLine(`echo 'a ; b' "c & d"e '' x#y`)).toEqual([
-      { words: ['echo', 'a ; b', 'c & de', '', 'x#y'], background: false },
+    expect(parseLine(`echo 'a ; b' "c & d"e '' x#y '>' "a|b" '&&'`).commands).toEqual([
+      command(['echo', 'a ; b', 'c & de', '', 'x#y', '>', 'a|b', '&&']),
     ]);
   });
 
   test('without anything in it is no command', () => {
-    for (const line of ['', '   ', ';;', ' & ; ', '# nothing']) expect(parseLine(line)).toEqual([]);
+    for (const line of ['', '   ', ';;', ' & ; ', '# nothing']) {
+      expect(parseLine(line)).toEqual({ commands: [], wrong: '' });
+    }
+  });
+
+  test('joins commands by what the one before has to be', () => {
+    expect(parseLine('a&&b || c; d').commands).toEqual([
+      command(['a']),
+      command(['b'], false, '&&'),
+      command(['c'], false, '||'),
+      command(['d']),
+    ]);
+  });
+
+  test('has the last status where it asks for it, but not in single quotes', () => {
+    expect(parseLine(`echo $? "s $?" '$?' a$?b`, 12).commands).toEqual([
+      command(['echo', '12', 's 12', '$?', 'a12b']),
+    ]);
+  });
+
+  test('that asks for what this shell has not is refused, with its name', () => {
+    const wrong: [line: string, sentence: string][] = [
+      ['a | b', '| is nothing'],
+      ['a > /dev/xbd0', '> is nothing'],
+      ['a >> b', '>> is nothing'],
+      ['a <b', '< is nothing'],
+      ['a &&', 'expected a command after &&'],
+      ['a || ; b', 'expected a command after ||'],
+      ['&& a', 'expected a command before &&'],
+      ['a && b &', 'commands joined by && cannot run in the background'],
+      ["echo 'a b", "expected ' after 'a b"],
+      ['echo a"', 'expected " after "'],
+    ];
+    for (const [line, sentence] of wrong) {
+      const read = parseLine(line);
+      expect([line, read.wrong]).toEqual([line, expect.stringContaining(sentence)]);
+      expect(read.commands).toEqual([]);
+    }
   });
 
   test('of quoted words gives the words back', () => {
@@ -32,10 +77,29 @@ describe('a line for sh', () => {
         fc.boolean(),
         (words, background) => {
           const line = words.map((text) => `'${text}'`).join(' ') + (background ? ' &' : '');
-          expect(parseLine(line)).toEqual([{ words, background }]);
+          expect(parseLine(line).commands).toEqual([command(words, background)]);
         },
       ),
     );
+  });
+});
+
+describe('what kill is asked for', () => {
+  test('is a signal that ends, and whom', () => {
+    const ask = (line: string) => parseKill(line.split(' '));
+    expect(ask('%1 7')).toEqual({ signal: 15, targets: ['%1', '7'], wrong: '' });
+    for (const line of ['-9 7', '-KILL 7', '-SIGKILL 7', '-kill 7', '-s KILL 7', '-s 9 7']) {
+      expect(ask(line)).toEqual({ signal: 9, targets: ['7'], wrong: '' });
+    }
+    expect(ask('-0 7').signal).toBe(0);
+  });
+
+  test('is refused in words where it is none', () => {
+    expect(parseKill([]).wrong).toContain('usage: kill');
+    expect(parseKill(['-9']).wrong).toContain('usage: kill');
+    expect(parseKill(['abc']).wrong).toContain('abc: expected a process');
+    expect(parseKill(['-STOP', '7']).wrong).toContain('STOP: no signal that ends a process');
+    expect(parseKill(['-99', '7']).wrong).toContain('99: no signal');
   });
 });
 
@@ -60,6 +124,54 @@ test('a pattern’s block tells what it is not', () => {
     ),
   );
   expect(patternFault(new Uint8Array(BLOCK_SIZE), 1, 1, 1)).toBe('is no block of a pattern');
+});
+
+describe('sh -c', () => {
+  /** Runs commands to their end. @returns what the shell and its programs print */
+  const run = (commands: string): string => {
+    const { text } = runWorkload({ guest, cmdline: `init=sh -c ${commands}; exit 0`, disks: {} });
+    return text.slice(text.indexOf('balloon0:')).replace(/^.*\n/, '');
+  };
+
+  test('takes as many words as a line has', () => {
+    const words = Array.from({ length: 100 }, (_, i) => i).join(' ');
+    expect(run(`echo ${words}`)).toContain(`${words}\n`);
+  });
+
+  test('does what && and || ask for', () => {
+    const text = run('false && echo no || echo yes; true && echo good; nix && echo bad; echo $?');
+    expect(text).toBe('yes\ngood\nsh: nix: not found\n127\n');
+  });
+
+  test('jobs that have ended hinder nobody and are told of once', () => {
+    expect(run('sleep 1 & sleep 2; jobs; jobs; echo $?')).toMatch(
+      /^\[1\] \d+\n\[1\] Done sleep 1\n0\n$/,
+    );
+    // Twelve at a time are room for thirteen, one after the other; the failure of one is not forgotten.
+    const text = run(`${'nix & '.repeat(12)}sleep 1; sleep 9 & jobs; wait; echo $?`);
+    expect(text).toContain('[13] Running sleep 9\n[13] Done sleep 9\n127\n');
+  });
+
+  test('wait waits for the job that is named; kill takes more than one', () => {
+    const text = run(
+      'sleep 9 & nix & sleep 1 & wait %3; wait %2; echo $?; jobs; kill -9 %1 %7; echo $?; wait; echo $?; wait 7; echo $?',
+    );
+    expect(text).toContain('[3] Done sleep 1\n[2] Exit 127 nix\n127\n[1] Running sleep 9\n');
+    expect(text).toContain('sh: kill: %7: No such job\n1\n[1] Exit 137 sleep 9\n137\n');
+    expect(text).toContain('sh: wait: 7: no job of this shell\n127\n');
+  });
+
+  test.each([
+    ['echo a > b; echo c', 'sh: > is nothing that this shell does; in quotes it is a word\n'],
+    [`echo ${'x'.repeat(600)}`, 'sh: expected at most 511 characters in a line, found 613\n'],
+  ])('does nothing of a line that is wrong: %s', (line, sentence) => {
+    const host = createHost({ mib: 48 });
+    const { elf, engine } = guest;
+    const cmdline = `init=sh -c ${line}; exit 0`;
+    const domid = host.bootKernel({ elf, engine, memoryMib: 16, disks: {}, cmdline });
+    host.runUntilConsole(domid, `${sentence}init exited with status 2\n`);
+    expect(host.consoleText(domid)).not.toContain('\nc\n');
+  });
 });
 
 describe.each([
@@ -94,11 +206,16 @@ describe.each([
     host.runUntilConsole(domid, '4+0 records in\n4+0 records out\n4096 bytes transferred\n$ ');
     type('dmesg; cat /dev/nix /dev/klog; sysctl hw\n');
     host.runUntilConsole(domid, 'port-xen: xen-3.0');
-    host.runUntilConsole(domid, 'cat: /dev/nix cannot be read\nport-xen: xen-3.0');
+    host.runUntilConsole(
+      domid,
+      'cat: /dev/nix cannot be read: No such file or directory\nport-xen: xen-3.0',
+    );
     host.runUntilConsole(domid, 'hw.physmem64 = 16777216\n$ ');
     type('sleep 100 & counter & kill %3; kill 1; kill 99; kill x\n');
-    const error = (number: number): string => `sh: kill: error ${number}\n`;
-    host.runUntilConsole(domid, `${error(1)}${error(3)}${error(3)}`);
+    host.runUntilConsole(
+      domid,
+      'sh: kill: 1: Operation not permitted\nsh: kill: 99: No such process\nsh: kill: x: expected',
+    );
     type('kill %2; wait; echo $?; jobs\n');
     host.runUntilConsole(domid, '[3] Exit 143 counter\n');
     host.runUntilConsole(domid, '[2] Exit 143 sleep 100\n143\n$ ');
@@ -106,7 +223,20 @@ describe.each([
     type('cat & vmstress 1 1 1000000 & kill %4; kill %5; wait; echo $?\n');
     host.runUntilConsole(domid, '[4] Exit 143 cat\n');
     host.runUntilConsole(domid, '[5] Exit 143 vmstress 1 1 1000000\n143\n$ ');
-    type('exit 3\n');
+    // Beyond a line's room nothing is kept, and what was typed there can be taken back.
+    const long = 'x'.repeat(600);
+    const typed = (text: string): void => {
+      for (let at = 0; at < text.length; at += 100) {
+        type(text.slice(at, at + 100));
+        host.runFor(5e6);
+      }
+    };
+    typed(`echo ${long}\n`);
+    host.runUntilConsole(domid, 'sh: expected at most 511 characters in a line, found 605\n$ ');
+    typed(`echo ${long}${'\x7f'.repeat(600)}short\n`);
+    host.runUntilConsole(domid, '\nshort\n$ ');
+    type('exit 3x; exit 3\n');
+    host.runUntilConsole(domid, 'sh: exit: 3x: expected a number\n');
     host.runUntilConsole(domid, 'init exited with status 3\n');
     expect(host.audit()).toEqual([]);
   });

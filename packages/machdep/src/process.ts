@@ -22,7 +22,7 @@ import { ARG_MAX, isRefused, load, startFrame, startLwp } from './exec.ts';
 import type { Machdep } from './machdep.ts';
 
 const NAME_MAX = 32;
-const NARG = 16;
+const NARG = 256;
 /** Pages that a program takes to start, and how often somebody waits for them. */
 const WANTED = 64;
 const TRIES_MAX = 100;

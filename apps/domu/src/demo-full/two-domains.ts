@@ -19,7 +19,7 @@ export type Name = (typeof NAMES)[number];
 
 const PROGRAMS: Readonly<Record<Name, string>> = {
   web: 'httpd /dev/xbd0',
-  work: `sh -c counter ${SECONDS} & sha256 /dev/xbd0 & httpget http://10.9.0.1/ > /dev/xbd1 & wait; date`,
+  work: `sh -c counter ${SECONDS} & sha256 /dev/xbd0 & httpget -o /dev/xbd1 http://10.9.0.1/ & wait; date`,
 };
 /** The disks of each, and their sizes: the second of `work` is empty. */
 export const DISKS: Readonly<Record<Name, readonly (readonly [file: string, size: number])[]>> = {

@@ -15,6 +15,7 @@ import {
   type UserContext,
 } from '@port-xen/kern';
 import { bytes, i64, ldI64, struct, u32, u64, type View } from '@port-xen/layout';
+import { strerror } from './strerror.ts';
 import { argument, exit, print, textBytes } from './user.ts';
 
 const BUFFER_SIZE = 4096;
@@ -30,6 +31,8 @@ const cat_data = struct('cat_data', {
   filled: u64,
   written: u64,
   failures: u32,
+  /** What went wrong last: -errno. */
+  error: i64,
   line: bytes(256),
 });
 
@@ -38,12 +41,18 @@ const running = struct('cat_locals', { pad: u64 });
 const dataOf = (u: UserContext): View<typeof cat_data> => cat_data.at(u.memory, u.data);
 const LINE = cat_data.offset.line;
 
+/** Goes on at `failed`, which tells why. */
+const fail = (u: UserContext, error: number): Next => {
+  dataOf(u).error = error;
+  return goto('failed');
+};
+
 /** Shows fd to its end. */
 const copying = {
   read: (u: UserContext): Next => syscall('taken', SYS_read, dataOf(u).fd, u.data, BUFFER_SIZE),
   taken: (u: UserContext, _: unknown, count: number): Next => {
     const d = dataOf(u);
-    if (count < 0) return goto('failed');
+    if (count < 0) return fail(u, count);
     d.filled = count;
     d.written = 0;
     return goto(count === 0 ? 'close' : 'write');
@@ -54,7 +63,7 @@ const copying = {
   },
   put: (u: UserContext, _: unknown, count: number): Next => {
     const d = dataOf(u);
-    if (count <= 0) return goto('failed');
+    if (count <= 0) return fail(u, count);
     d.written += count;
     return goto(d.written < d.filled ? 'write' : 'read');
   },
@@ -79,7 +88,7 @@ export const cat: Program = {
       },
       opened: (u: UserContext, _, fd) => {
         dataOf(u).fd = fd;
-        return goto(fd < 0 ? 'failed' : 'read');
+        return fd < 0 ? fail(u, fd) : goto('read');
       },
       ...copying,
       close: (u: UserContext) => {
@@ -90,7 +99,10 @@ export const cat: Program = {
         const d = dataOf(u);
         d.failures++;
         const name = d.argc === 1 ? 'stdin' : argument(u, d.argv, d.index).slice(0, 64);
-        return print(u, 'open', u.data + LINE, `cat: ${name} cannot be read\n`);
+        const why = strerror(-d.error);
+        // The next one is shown all the same; one that is open is given up first.
+        const then = d.fd < 0 || d.argc === 1 ? 'open' : 'close';
+        return print(u, then, u.data + LINE, `cat: ${name} cannot be read: ${why}\n`);
       },
       never: () => done(),
     }),

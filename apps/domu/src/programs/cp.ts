@@ -15,6 +15,7 @@ import {
   type UserContext,
 } from '@port-xen/kern';
 import { bytes, i64, ldI64, struct, u64, type View } from '@port-xen/layout';
+import { strerror } from './strerror.ts';
 import { argument, exit, print } from './user.ts';
 
 const BUFFER_SIZE = 65536;
@@ -39,7 +40,7 @@ const LINE = cp_data.offset.line;
 
 const complain = (u: UserContext, index: number, what: string, result: number): Next => {
   const device = argument(u, dataOf(u).argv, index).slice(0, 64);
-  return print(u, 'failed', u.data + LINE, `cp: ${device} ${what}: error ${-result}\n`);
+  return print(u, 'failed', u.data + LINE, `cp: ${device} ${what}: ${strerror(-result)}\n`);
 };
 
 export const cp: Program = {

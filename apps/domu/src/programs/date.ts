@@ -15,6 +15,7 @@ import {
 } from '@port-xen/kern';
 import { bytes, i32, i64, struct, u32, type View } from '@port-xen/layout';
 import { dateText, parseDate } from './calendar.ts';
+import { strerror } from './strerror.ts';
 import { argument, exit, print } from './user.ts';
 
 const CLOCK_REALTIME = 0;
@@ -63,7 +64,7 @@ export const date: Program = {
       },
       was_set: (u: UserContext, _, error) =>
         error < 0
-          ? print(u, 'failed', lineAt(u), `date: the clock was not set: error ${-error}\n`)
+          ? print(u, 'failed', lineAt(u), `date: the clock was not set: ${strerror(-error)}\n`)
           : syscall('print', SYS_clock_gettime, CLOCK_REALTIME, u.data),
       print: (u: UserContext) => print(u, 'printed', lineAt(u), `${dateText(dataOf(u).tv_sec)}\n`),
       printed: () => exit(0),

@@ -18,6 +18,7 @@ import {
   type UserContext,
 } from '@port-xen/kern';
 import { bytes, i64, struct, u32, u64, type View } from '@port-xen/layout';
+import { strerror } from './strerror.ts';
 import { argumentsOf, exit, numberOf, print, textBytes } from './user.ts';
 
 const BS_MAX = 65536;
@@ -92,7 +93,7 @@ export const dd: Program = {
         return syscall('opened', SYS_open, u.data + dd_data.offset.from, 0);
       },
       opened: (u: UserContext, _, fd) => {
-        if (fd < 0) return say(u, 'failed', `dd: if cannot be opened: error ${-fd}\n`);
+        if (fd < 0) return say(u, 'failed', `dd: if cannot be opened: ${strerror(-fd)}\n`);
         const d = dataOf(u);
         d.in = fd;
         return syscall('output', SYS_lseek, fd, d.skip * d.bs, SEEK_SET);
@@ -102,7 +103,7 @@ export const dd: Program = {
         return syscall('both', SYS_open, u.data + dd_data.offset.to, dataOf(u).oflag);
       },
       both: (u: UserContext, _, fd) => {
-        if (fd < 0) return say(u, 'failed', `dd: of cannot be opened: error ${-fd}\n`);
+        if (fd < 0) return say(u, 'failed', `dd: of cannot be opened: ${strerror(-fd)}\n`);
         const d = dataOf(u);
         d.out = fd;
         return syscall('read', SYS_lseek, fd, d.seek * d.bs, SEEK_SET);
@@ -113,7 +114,7 @@ export const dd: Program = {
         return syscall('taken', SYS_read, d.in, u.data, d.bs);
       },
       taken: (u: UserContext, _, count) => {
-        if (count < 0) return say(u, 'failed', `dd: read error ${-count}\n`);
+        if (count < 0) return say(u, 'failed', `dd: read ${strerror(-count)}\n`);
         if (count === 0) return goto('sync');
         const d = dataOf(u);
         if (count === d.bs) d.whole_in++;
@@ -127,7 +128,7 @@ export const dd: Program = {
         return syscall('put', SYS_write, d.out, u.data + d.written, d.filled - d.written);
       },
       put: (u: UserContext, _, count) => {
-        if (count <= 0) return say(u, 'failed', `dd: write error ${-count}\n`);
+        if (count <= 0) return say(u, 'failed', `dd: write ${strerror(-count)}\n`);
         const d = dataOf(u);
         d.written += count;
         if (d.written < d.filled) return goto('write');
@@ -138,7 +139,7 @@ export const dd: Program = {
       },
       sync: (u: UserContext) => syscall('tell', SYS_fsync, dataOf(u).out),
       tell: (u: UserContext, _, result) => {
-        if (result < 0) return say(u, 'failed', `dd: flush error ${-result}\n`);
+        if (result < 0) return say(u, 'failed', `dd: flush ${strerror(-result)}\n`);
         const d = dataOf(u);
         const records = `${d.whole_in}+${d.part_in} records in\n${d.whole_out}+${d.part_out} records out\n`;
         return say(u, 'ended', `${records}${d.total} bytes transferred\n`);

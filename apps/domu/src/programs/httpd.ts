@@ -16,6 +16,7 @@ import {
 } from '@port-xen/kern';
 import { bytes, i64, ldI64, nest, struct, u32, u64, type View } from '@port-xen/layout';
 import { byteRange, parseHead } from './http-head.ts';
+import { strerror } from './strerror.ts';
 import { lost, serverSteps, tcp_server, tell } from './tcp-server.ts';
 import { portOf, writeRest } from './tcp-user.ts';
 import { argument, exit, textBytes } from './user.ts';
@@ -127,7 +128,7 @@ const serve = (d: Data, range: ReturnType<typeof byteRange>): void => {
 const complain = (u: UserContext, what: string, result: number): Next => {
   const d = dataOf(u);
   const device = argument(u, d.argv, 1).slice(0, 64);
-  return tell(u, d.server, 'failed', `httpd: ${device} ${what}: error ${-result}\n`);
+  return tell(u, d.server, 'failed', `httpd: ${device} ${what}: ${strerror(-result)}\n`);
 };
 
 export const httpd: Program = {

@@ -1,7 +1,7 @@
 /*
- * httpget [-t SECONDS] http://ADDRESS[:PORT]/PATH [> DEVICE]: fetches a document and prints the SHA-256 digest of its bytes; to a
+ * httpget [-t SECONDS] [-o DEVICE] http://ADDRESS[:PORT]/PATH: fetches a document and prints the SHA-256 digest of its bytes; to a
  * device it is written too, from its start, the last sector filled up with zeros. A server that has been silent for SECONDS (120),
- * and does not answer when it is asked whether it is there, is given up.
+ * and does not answer when it is asked whether it is there, is given up. Where no shell reads it, `> DEVICE` at the end says -o.
  *
  * It asks by HTTP/1.0, so that the body comes as it is: to the length that the answer names, or to the connection's end.
  */
@@ -100,20 +100,23 @@ const understand = (u: UserContext, words: readonly string[]): boolean => {
   const d = dataOf(u);
   d.patience_s = PATIENCE_S;
   let rest = words;
-  if (rest[0] === '-t') {
-    d.patience_s = numberOf(rest[1], 0);
-    rest = rest.slice(2);
+  let to: string | undefined;
+  for (; rest[0]?.startsWith('-'); rest = rest.slice(2)) {
+    if (rest[0] === '-t') d.patience_s = numberOf(rest[1], 0);
+    else if (rest[0] === '-o') to = rest[1] ?? '';
+    else return false;
   }
-  const [url = '', redirect, device, more] = rest;
-  const [, host = '', port = HTTP_PORT, path = '/'] = URL.exec(url) ?? [];
+  if (rest.length === 3 && rest[1] === '>' && to === undefined) {
+    to = rest[2];
+    rest = rest.slice(0, 1);
+  }
+  const [, host = '', port = HTTP_PORT, path = '/'] = URL.exec(rest[0] ?? '') ?? [];
   const addr = addressOf(host);
   const number = portOf(port);
   if (addr === undefined || number === undefined || d.patience_s === 0) return false;
-  if (redirect !== undefined && (redirect !== '>' || device === undefined || more !== undefined)) {
-    return false;
-  }
+  if (rest.length !== 1 || to === '' || (to ?? '').length >= PATH_MAX) return false;
   d.to = sockaddrIn({ addr, port: number });
-  d.path = textBytes((device ?? '').slice(0, PATH_MAX - 1));
+  d.path = textBytes(to ?? '');
   const request = `GET ${path} HTTP/1.0\r\nHost: ${host}:${number}\r\n\r\n`;
   if (request.length > HEAD_MAX) return false;
   d.head = textBytes(request);
@@ -141,7 +144,7 @@ export const httpget: Program = {
           return say(
             u,
             'failed',
-            'usage: httpget [-t SECONDS] http://ADDRESS[:PORT]/PATH [> DEVICE]\n',
+            'usage: httpget [-t SECONDS] [-o DEVICE] http://ADDRESS[:PORT]/PATH\n',
           );
         }
         sha256Init(dataOf(u).hash);
@@ -149,7 +152,7 @@ export const httpget: Program = {
         return syscall('opened', SYS_open, at(u, 'path'), 1);
       },
       opened: (u: UserContext, _, fd) => {
-        if (fd < 0) return fail(u, `device cannot be opened: error ${-fd}`);
+        if (fd < 0) return fail(u, `device cannot be opened: ${strerror(-fd)}`);
         dataOf(u).device = fd;
         return goto('socket');
       },
@@ -250,7 +253,7 @@ export const httpget: Program = {
         return syscall('put', SYS_write, d.device, u.data + d.written, length);
       },
       put: (u: UserContext, _, count) => {
-        if (count <= 0) return fail(u, `device cannot be written: error ${-count}`);
+        if (count <= 0) return fail(u, `device cannot be written: ${strerror(-count)}`);
         const d = dataOf(u);
         d.written += count;
         if (d.written < d.filled) return goto('write');
@@ -263,7 +266,7 @@ export const httpget: Program = {
         return device === 0 ? goto('digest') : syscall('synced', SYS_fsync, device);
       },
       synced: (u: UserContext, _, result) =>
-        result < 0 ? fail(u, `device cannot be flushed: error ${-result}`) : goto('digest'),
+        result < 0 ? fail(u, `device cannot be flushed: ${strerror(-result)}`) : goto('digest'),
       digest: (u: UserContext) => say(u, 'done', `${sha256Digest(dataOf(u).hash)}\n`),
       done: () => exit(0),
       failed: () => exit(1),

@@ -30,6 +30,7 @@ import {
 import { array, bytes, i32, i64, ldI64, struct, u32, u64, type View } from '@port-xen/layout';
 import { BLOCK_SIZE, patternBlock, patternFault, xorshift } from './pattern-block.ts';
 import { SHA256_INITIAL, sha256Blocks, sha256Hex, sha256Padding } from './sha256-block.ts';
+import { strerror } from './strerror.ts';
 import { argument, argumentsOf, exit, numberOf, print } from './user.ts';
 
 const RUN_MAX = 4;
@@ -85,7 +86,7 @@ const say = (u: UserContext, then: string, text: string): Next =>
 
 const complain = (u: UserContext, what: string, result: number): Next => {
   const device = argument(u, dataOf(u).argv, 1).slice(0, 64);
-  return say(u, 'failed', `pattern: ${device} ${what}: error ${-result}\n`);
+  return say(u, 'failed', `pattern: ${device} ${what}: ${strerror(-result)}\n`);
 };
 
 /** A number below `limit`, from the generator. */

@@ -30,6 +30,7 @@ import {
   SYS_socket,
   sockaddrIn,
 } from '@port-xen/netinet';
+import { strerror } from './strerror.ts';
 import { addressOf, argument, exit, numberOf, print } from './user.ts';
 
 const ICMP_ECHO = 8;
@@ -128,7 +129,7 @@ export const ping: Program = {
         return syscall('opened', SYS_socket, AF_INET, SOCK_RAW, IPPROTO_ICMP);
       },
       opened: (u: UserContext, _, fd) => {
-        if (fd < 0) return say(u, 'failed', `ping: socket: error ${-fd}\n`);
+        if (fd < 0) return say(u, 'failed', `ping: socket: ${strerror(-fd)}\n`);
         const d = dataOf(u);
         d.fd = fd;
         // A second for the answer, then the next request goes out.
@@ -155,7 +156,7 @@ export const ping: Program = {
         );
       },
       sent: (u: UserContext, _, result) =>
-        result < 0 ? say(u, 'pause', `ping: sendto: error ${-result}\n`) : goto('receive'),
+        result < 0 ? say(u, 'pause', `ping: sendto: ${strerror(-result)}\n`) : goto('receive'),
       receive: (u: UserContext) =>
         syscall('came', SYS_recvfrom, dataOf(u).fd, at(u, 'packet'), PACKET_MAX, 0, 0, 0),
       came: (u: UserContext, l, length) => {

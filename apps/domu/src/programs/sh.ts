@@ -2,17 +2,20 @@
  * sh: a small shell on the console. sh -c COMMANDS: does them and ends.
  *
  *     PROGRAM ARGUMENTS        starts a program and waits for it
- *     PROGRAM ARGUMENTS &      starts it and goes on; `jobs` shows what runs, `wait` waits for all of it
- *     kill PID|%JOB            ends a program
+ *     PROGRAM ARGUMENTS &      starts it and goes on; `jobs` shows what runs or has ended since
+ *     wait [PID|%JOB…]         waits for these, or for all that run
+ *     kill [-SIGNAL] PID|%JOB… ends programs
+ *     true, false              do nothing, with status 0 and 1
  *     exit [STATUS]            ends; as init's end, the domain's
  *
- * $? in a word is the status of what ended last; after `wait`, of the last job that failed. What was typed is shown as it is read,
- * for nobody else does; backspace takes the last character back, ^U the line.
+ * Commands are joined by `;`, `&&` and `||`; there are no pipes and no redirections. $? in a word is the status of what ended last; after
+ * `wait`, of the last job that failed.
  *
- * All that it knows is in its variables: the line, how many of the line's commands were done, the jobs.
+ * All that it knows is in its variables (sh-data.ts). A line is read anew for each of its commands.
  */
 import {
   done,
+  ENOENT,
   goto,
   type Next,
   type Program,
@@ -25,151 +28,110 @@ import {
   syscall,
   type UserContext,
 } from '@port-xen/kern';
+import { cString, st64, struct, u64 } from '@port-xen/layout';
 import {
-  array,
-  bytes,
-  cString,
-  i64,
-  st64,
-  struct,
-  textOf,
-  u32,
-  u64,
-  type View,
-} from '@port-xen/layout';
-import { parseLine } from './sh-parse.ts';
-import { argumentsOf, exit, numberOf, print, textBytes } from './user.ts';
+  currentCommand,
+  dataOf,
+  exitStatus,
+  failureOf,
+  INPUT_MAX,
+  jobOf,
+  jobsAreFull,
+  jobsOf,
+  LINE_MAX,
+  lineOf,
+  noteEnd,
+  OUTPUT_MAX,
+  STRINGS_MAX,
+  sh_data,
+  startJob,
+  TOO_MANY_JOBS,
+  tell,
+  tellEnded,
+} from './sh-data.ts';
+import { parseKill } from './sh-kill.ts';
+import { takeInput } from './sh-line.ts';
+import type { Command } from './sh-parse.ts';
+import { strerror } from './strerror.ts';
+import { argumentsOf, exit, print, textBytes } from './user.ts';
 
-const LINE_MAX = 512;
-const INPUT_MAX = 128;
-const NJOB = 12;
-const JOB_TEXT = 80;
-const NARG = 16;
 const WNOHANG = 1;
-const SIGTERM = 15;
-/** Status of a command that there is not. */
+/** Statuses: a line that is wrong; a command that cannot be started, that there is not. */
+const USAGE = 2;
+const NOT_STARTED = 126;
 const NOT_FOUND = 127;
 const PROMPT = '$ ';
-
-const job = struct('sh_job', { pid: u32, number: u32, text: bytes(JOB_TEXT) });
-
-const sh_data = struct('sh_data', {
-  /** The line being typed, or being done. */
-  line: bytes(LINE_MAX),
-  length: u32,
-  /** Commands of the line that were done. */
-  commands: u32,
-  /** What was read and not yet looked at. */
-  input: bytes(INPUT_MAX),
-  input_at: u32,
-  input_end: u32,
-  /** The line is the last one: sh -c, or the console is at its end. */
-  last: u32,
-  status: u32,
-  wstatus: u32,
-  jobs_started: u32,
-  jobs: array(job, NJOB),
-  /** For execve. */
-  argv: array(i64, NARG + 1),
-  strings: bytes(LINE_MAX + NARG),
-  output: bytes(2048),
-});
-
-type Data = View<typeof sh_data>;
-type Job = View<typeof job>;
+const TOO_LONG = `sh: expected at most ${LINE_MAX - 1} characters in a line`;
 
 const running = struct('sh_locals', { pad: u64 });
 
-const dataOf = (u: UserContext): Data => sh_data.at(u.memory, u.data);
-
 const say = (u: UserContext, then: string, text: string): Next =>
-  text === '' ? goto(then) : print(u, then, u.data + sh_data.offset.output, text.slice(0, 2048));
+  text === ''
+    ? goto(then)
+    : print(u, then, u.data + sh_data.offset.output, text.slice(0, OUTPUT_MAX));
 
-/** The jobs that run. */
-const jobsOf = (d: Data): Job[] => {
-  const jobs: Job[] = [];
-  for (let i = 0; i < NJOB; i++) if (d.jobs.at(i).pid !== 0) jobs.push(d.jobs.at(i));
-  return jobs.sort((a, b) => a.number - b.number);
-};
+const wait4 = (u: UserContext, then: string, pid: number, options = 0): Next =>
+  syscall(then, SYS___wait450, pid, u.data + sh_data.offset.wstatus, options, 0);
 
-const exitStatus = (wstatus: number): number =>
-  (wstatus & 0x7f) !== 0 ? 128 + (wstatus & 0x7f) : wstatus >>> 8;
-
-/** The process that `kill` means; one that there is not, when it means none. */
-const pidOf = (d: Data, argument: string | undefined): number => {
-  if (argument?.startsWith('%') !== true) return numberOf(argument, 0);
-  return jobsOf(d).find((one) => `%${one.number}` === argument)?.pid ?? 0;
-};
-
-/** Forgets the job that ended. @returns what is to be said about it */
-const reap = (d: Data, pid: number): string => {
-  const ended = jobsOf(d).find((one) => one.pid === pid);
-  if (ended === undefined) return '';
-  const status = exitStatus(d.wstatus);
-  ended.pid = 0;
-  const how = status === 0 ? 'Done' : `Exit ${status}`;
-  return `[${ended.number}] ${how} ${textOf(ended.text)}\n`;
-};
-
-/** Looks at what was read up to the end of a line. @returns what is to be shown, and whether the line is whole */
-const takeInput = (u: UserContext): { shown: string; whole: boolean } => {
-  const d = dataOf(u);
-  const line = d.line;
-  const input = d.input;
-  let shown = '';
-  let { length } = d;
-  let at = d.input_at;
-  let whole = false;
-  while (at < d.input_end && !whole) {
-    const c = input[at++] as number;
-    if (c === 0x0a || c === 0x0d) whole = true;
-    else if (c === 0x7f || c === 0x08) {
-      if (length > 0) shown += '\b \b';
-      length = Math.max(0, length - 1);
-    } else if (c === 0x15) {
-      shown += '\b \b'.repeat(length);
-      length = 0;
-    } else if (length < LINE_MAX - 1 && c >= 0x20) {
-      line[length++] = c;
-      shown += String.fromCharCode(c);
-    }
-  }
-  line[length] = 0;
-  d.line = line;
-  d.length = length;
-  d.input_at = at;
-  return { shown: whole ? `${shown}\n` : shown, whole };
-};
-
-/** The command that is to be done now. */
-const currentCommand = (u: UserContext) => {
-  const d = dataOf(u);
-  return parseLine(textOf(d.line).replaceAll('$?', String(d.status)))[d.commands];
-};
-
-const startJob = (d: Data, pid: number, words: readonly string[]): number => {
-  for (let i = 0; i < NJOB; i++) {
-    const one = d.jobs.at(i);
-    if (one.pid !== 0) continue;
-    one.pid = pid;
-    one.number = ++d.jobs_started;
-    one.text = cString(words.join(' ').slice(0, JOB_TEXT - 1));
-    return one.number;
-  }
-  return 0;
+/** The command was done, or cannot be. @param text what is said about it */
+const finish = (u: UserContext, status: number, text = ''): Next => {
+  dataOf(u).status = status;
+  return say(u, 'next', text);
 };
 
 /** execve's arguments, in the child. */
 const execute = (u: UserContext, words: readonly string[]): Next => {
   let at = u.data + sh_data.offset.strings;
   const argv = u.data + sh_data.offset.argv;
-  words.slice(0, NARG).forEach((word, i) => {
+  words.forEach((word, i) => {
     u.memory.write(at, cString(word));
     st64(u.memory, argv + 8 * i, at);
     at += word.length + 1;
   });
-  st64(u.memory, argv + 8 * Math.min(words.length, NARG), 0);
+  st64(u.memory, argv + 8 * words.length, 0);
   return syscall('unstarted', SYS_execve, u.data + sh_data.offset.strings, argv, 0);
+};
+
+/** Commands of the shell's own. @returns undefined when it is none */
+const builtin = (u: UserContext, words: readonly string[]): Next | undefined => {
+  const d = dataOf(u);
+  const [name, argument] = words;
+  switch (name) {
+    case 'true':
+      return finish(u, 0);
+    case 'false':
+      return finish(u, 1);
+    case 'exit':
+      if (argument === undefined) return exit(d.status);
+      return /^\d{1,9}$/.test(argument)
+        ? exit(Number(argument) & 0xff)
+        : finish(u, USAGE, `sh: exit: ${argument}: expected a number\n`);
+    case 'jobs':
+      return finish(u, 0, jobsOf(d).map(tell).join(''));
+    case 'kill': {
+      const { wrong } = parseKill(words.slice(1));
+      if (wrong !== '') return finish(u, 1, `sh: ${wrong}\n`);
+      d.result = 0;
+      return goto('kill');
+    }
+    case 'wait':
+      d.result = 0;
+      return goto(argument === undefined ? 'wait' : 'wait_for');
+    default:
+      return undefined;
+  }
+};
+
+/** Starts a program, when there is room for it. */
+const start = (u: UserContext, { words, background }: Command): Next => {
+  const d = dataOf(u);
+  if (words.reduce((sum, word) => sum + word.length + 1, 0) > STRINGS_MAX) {
+    return finish(u, NOT_STARTED, `sh: ${words[0]}: Argument list too long\n`);
+  }
+  if (!background || !jobsAreFull(d)) return syscall('forked', SYS_fork);
+  d.failed = failureOf(d) || d.failed;
+  const told = tellEnded(d);
+  return told === '' ? finish(u, 1, `sh: ${TOO_MANY_JOBS}\n`) : say(u, 'fork', told);
 };
 
 export const sh: Program = {
@@ -180,23 +142,36 @@ export const sh: Program = {
     main: routine(running, {
       start: (u: UserContext, _, argc, argv) => {
         const [, flag, ...words] = argumentsOf(u, argc, argv);
-        if (flag !== '-c') return goto('prompt');
+        if (flag === undefined) return goto('prompt');
         const d = dataOf(u);
-        d.line = textBytes(words.join(' ').slice(0, LINE_MAX - 1));
+        d.status = USAGE;
+        if (flag !== '-c') return say(u, 'quit', 'usage: sh [-c COMMANDS]\n');
+        const line = words.join(' ');
+        if (line.length >= LINE_MAX) return say(u, 'quit', `${TOO_LONG}, found ${line.length}\n`);
+        d.line = textBytes(line);
         d.last = 1;
-        return goto('command');
+        d.status = 0;
+        return goto('line');
       },
+      quit: (u: UserContext) => exit(dataOf(u).status),
 
       /** Tells about jobs that have ended meanwhile. */
       prompt: (u: UserContext) => {
         const d = dataOf(u);
         d.length = 0;
-        d.commands = 0;
-        if (jobsOf(d).length === 0) return say(u, 'read', PROMPT);
-        return syscall('prompted', SYS___wait450, -1, u.data + sh_data.offset.wstatus, WNOHANG, 0);
+        d.beyond = 0;
+        return jobsOf(d).length === 0 ? goto('ready') : wait4(u, 'prompted', -1, WNOHANG);
       },
-      prompted: (u: UserContext, _, pid) =>
-        pid > 0 ? say(u, 'prompt', reap(dataOf(u), pid)) : say(u, 'read', PROMPT),
+      prompted: (u: UserContext, _, pid) => {
+        if (pid <= 0) return goto('ready');
+        noteEnd(dataOf(u), pid);
+        return goto('prompt');
+      },
+      ready: (u: UserContext) => {
+        const d = dataOf(u);
+        d.failed = 0;
+        return say(u, 'read', `${tellEnded(d)}${PROMPT}`);
+      },
 
       read: (u: UserContext) => {
         const d = dataOf(u);
@@ -211,74 +186,111 @@ export const sh: Program = {
         return goto('look');
       },
       look: (u: UserContext) => {
-        const { shown, whole } = takeInput(u);
-        return say(u, whole ? 'command' : 'read', shown);
+        const { shown, whole } = takeInput(dataOf(u));
+        return say(u, whole ? 'line' : 'read', shown);
       },
 
-      command: (u: UserContext) => {
+      line: (u: UserContext) => {
+        const d = dataOf(u);
+        d.commands = 0;
+        const { wrong } = lineOf(d);
+        const tooLong = d.beyond > 0 ? `${TOO_LONG}, found ${d.length + d.beyond}\n` : '';
+        if (tooLong === '' && wrong === '') return goto('command');
+        d.status = USAGE;
+        return say(u, d.last === 0 ? 'prompt' : 'quit', tooLong || `sh: ${wrong}\n`);
+      },
+      /** Jobs that have ended are noted; they are told of where somebody asks, or waits, or at the prompt. */
+      command: (u: UserContext) =>
+        jobsOf(dataOf(u)).length === 0 ? goto('do') : wait4(u, 'noted', -1, WNOHANG),
+      noted: (u: UserContext, _, pid) => {
+        if (pid <= 0) return goto('do');
+        noteEnd(dataOf(u), pid);
+        return goto('command');
+      },
+      do: (u: UserContext) => {
         const d = dataOf(u);
         const command = currentCommand(u);
-        if (command === undefined) return d.last === 0 ? goto('prompt') : exit(d.status);
-        const [name, argument] = command.words;
-        if (name === 'exit') return exit(numberOf(argument, d.status) & 0xff);
-        if (name === 'jobs') {
-          const lines = jobsOf(d).map((one) => `[${one.number}] Running ${textOf(one.text)}\n`);
-          return say(u, 'next', lines.join(''));
-        }
-        if (name === 'kill') return syscall('killed', SYS_kill, pidOf(d, argument), SIGTERM);
-        if (name === 'wait') {
-          d.status = 0;
-          return goto('wait');
-        }
-        if (command.background && jobsOf(d).length === NJOB) {
-          d.status = 1;
-          return say(u, 'next', `sh: expected at most ${NJOB} jobs\n`);
-        }
-        return syscall('forked', SYS_fork);
-      },
-      killed: (u: UserContext, _, result) => {
-        const d = dataOf(u);
-        d.status = result < 0 ? 1 : 0;
-        return say(u, 'next', result < 0 ? `sh: kill: error ${-result}\n` : '');
+        if (command === undefined) return goto(d.last === 0 ? 'prompt' : 'quit');
+        const { words, after } = command;
+        if (after === '&&' ? d.status !== 0 : after === '||' && d.status === 0) return goto('next');
+        d.argument = 0;
+        return builtin(u, words) ?? start(u, command);
       },
       next: (u: UserContext) => {
         dataOf(u).commands++;
         return goto('command');
       },
 
+      fork: () => syscall('forked', SYS_fork),
       forked: (u: UserContext, _, pid) => {
         const d = dataOf(u);
         const command = currentCommand(u);
         if (command === undefined) return exit(1);
-        if (pid < 0) {
-          d.status = 1;
-          return say(u, 'next', `sh: ${command.words[0]}: cannot fork: error ${-pid}\n`);
-        }
-        if (pid === 0) return execute(u, command.words);
-        if (!command.background) {
-          return syscall('waited', SYS___wait450, pid, u.data + sh_data.offset.wstatus, 0, 0);
-        }
-        return say(u, 'next', `[${startJob(d, pid, command.words)}] ${pid}\n`);
+        const { words, background } = command;
+        if (pid < 0) return finish(u, 1, `sh: ${words[0]}: cannot fork: ${strerror(-pid)}\n`);
+        if (pid === 0) return execute(u, words);
+        return background
+          ? finish(u, 0, `[${startJob(d, pid, words)}] ${pid}\n`)
+          : wait4(u, 'ended', pid);
       },
-      unstarted: (u: UserContext, _, result) => {
-        const why = result === -2 ? 'not found' : `cannot be started: error ${-result}`;
-        return say(u, 'unknown', `sh: ${currentCommand(u)?.words[0] ?? ''}: ${why}\n`);
+      unstarted: (u: UserContext, _, error) => {
+        const there = error !== -ENOENT;
+        const why = there ? `cannot be started: ${strerror(-error)}` : 'not found';
+        const name = currentCommand(u)?.words[0] ?? '';
+        dataOf(u).status = there ? NOT_STARTED : NOT_FOUND;
+        return say(u, 'quit', `sh: ${name}: ${why}\n`);
       },
-      unknown: () => exit(NOT_FOUND),
-      waited: (u: UserContext) => {
+      ended: (u: UserContext) => finish(u, exitStatus(dataOf(u).wstatus)),
+
+      kill: (u: UserContext) => {
         const d = dataOf(u);
-        d.status = exitStatus(d.wstatus);
-        return goto('next');
+        const { signal, targets } = parseKill(currentCommand(u)?.words.slice(1) ?? []);
+        const target = targets[d.argument];
+        if (target === undefined) return finish(u, d.result);
+        const pid = target.startsWith('%') ? jobOf(d, target)?.pid : Number(target);
+        if (pid !== undefined) return syscall('killed', SYS_kill, pid, signal);
+        d.argument++;
+        d.result = 1;
+        return say(u, 'kill', `sh: kill: ${target}: No such job\n`);
+      },
+      killed: (u: UserContext, _, result) => {
+        const d = dataOf(u);
+        const { targets } = parseKill(currentCommand(u)?.words.slice(1) ?? []);
+        const target = targets[d.argument++];
+        if (result === 0) return goto('kill');
+        d.result = 1;
+        return say(u, 'kill', `sh: kill: ${target}: ${strerror(-result)}\n`);
       },
 
-      wait: (u: UserContext) =>
-        syscall('reaped', SYS___wait450, -1, u.data + sh_data.offset.wstatus, 0, 0),
-      reaped: (u: UserContext, _, pid) => {
-        if (pid < 0) return goto('next');
+      wait: (u: UserContext) => {
         const d = dataOf(u);
-        const status = exitStatus(d.wstatus);
-        if (status !== 0) d.status = status;
-        return say(u, 'wait', reap(d, pid));
+        d.failed = failureOf(d) || d.failed;
+        return say(u, 'wait_more', tellEnded(d));
+      },
+      wait_more: (u: UserContext) => wait4(u, 'reaped', -1),
+      reaped: (u: UserContext, _, pid) => {
+        const d = dataOf(u);
+        if (pid < 0) {
+          const { failed } = d;
+          d.failed = 0;
+          return finish(u, failed);
+        }
+        noteEnd(d, pid);
+        return goto('wait');
+      },
+      wait_for: (u: UserContext) => {
+        const d = dataOf(u);
+        const name = currentCommand(u)?.words[1 + d.argument];
+        if (name === undefined) return finish(u, d.result);
+        const one = jobOf(d, name);
+        if (one !== undefined && one.ended === 0) return wait4(u, 'one_ended', one.pid);
+        d.argument++;
+        d.result = one?.status ?? NOT_FOUND;
+        return say(u, 'wait_for', one ? tell(one) : `sh: wait: ${name}: no job of this shell\n`);
+      },
+      one_ended: (u: UserContext, _, pid) => {
+        noteEnd(dataOf(u), pid);
+        return goto('wait_for');
       },
       never: () => done(),
     }),

@@ -16,6 +16,7 @@ import {
 } from '@port-xen/kern';
 import { bytes, i64, ldI64, nest, struct, type View } from '@port-xen/layout';
 import { sha256_context, sha256Digest, sha256Init, sha256Update } from './sha256-context.ts';
+import { strerror } from './strerror.ts';
 import { argument, exit, print } from './user.ts';
 
 const BUFFER_SIZE = 65536;
@@ -35,7 +36,7 @@ const lineAt = (u: UserContext): number => u.data + sha256_data.offset.line;
 
 const complain = (u: UserContext, argv: number, what: string, result: number): Next => {
   const device = argument(u, argv, 1).slice(0, 64);
-  return print(u, 'failed', lineAt(u), `sha256: ${device} ${what}: error ${-result}\n`);
+  return print(u, 'failed', lineAt(u), `sha256: ${device} ${what}: ${strerror(-result)}\n`);
 };
 
 export const sha256: Program = {

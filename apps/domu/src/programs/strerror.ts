@@ -1,27 +1,49 @@
-import {
-  ECONNREFUSED,
-  ECONNRESET,
-  EHOSTDOWN,
-  EHOSTUNREACH,
-  ENETDOWN,
-  ENOBUFS,
-  ENOTCONN,
-  EPIPE,
-  ETIMEDOUT,
-} from '@port-xen/netinet';
-
-/** What strerror(3) says of the errors that a network brings. */
+/*
+ * What strerror(3) says of the errors that this kernel gives to its programs; the sentences are NetBSD's (sys/errno.h, lib/libc/gen).
+ */
 const TEXTS: Readonly<Record<number, string>> = {
-  [EPIPE]: 'Broken pipe',
-  [ENETDOWN]: 'Network is down',
-  [ECONNRESET]: 'Connection reset by peer',
-  [ENOBUFS]: 'No buffer space available',
-  [ENOTCONN]: 'Socket is not connected',
-  [ETIMEDOUT]: 'Connection timed out',
-  [ECONNREFUSED]: 'Connection refused',
-  [EHOSTDOWN]: 'Host is down',
-  [EHOSTUNREACH]: 'No route to host',
+  0: 'Undefined error: 0',
+  1: 'Operation not permitted',
+  2: 'No such file or directory',
+  3: 'No such process',
+  4: 'Interrupted system call',
+  5: 'Input/output error',
+  6: 'Device not configured',
+  7: 'Argument list too long',
+  9: 'Bad file descriptor',
+  10: 'No child processes',
+  12: 'Cannot allocate memory',
+  14: 'Bad address',
+  16: 'Device busy',
+  19: 'Operation not supported by device',
+  22: 'Invalid argument',
+  24: 'Too many open files',
+  28: 'No space left on device',
+  30: 'Read-only file system',
+  32: 'Broken pipe',
+  35: 'Resource temporarily unavailable',
+  36: 'Operation now in progress',
+  37: 'Operation already in progress',
+  38: 'Socket operation on non-socket',
+  39: 'Destination address required',
+  40: 'Message too long',
+  42: 'Protocol option not available',
+  43: 'Protocol not supported',
+  45: 'Operation not supported',
+  47: 'Address family not supported by protocol family',
+  48: 'Address already in use',
+  49: "Can't assign requested address",
+  50: 'Network is down',
+  54: 'Connection reset by peer',
+  55: 'No buffer space available',
+  56: 'Socket is already connected',
+  57: 'Socket is not connected',
+  60: 'Connection timed out',
+  61: 'Connection refused',
+  64: 'Host is down',
+  65: 'No route to host',
+  78: 'Function not implemented',
 };
 
-/** The name of an errno. */
-export const strerror = (errno: number): string => TEXTS[errno] ?? `error ${errno}`;
+/** The sentence for an errno. */
+export const strerror = (errno: number): string => TEXTS[errno] ?? `Unknown error: ${errno}`;

@@ -13,6 +13,7 @@ import {
   type UserContext,
 } from '@port-xen/kern';
 import { array, bytes, i32, ldI64, st64, struct, u32, u64, type View } from '@port-xen/layout';
+import { strerror } from './strerror.ts';
 import { SYSCTL_NODES, type SysctlNode } from './sysctl-nodes.ts';
 import { argumentsOf, exit, print } from './user.ts';
 
@@ -101,7 +102,7 @@ export const sysctl: Program = {
         return ask(u, 'written', node, true);
       },
       written: (u: UserContext, _, result) =>
-        result < 0 ? say(u, 'failed', `sysctl: cannot be set: error ${-result}\n`) : exit(0),
+        result < 0 ? say(u, 'failed', `sysctl: cannot be set: ${strerror(-result)}\n`) : exit(0),
 
       next: (u: UserContext) => {
         const d = dataOf(u);

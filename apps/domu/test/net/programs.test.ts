@@ -37,7 +37,7 @@ describe('httpd and httpget', () => {
 
   test('a disk is fetched to another disk', () => {
     const copy = memoryDisk(64 * 1024);
-    const text = run(server, `httpget ${url} > /dev/xbd0`, copy);
+    const text = run(server, `httpget -o /dev/xbd0 ${url}`, copy);
     expect(text).toContain(sha256Of(disk));
     expect(sha256Of(copy.flushed().subarray(0, disk.length))).toBe(sha256Of(disk));
   });
@@ -54,7 +54,7 @@ describe('httpd and httpget', () => {
     );
     expect(run(server, `httpget ${url} > /dev/xbd7`)).toContain('httpget: device cannot be opened');
     expect(run(server, `httpget ${url} > /dev/xbd0`, memoryDisk(512))).toContain(
-      'httpget: device cannot be written: error 28\n',
+      'httpget: device cannot be written: No space left on device\n',
     );
     expect(run(server, 'httpget ftp://10.9.0.1/')).toContain('usage: httpget');
     expect(run(server, 'httpget http://10.9.0.7/')).toContain('httpget: connect: Host is down\n');
