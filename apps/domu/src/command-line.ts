@@ -8,6 +8,7 @@ import { FrameError, StreamError } from '@port-xen/migration-stream';
 import { ToolstackError } from '@port-xen/toolstack';
 import { XenstoreError } from '@port-xen/xenstore';
 import { Command } from 'commander';
+import about from '../package.json' with { type: 'json' };
 import { clockMatrixCommand } from './clock-matrix/command.ts';
 import { worldCommands } from './control/world-commands.ts';
 import { createCommand } from './create-command.ts';
@@ -29,6 +30,7 @@ const EXIT_BUG = 70;
 const commands = (): Command => {
   const program = new Command('domu')
     .description('runs paravirtual domains in a model of a Xen host, saves and restores them')
+    .version(`domu ${about.version}`)
     .showHelpAfterError('(domu --help says what there is)')
     .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'domu: ')) });
   createCommand(program);

@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
 import { Random } from '@port-xen/sim';
 import {
   type DomainConfig,
@@ -9,11 +8,11 @@ import {
   parseXlCfg,
 } from '@port-xen/toolstack';
 import { type Command, Option } from 'commander';
-import { FileDisk } from './file-disk.ts';
+import { diskFrom, FileDisk } from './file-disk.ts';
 import { makeGuest, variantOf } from './guest.ts';
 import { runDomain } from './run-domain.ts';
 import { addRunFlags, type RunFlags } from './run-options.ts';
-import { UserError } from './user-error.ts';
+import { reasonOf, UserError } from './user-error.ts';
 
 const DEFAULT_SLOT = 0;
 
@@ -27,7 +26,7 @@ export const readConfig = (
   try {
     text = readFileSync(path, 'latin1');
   } catch (error) {
-    throw new UserError(`Failed to read config file: ${path}: ${(error as Error).message}`);
+    throw new UserError(`Failed to read config file: ${path}: ${reasonOf(error)}`);
   }
   process.stderr.write(`Parsing config from ${path}\n`);
   for (const override of overrides) {
@@ -45,9 +44,7 @@ export const readConfig = (
     );
   }
   // The domain may be restored from another folder.
-  const disks = config.disks.map((disk) =>
-    disk.pdevPath === '' ? disk : { ...disk, pdevPath: resolve(disk.pdevPath) },
-  );
+  const disks = config.disks.map((disk) => diskFrom(process.cwd(), disk));
   return { ...config, disks };
 };
 

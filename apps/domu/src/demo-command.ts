@@ -19,7 +19,7 @@ import { makeGuest, variantOf } from './guest.ts';
 import { restoreFile } from './restore-command.ts';
 import { runDomain } from './run-domain.ts';
 import { storyLine } from './story.ts';
-import { UserError } from './user-error.ts';
+import { reasonOf, UserError } from './user-error.ts';
 import { whereabouts } from './whereabouts.ts';
 import type { World } from './world.ts';
 
@@ -217,7 +217,7 @@ const folderOf = (keep: string | undefined): string => {
     accessSync(keep, constants.W_OK);
     return resolve(keep);
   } catch (error) {
-    throw new UserError(`nothing can be kept in ${keep ?? tmpdir()}: ${(error as Error).message}`);
+    throw new UserError(`nothing can be kept in ${keep ?? tmpdir()}: ${reasonOf(error)}`);
   }
 };
 

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { closeSync, openSync, readSync, statSync, writeFileSync } from 'node:fs';
 import { Random } from '@port-xen/sim';
-import { UserError } from './user-error.ts';
+import { reasonOf, UserError } from './user-error.ts';
 
 const CHUNK = 1 << 20;
 
@@ -21,7 +21,7 @@ export const sha256OfFile = (path: string): string => {
   try {
     fd = openSync(path, 'r');
   } catch (error) {
-    throw new UserError(`disk ${path} cannot be opened: ${(error as Error).message}`);
+    throw new UserError(`disk ${path} cannot be opened: ${reasonOf(error)}`);
   }
   for (;;) {
     const got = readSync(fd, buffer, 0, CHUNK, null);

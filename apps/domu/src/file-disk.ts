@@ -1,9 +1,14 @@
 import { closeSync, fstatSync, fsyncSync, openSync, readSync, statSync, writeSync } from 'node:fs';
-import type { DomainConfig } from '@port-xen/toolstack';
+import { resolve } from 'node:path';
+import type { DiskConfig } from '@port-xen/toolstack';
 import type { BlockStore } from '@port-xen/xbdback';
-import { UserError } from './user-error.ts';
+import { reasonOf, UserError } from './user-error.ts';
 
 const SECTOR = 512;
+
+/** A disk as it is named in a folder, for whoever is in another. A drive without a medium names none. */
+export const diskFrom = (folder: string, disk: DiskConfig): DiskConfig =>
+  disk.pdevPath === '' ? disk : { ...disk, pdevPath: resolve(folder, disk.pdevPath) };
 
 /** A raw disk image in a file. */
 export class FileDisk implements BlockStore {
@@ -24,7 +29,7 @@ export class FileDisk implements BlockStore {
     try {
       this.#fd = openSync(path, mode === 'r' ? 'r' : 'r+');
     } catch (error) {
-      throw new UserError(`disk ${path} cannot be opened: ${(error as Error).message}`);
+      throw new UserError(`disk ${path} cannot be opened: ${reasonOf(error)}`);
     }
     const { size } = fstatSync(this.#fd);
     if (size === 0 || size % SECTOR !== 0) {
@@ -41,7 +46,7 @@ export class FileDisk implements BlockStore {
    * and write over it.
    * @throws UserError when it cannot be had
    */
-  static check({ pdevPath, format, readwrite }: DomainConfig['disks'][number]): void {
+  static check({ pdevPath, format, readwrite }: DiskConfig): void {
     if (pdevPath === '') return;
     if (format !== 'raw') {
       throw new UserError(`disk ${pdevPath}: expected format raw, found ${format}`);

@@ -8,7 +8,7 @@ import {
   writevSync,
 } from 'node:fs';
 import type { Sink, Source } from '@port-xen/migration-stream';
-import { UserError } from './user-error.ts';
+import { reasonOf, UserError } from './user-error.ts';
 
 /** The most buffers that writev takes at once. */
 const IOV_MAX = 1024;
@@ -37,15 +37,20 @@ export class FileSink implements Sink {
       this.#fd = openSync(this.#partial, 'w', 0o600);
     } catch (error) {
       throw new UserError(
-        `Failed to open temp file ${this.#partial} for writing: ${(error as Error).message}`,
+        `Failed to open temp file ${this.#partial} for writing: ${reasonOf(error)}`,
       );
     }
   }
 
+  /** @throws UserError when the bytes find no room */
   write(chunks: readonly Uint8Array[]): void {
-    for (let from = 0; from < chunks.length; from += IOV_MAX) {
-      let rest = chunks.slice(from, from + IOV_MAX);
-      while (rest.length > 0) rest = after(rest, writevSync(this.#fd, rest));
+    try {
+      for (let from = 0; from < chunks.length; from += IOV_MAX) {
+        let rest = chunks.slice(from, from + IOV_MAX);
+        while (rest.length > 0) rest = after(rest, writevSync(this.#fd, rest));
+      }
+    } catch (error) {
+      throw new UserError(`${this.#path}: ${reasonOf(error)}`);
     }
   }
 
@@ -92,7 +97,7 @@ export class FileSource implements Source {
     try {
       this.#fd = openSync(path, 'r');
     } catch (error) {
-      throw new UserError(`Can't open ${path}: ${(error as Error).message}`);
+      throw new UserError(`Can't open ${path}: ${reasonOf(error)}`);
     }
   }
 

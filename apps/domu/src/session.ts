@@ -52,7 +52,8 @@ export class Session {
   /** Somebody is there to look at a domain that is preserved. */
   #attended = false;
   #ended: number | undefined;
-  #failure: Error | undefined;
+  /** The save of the plan came to nothing; its cause was told then. */
+  #failed = false;
   /** What somebody did to the domain from outside. */
   #gone: Outcome | undefined;
   #seen = '';
@@ -108,21 +109,17 @@ export class Session {
     // The toolstack is about to hear of its end, and so are we.
     if (!this.#attended && this.#world.hv.domctl.getDomainInfo(this.#domid).shutdown) return;
     this.#requested = true;
+    // Without a file the guest goes on, to its end, and that it was not saved is the run's result then.
     const done = (error: Error | null): void => {
       if (error === null) this.#saved = true;
-      else this.#notSaved(error);
+      else this.#failed = true;
     };
     try {
       this.#write(this.#domid, plan.path, plan.checkpoint, done);
     } catch (error) {
-      this.#notSaved(error as Error);
+      process.stderr.write(`${(error as Error).message}\n`);
+      this.#failed = true;
     }
-  }
-
-  /** There is no file: the guest goes on, to its end, and that it was not saved is the run's result then. */
-  #notSaved(error: Error): void {
-    this.#failure = error;
-    process.stderr.write(`${error.message}\n`);
   }
 
   /** @throws UserError, ToolstackError when it cannot be begun */
@@ -142,7 +139,7 @@ export class Session {
         if (error === null) sink.commit();
         else {
           sink.discard();
-          process.stderr.write('Failed to save domain, resuming domain\n');
+          process.stderr.write(`${error.message}\nFailed to save domain, resuming domain\n`);
         }
         done(error);
       });
@@ -211,7 +208,11 @@ export class Session {
     if (plan?.when.kind === 'event' && sim.events >= plan.when.count) this.#save();
     if (this.#saved && !plan?.checkpoint) return { kind: 'saved' };
     if (this.#ended !== undefined && !this.#follow()) {
-      if (this.#failure !== undefined) throw new UserError(this.#failure.message);
+      if (this.#failed) {
+        throw new UserError(
+          `the guest went on to its end (${shutdownName(this.#ended)}): nothing was saved`,
+        );
+      }
       if (plan !== undefined && !this.#saved) {
         throw new UserError(
           `the guest ended (${shutdownName(this.#ended)}) before ${describeWhen(plan.when)}: nothing was saved`,

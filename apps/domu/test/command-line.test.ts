@@ -23,6 +23,13 @@ test('a guest hashes its disk and powers off', () => {
   expect(run.status).toBe(0);
 });
 
+test('--version is the package’s', () => {
+  const { version } = JSON.parse(
+    readFileSync(new URL('../package.json', import.meta.url), 'utf8'),
+  ) as { version: string };
+  expect(domu('--version')).toMatchObject({ status: 0, stdout: `domu ${version}\n` });
+});
+
 test('settings after the file prevail', () => {
   const run = domu('create', config, 'memory=24', 'extra="init=counter 2"');
   expect(run.stdout).toContain('6144 pages (24 MiB)');
@@ -159,11 +166,15 @@ describe('what the user gets wrong is one sentence and exit status 1', () => {
   domu('create', config, '--save', image, '--at', 'io:50');
 
   const cases: readonly (readonly [string, readonly string[], RegExp])[] = [
-    ['no such configuration', ['create', path('none.cfg')], /Failed to read config file: /],
+    [
+      'no such configuration',
+      ['create', path('none.cfg')],
+      /Failed to read config file: \S+none\.cfg: No such file or directory$/m,
+    ],
     [
       'no such disk',
       ['create', config, `disk=["${path('none.img')},raw,xvda,r"]`],
-      /cannot be opened/,
+      /none\.img cannot be opened: No such file or directory$/m,
     ],
     [
       'a folder for a disk',
@@ -196,7 +207,11 @@ describe('what the user gets wrong is one sentence and exit status 1', () => {
     ['a seed that is none', ['create', config, '--seed', 'x'], /expected a number below 2\^32/],
     ['too little memory', ['create', config, 'memory=1'], /memory|MiB/],
     ['a kernel of its own', ['create', config, 'kernel="/vmlinuz"'], /leave kernel= out/],
-    ['no such save file', ['restore', path('none.save')], /Can't open /],
+    [
+      'no such save file',
+      ['restore', path('none.save')],
+      /^domu: Can't open \S+: No such file or directory$/m,
+    ],
     ['a folder for a save file', ['restore', '/'], /^domu: \/: expected a regular file, which/m],
     ['a device for a save file', ['restore', '/dev/zero'], /expected a regular file, which/],
     ['a demo of a folder', ['demo', '--disk', '/'], /^domu: disk \/: expected a regular file$/m],

@@ -133,6 +133,9 @@ test('COR-2: gdb reads the registers and the memory of a dumped domain', () => {
 test('info, dmesg and vcpu-list speak of the host', () => {
   expect(domu('info').stdout).toMatch(/^xen_major +: 4$/m);
   expect(domu('dmesg').stdout).toContain('toolstack: domain 1: made, "slow"');
+  expect(JSON.parse(domu('dmesg', '--json').stdout)).toEqual([
+    expect.arrayContaining([expect.stringContaining('domain 1: made, "slow"')]),
+  ]);
   expect(domu('vcpu-list').stdout).toMatch(/^slow +1 +0 +0 /m);
   expect(domu('vcpu-list', 'slow', '1').stdout.match(/^slow +1 +0 +0 /gm)?.length).toBe(2);
   expect(domu('vcpu-list', 'slow', '9').stderr).toBe(
@@ -145,13 +148,41 @@ test('a disk comes and goes while the domain runs', async () => {
   writeFileSync(disk, new Uint8Array(1 << 20));
   expect(domu('block-attach', 'slow', `${disk},raw,xvdb,w`).status).toBe(0);
   await until('the disk', () => world.printed().includes('xbd0: 1.00 MB'));
-  expect(domu('block-list', 'slow').stdout).toContain(disk);
+  expect(domu('block-list', 'slow').stdout).toMatch(
+    /^Vdev {2}BE {2}handle state evt-ch ring-ref BE-path {23}\n51728 0 {3}1 {6}4 {5}\d+ +\d+ +\/local\/domain\/0\/backend\/vbd\/1\/51728 *\n$/,
+  );
+  expect(JSON.parse(domu('block-list', 'slow', '--json').stdout)).toMatchObject([
+    { vdev: 51728, state: 4, name: 'xvdb', mode: 'w', target: disk },
+  ]);
   const again = domu('block-attach', 'slow', `${disk},raw,xvdb,w`);
   expect(again.stderr).toBe('domu: domain 1 has a device xvdb already\n');
   expect(domu('block-detach', 'slow', 'xvdb').status).toBe(0);
   await until('the disk to go', () => world.printed().includes('xbd0: detached'));
-  expect(domu('block-list', 'slow').stdout).not.toContain(disk);
+  expect(domu('block-list', 'slow').stdout).not.toContain('51728');
   expect(domu('block-detach', 'slow', 'xvdb').stderr).toBe('domu: domain 1 has no device xvdb\n');
+});
+
+test('a disk is looked for where the command is given, whatever the names of folder and file are', () => {
+  const folder = path('a $& folder');
+  mkdirSync(folder);
+  for (const [vdev, target] of [
+    ['xvdd', 'd'],
+    ['xvde', 'raw'],
+  ] as const) {
+    writeFileSync(join(folder, target), new Uint8Array(1 << 20));
+    const spec = `vdev=${vdev},format=raw,access=w,target=${target}`;
+    const { status, stderr } = spawnSync(bin, ['block-attach', 'slow', spec], {
+      encoding: 'utf8',
+      cwd: folder,
+      env: { ...process.env, ...environment },
+    });
+    expect([status, stderr]).toEqual([0, '']);
+    const disks = JSON.parse(domu('block-list', 'slow', '--json').stdout);
+    expect(disks).toContainEqual(
+      expect.objectContaining({ name: vdev, target: join(folder, target) }),
+    );
+    expect(domu('block-detach', 'slow', vdev).status).toBe(0);
+  }
 });
 
 test.each([
@@ -160,7 +191,10 @@ test.each([
   [['mem-set', 'slow', '9999'], 'expected 1 to 16 MiB for domain 1, found 9999'],
   [['mem-set', 'slow', '12x'], 'expected a size in MiB, found "12x"'],
   [['sysrq', 'slow', 'xx'], 'expected one key, found "xx"'],
-  [['save', 'slow', '/nowhere/x'], 'Failed to open temp file /nowhere/x.partial for writing'],
+  [
+    ['save', 'slow', '/nowhere/x'],
+    'Failed to open temp file /nowhere/x.partial for writing: No such file or directory\n',
+  ],
   [['dump-core', 'slow', '/nowhere/x'], '/nowhere/x'],
 ])('%j is refused in a sentence', (args, sentence) => {
   const { status, stderr } = domu(...args);
@@ -225,8 +259,8 @@ test('what is typed into a console while its domain is saved and restored is the
   there.child.stdin?.write(untaken);
   there.child.stdin?.write(unread.subarray(0, length));
   await until('the last line', () => there.printed().includes(`${lines.at(-1)}`));
-  expect(domu('destroy', 'echo').status).toBe(0);
-  await there.ended;
+  expect(domu('shutdown', 'echo')).toMatchObject({ status: 0, stderr: 'Shutting down domain 1\n' });
+  expect(await there.ended).toBe(0);
   const shown = `${here.printed()}${there.printed()}`.replaceAll('\r', '');
   expect(shown.match(/^line \d+ of what is typed\n/gm)).toEqual(lines);
 });

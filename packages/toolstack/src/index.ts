@@ -2,6 +2,7 @@ export { toJson } from './config-json.ts';
 export { domainConfig } from './config-of-cfg.ts';
 export { configOf } from './config-of-image.ts';
 export { fromJson } from './config-of-json.ts';
+export { type DiskRow, diskListText } from './disk-list.ts';
 export { parseDisk } from './disk-spec.ts';
 export {
   DISK_BACKENDS,

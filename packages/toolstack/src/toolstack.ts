@@ -9,6 +9,7 @@ import { planBuild } from './build-plan.ts';
 import { configOf, NO_CONFIG } from './config-of-image.ts';
 import type { ControlPath } from './control-path.ts';
 import { ControllerPath } from './controller-path.ts';
+import { type DiskRow, diskRows } from './disk-list.ts';
 import type { DiskConfig, DomainConfig, ShutdownAction } from './domain-config.ts';
 import { type DomainRow, domainRows } from './domain-list.ts';
 import { DomainMaker, type MadeDomain } from './domain-maker.ts';
@@ -171,6 +172,11 @@ export class Toolstack {
       if (error === null) this.#maker.forgetDisk(domid, devid);
       done(error);
     });
+  }
+
+  /** A domain's disks (`xl block-list`). */
+  listDisks(domid: number): DiskRow[] {
+    return diskRows(this.#store, domid, this.#known(domid).config.disks);
   }
 
   pause(domid: number): void {

@@ -2,6 +2,7 @@ import { Sim } from '@port-xen/sim';
 import { Xenstored } from '@port-xen/xenstore';
 import { describe, expect, test } from 'vitest';
 import { addDisk, addNic } from '../src/device-nodes.ts';
+import { diskListText, diskRows } from '../src/disk-list.ts';
 import type { DomainConfig } from '../src/domain-config.ts';
 import { addConsole, fillSkeleton, makeSkeleton, removeNodes } from '../src/store-skeleton.ts';
 
@@ -86,6 +87,22 @@ describe('xenstore', () => {
     ]) {
       expect(lines).toContain(line);
     }
+  });
+
+  test('XST-5: disks are listed in xl’s columns; what a guest writes there is a number, or none', () => {
+    const { store } = whole();
+    const front = '/local/domain/5/device/vbd/51712';
+    const path = '/local/domain/0/backend/vbd/5/51712';
+    const text = (): string => diskListText(diskRows(store, 5, CONFIG.disks));
+    const heading = 'Vdev  BE  handle state evt-ch ring-ref BE-path                       ';
+    const line = (columns: string): string => `${heading}\n${columns} ${path}\n`;
+    expect(text()).toBe(line('51712 0   5      1     -1     -1      '));
+    for (const [name, value] of Object.entries({ 'event-channel': '7', 'ring-ref': '800' })) {
+      store.write(`${front}/${name}`, value);
+    }
+    store.write(`${front}/state`, '\x1b[2J');
+    store.write(`${front}/backend`, '\x1b[2J');
+    expect(text()).toBe(line('51712 0   5      -1    7      800     '));
   });
 
   test('XST-2: the network back end finds what libxl tells it', () => {

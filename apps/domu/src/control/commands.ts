@@ -4,11 +4,11 @@
 import { createWriteStream } from 'node:fs';
 import type { Socket } from 'node:net';
 import { dumpCore, parseDisk } from '@port-xen/toolstack';
-import { FileDisk } from '../file-disk.ts';
+import { diskFrom, FileDisk } from '../file-disk.ts';
 import type { Pace } from '../pace.ts';
 import type { Session } from '../session.ts';
 import type { StoryLog } from '../story.ts';
-import { UserError } from '../user-error.ts';
+import { reasonOf, UserError } from '../user-error.ts';
 import type { World } from '../world.ts';
 
 import {
@@ -115,12 +115,10 @@ export class Commands {
         done(null);
         return;
       case 'shutdown':
-        xl.requestShutdown(this.domain(request), 'poweroff');
-        done(null);
+        this.#shutdown(this.domain(request), 'poweroff', done);
         return;
       case 'reboot':
-        xl.requestShutdown(this.domain(request), 'reboot');
-        done(null);
+        this.#shutdown(this.domain(request), 'reboot', done);
         return;
       case 'sysrq':
         xl.sysrq(this.domain(request), text(request, 'key'));
@@ -139,14 +137,14 @@ export class Commands {
         );
         return;
       case 'block-attach':
-        this.#attachDisk(this.domain(request), text(request, 'disk'));
+        this.#attachDisk(this.domain(request), text(request, 'disk'), text(request, 'folder'));
         done(null);
         return;
       case 'block-detach':
         xl.detachDisk(this.domain(request), text(request, 'vdev'), done);
         return;
       case 'block-list':
-        done(null, xl.configOf(this.domain(request)).disks);
+        done(null, xl.listDisks(this.domain(request)));
         return;
       case 'dump-core':
         this.#dump(this.domain(request), text(request, 'file'), done);
@@ -183,8 +181,15 @@ export class Commands {
     };
   }
 
-  #attachDisk(domid: number, spec: string): void {
-    const disk = parseDisk(spec);
+  /** Answered with the domain's number. */
+  #shutdown(domid: number, how: 'poweroff' | 'reboot', done: Done): void {
+    this.#world.xl.requestShutdown(domid, how);
+    done(null, domid);
+  }
+
+  /** @param folder that whoever asks is in: this world runs in another */
+  #attachDisk(domid: number, spec: string, folder: string): void {
+    const disk = diskFrom(folder, parseDisk(spec));
     // A disk that cannot be had is refused before the guest hears of it.
     FileDisk.check(disk);
     this.#world.xl.attachDisk(domid, disk);
@@ -192,7 +197,7 @@ export class Commands {
 
   #dump(domid: number, path: string, done: Done): void {
     const out = createWriteStream(path, { mode: 0o600 });
-    out.on('error', (error) => done(new UserError(`${path}: ${error.message}`)));
+    out.on('error', (error) => done(new UserError(`${path}: ${reasonOf(error)}`)));
     out.on('open', () => {
       try {
         for (const chunk of dumpCore(this.#world.hv, domid)) out.write(chunk);

@@ -2,7 +2,7 @@
  * xl's commands about domains that run in other processes.
  */
 import { resolve } from 'node:path';
-import { type DiskConfig, domainListText, parseDisk } from '@port-xen/toolstack';
+import { type DiskRow, diskListText, domainListText } from '@port-xen/toolstack';
 import type { Command } from 'commander';
 import { UserError } from '../user-error.ts';
 import { askAll, askDomain, worlds } from './client.ts';
@@ -65,7 +65,6 @@ export const worldCommands = (program: Command): void => {
     ['pause', 'stop a domain where it is'],
     ['unpause', 'let a paused domain go on'],
     ['destroy', 'end a domain at once'],
-    ['reboot', 'ask a domain to reboot'],
   ] as const) {
     program
       .command(`${name} <domain>`)
@@ -74,13 +73,17 @@ export const worldCommands = (program: Command): void => {
         await askDomain(domain, name);
       });
   }
-  program
-    .command('shutdown <domain>')
-    .description('ask a domain to power off')
-    .action(async (domain: string) => {
-      await askDomain(domain, 'shutdown');
-      process.stderr.write(`Shutting down domain ${domain}\n`);
-    });
+  for (const [name, description, doing] of [
+    ['shutdown', 'ask a domain to power off', 'Shutting down'],
+    ['reboot', 'ask a domain to reboot', 'Rebooting'],
+  ] as const) {
+    program
+      .command(`${name} <domain>`)
+      .description(description)
+      .action(async (domain: string) => {
+        process.stderr.write(`${doing} domain ${await askDomain(domain, name)}\n`);
+      });
+  }
   program
     .command('dump-core <domain> <file>')
     .description('write the memory of a domain into an ELF core file')
@@ -91,10 +94,7 @@ export const worldCommands = (program: Command): void => {
     .command('block-attach <domain> <disk>')
     .description('give a domain a disk: "file,raw,xvdb,w"')
     .action(async (domain: string, disk: string) => {
-      // The world runs in a folder of its own.
-      const { pdevPath } = parseDisk(disk);
-      const absolute = disk.replace(pdevPath, resolve(pdevPath));
-      await askDomain(domain, 'block-attach', { disk: absolute });
+      await askDomain(domain, 'block-attach', { disk, folder: process.cwd() });
     });
   program
     .command('block-detach <domain> <vdev>')
@@ -119,12 +119,11 @@ export const worldCommands = (program: Command): void => {
   program
     .command('block-list <domain>')
     .description('list the disks of a domain')
-    .action(async (domain: string) => {
-      const disks = (await askDomain(domain, 'block-list')) as readonly DiskConfig[];
-      print('Vdev      Mode  Target\n');
-      for (const { vdev, readwrite, pdevPath } of disks) {
-        print(`${vdev.padEnd(9)} ${(readwrite ? 'w' : 'r').padEnd(5)} ${pdevPath}\n`);
-      }
+    .option('--json', 'as JSON, with names, modes and targets')
+    .action(async (domain: string, flags: { json?: boolean }) => {
+      const rows = (await askDomain(domain, 'block-list')) as readonly DiskRow[];
+      if (flags.json) json(rows);
+      else print(diskListText(rows));
     });
   program
     .command('vcpu-list [domain...]')
@@ -139,8 +138,11 @@ export const worldCommands = (program: Command): void => {
   program
     .command('dmesg')
     .description('show what the hypervisors and toolstacks of all worlds did')
-    .action(async () => {
-      for (const lines of await askAll('dmesg')) print(`${(lines as string[]).join('\n')}\n`);
+    .option('--json', 'as JSON, a list of lines for each world')
+    .action(async (flags: { json?: boolean }) => {
+      const stories = (await askAll('dmesg')) as string[][];
+      if (flags.json) json(stories);
+      else for (const lines of stories) print(`${lines.join('\n')}\n`);
     });
   program
     .command('info')

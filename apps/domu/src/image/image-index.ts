@@ -3,6 +3,7 @@
  * each kind counting, as for a restore. Pages are read when they are asked for.
  */
 import {
+  carriesData,
   type DomainHeader,
   type ImageFile,
   type ImageHeader,
@@ -86,6 +87,11 @@ export class ImageIndex implements ImageVisitor {
 
   get maxPfn(): number {
     return this.types.length - 1;
+  }
+
+  /** How many pages have contents, however often they came. */
+  get pages(): number {
+    return this.types.reduce((pages, type) => pages + (carriesData(type) ? 1 : 0), 0);
   }
 
   /** The contents of a page as the image has them: a page table names pages by pfn. Undefined when it has none. */

@@ -1,6 +1,6 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import type { ImageFile } from '@port-xen/migration-stream';
-import { UserError } from '../user-error.ts';
+import { reasonOf, UserError } from '../user-error.ts';
 
 /** A save file on disk, read at any place. */
 export class OpenedImage implements ImageFile {
@@ -15,7 +15,7 @@ export class OpenedImage implements ImageFile {
     try {
       this.#fd = openSync(path, 'r');
     } catch (error) {
-      throw new UserError(`Can't open ${path}: ${(error as Error).message}`);
+      throw new UserError(`Can't open ${path}: ${reasonOf(error)}`);
     }
     const stat = fstatSync(this.#fd);
     this.size = stat.size;

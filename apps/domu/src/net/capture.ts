@@ -1,7 +1,7 @@
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { completed } from '@port-xen/bridge';
 import { PcapngWriter } from '@port-xen/pcapng';
-import { UserError } from '../user-error.ts';
+import { reasonOf, UserError } from '../user-error.ts';
 import type { World } from '../world.ts';
 
 /** Everything that passes the network interfaces of a world, in a file for tshark: an interface a vif. */
@@ -18,7 +18,7 @@ export class Capture {
     try {
       this.#fd = openSync(path, 'w');
     } catch (error) {
-      throw new UserError(`capture ${path} cannot be written: ${(error as Error).message}`);
+      throw new UserError(`capture ${path} cannot be written: ${reasonOf(error)}`);
     }
     this.#writer = new PcapngWriter((bytes) => writeSync(this.#fd, bytes), {
       application: 'port-xen domu',

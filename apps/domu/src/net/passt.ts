@@ -8,7 +8,7 @@
 import { connect, type Socket } from 'node:net';
 import { completed, type Port } from '@port-xen/bridge';
 import type { Pace } from '../pace.ts';
-import { UserError } from '../user-error.ts';
+import { reasonOf, UserError } from '../user-error.ts';
 import type { World } from '../world.ts';
 
 const LENGTH_BYTES = 4;
@@ -43,7 +43,7 @@ export class Passt {
   static open(path: string, world: World, pace: Pace): Promise<Passt> {
     return new Promise((settle, fail) => {
       const socket = connect(path);
-      socket.once('error', (error) => fail(new UserError(`passt at ${path}: ${error.message}`)));
+      socket.once('error', (error) => fail(new UserError(`passt at ${path}: ${reasonOf(error)}`)));
       socket.once('connect', () => settle(new Passt(socket, world, pace)));
     });
   }

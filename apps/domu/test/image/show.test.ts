@@ -14,20 +14,22 @@ const write = (name: string, bytes: Uint8Array): string => {
 };
 
 /** Runs `domu image …` in this process. */
-const image = (...args: readonly string[]): { status: number; stdout: string } => {
-  let stdout = '';
-  const write = vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
-    stdout += text;
-    return true;
-  });
+const image = (...args: readonly string[]): { status: number; stdout: string; stderr: string } => {
+  const said = { stdout: '', stderr: '' };
+  const spies = (['stdout', 'stderr'] as const).map((stream) =>
+    vi.spyOn(process[stream], 'write').mockImplementation((text) => {
+      said[stream] += text;
+      return true;
+    }),
+  );
   process.exitCode = 0;
   const program = new Command();
   imageCommand(program);
   program.parse(['node', 'domu', 'image', ...args]);
-  write.mockRestore();
+  for (const spy of spies) spy.mockRestore();
   const status = process.exitCode;
   process.exitCode = undefined;
-  return { status, stdout: stripVTControlCharacters(stdout) };
+  return { status, stdout: stripVTControlCharacters(said.stdout), stderr: said.stderr };
 };
 
 const json = (...args: readonly string[]): unknown => JSON.parse(image(...args, '--json').stdout);
@@ -192,11 +194,56 @@ describe('image show', () => {
       status: 1,
       stdout: '',
       stderr: expect.stringMatching(
-        /^domu: File has wrong magic number .* found "AAAAAAAA" \(offset 0\)\n$/,
+        /^domu: \S+: File has wrong magic number .* found "AAAAAAAA" \(offset 0\)\n$/,
       ),
     });
-    expect(domu('image', 'show', path('none')).stderr).toMatch(/^domu: Can't open .*ENOENT/);
+    expect(domu('image', 'show', path('none')).stderr).toBe(
+      `domu: Can't open ${path('none')}: No such file or directory\n`,
+    );
     expect(domu('image', 'show', '/dev/null').stderr).toContain('expected a regular file');
+  });
+});
+
+describe('a file that is no image does not keep the ones after it from being looked at', () => {
+  const bad = write('bad', new Uint8Array(100).fill(65));
+  const gone = path('gone');
+  const complaints = new RegExp(
+    `^domu: ${bad}: File has wrong magic .*\\ndomu: Can't open ${gone}: No such file or directory\\n$`,
+  );
+
+  test('show', () => {
+    const { status, stdout, stderr } = image('show', xl, bad, gone, libxc);
+    expect(status).toBe(1);
+    expect(stdout).toContain(xl);
+    expect(stdout).toContain(libxc);
+    expect(stderr).toMatch(complaints);
+  });
+
+  test('verify', () => {
+    const { status, stdout, stderr } = image('verify', xl, bad, gone, libxc);
+    expect(status).toBe(1);
+    expect(stdout).toContain(`${xl}: can be restored`);
+    expect(stdout).toContain(`${bad}: cannot be restored`);
+    expect(stdout).toContain(`${libxc}: can be restored`);
+    expect(stderr).toBe(`domu: Can't open ${gone}: No such file or directory\n`);
+  });
+
+  test('and --json has an entry for each file', () => {
+    expect(json('show', xl, gone, bad)).toMatchObject([
+      { file: xl, kind: 'xl' },
+      { file: gone, error: expect.stringContaining('No such file or directory') },
+      { file: bad, error: expect.stringContaining(`${bad}: File has wrong magic`) },
+    ]);
+  });
+
+  test('diff names the bad one, and ends with 2 as diff and cmp do', () => {
+    const { status, stderr } = image('diff', xl, bad);
+    expect(status).toBe(2);
+    expect(stderr).toMatch(/^domu: \S+bad: File has wrong magic .*\n$/);
+    expect(image('diff', bad, gone)).toMatchObject({
+      status: 2,
+      stderr: expect.stringMatching(complaints),
+    });
   });
 });
 
@@ -206,6 +253,12 @@ describe('image verify', () => {
     expect(status).toBe(0);
     expect(stdout.match(/can be restored: (xl|libxl|libxc), 15 pages/g)).toHaveLength(3);
     expect(stdout.match(/note: its kernel is not ours/g)).toHaveLength(3);
+  });
+
+  test('counts pages, not how often they came', () => {
+    const twice = write('twice.save', tinyImage('xl', { twice: true }));
+    expect(image('verify', twice).stdout).toContain('can be restored: xl, 15 pages\n');
+    expect(json('verify', twice)).toMatchObject({ pages: 15 });
   });
 
   test('refuses with what is expected, found and where', () => {

@@ -152,6 +152,7 @@ export const tinyImage = (
     types = TYPES,
     config = JSON.stringify(CONFIG),
     xen2 = false,
+    twice = false,
   }: {
     rip?: number;
     fill?: number;
@@ -159,6 +160,8 @@ export const tinyImage = (
     config?: string;
     /** Whether it is a domain of Xen 2. */
     xen2?: boolean;
+    /** Whether its pages come twice, as those of a domain do that ran on while they were sent. */
+    twice?: boolean;
   } = {},
 ): Uint8Array => {
   const image = new MemoryImage();
@@ -175,13 +178,12 @@ export const tinyImage = (
   writer.p2mFrames(PAGES - 1, Int32Array.of(9));
   const pfns = Int32Array.from({ length: PAGES }, (_, pfn) => pfn);
   const pages = [...pfns].filter((pfn) => (types[pfn] as number) < 13);
-  writer.pageData(
-    pfns,
-    Uint8Array.from(types),
-    pages.map(
-      (pfn) => contentsOf(pfn, xen2)?.() ?? new Uint8Array(PAGE).fill(pfn === 15 ? fill : 0),
-    ),
+  const contents = pages.map(
+    (pfn) => contentsOf(pfn, xen2)?.() ?? new Uint8Array(PAGE).fill(pfn === 15 ? fill : 0),
   );
+  for (let time = 0; time < (twice ? 2 : 1); time++) {
+    writer.pageData(pfns, Uint8Array.from(types), contents);
+  }
   writer.tscInfo({ mode: 0, khz: 2_400_000, nsec: 5_000_000_000n, incarnation: 1 });
   writer.sharedInfo(
     xen2
