@@ -13,7 +13,7 @@ import {
   type UserContext,
 } from '@port-xen/kern';
 import { array, bytes, i32, st64, struct, u64, type View } from '@port-xen/layout';
-import { argumentsOf, exit, numberOf, print } from './user.ts';
+import { argumentsOf, exit, print, wholeNumber } from './user.ts';
 
 const CTL_MACHDEP = 7;
 const BALLOON_CURRENT = 1030;
@@ -21,6 +21,8 @@ const BALLOON_TARGET = 1031;
 const PAUSE_NS = 20_000_000;
 const LOOKS_PER_SECOND = 50;
 const KIB_PER_MIB = 1024;
+const MIB_MAX = 2 ** 30;
+const SECONDS_MAX = 2 ** 30;
 
 const balloon_data = struct('balloon_program_data', {
   mib: array(i32, 2),
@@ -56,10 +58,15 @@ export const balloon: Program = {
   text: {
     main: routine(running, {
       start: (u: UserContext, _, argc, argv) => {
-        const [, mib, seconds] = argumentsOf(u, argc, argv);
+        const [, size = '1', time = '10', more] = argumentsOf(u, argc, argv);
+        const mib = wholeNumber(size, MIB_MAX);
+        const seconds = wholeNumber(time, SECONDS_MAX);
+        if (!mib || seconds === undefined || more !== undefined) {
+          return print(u, 'failed', u.data + LINE, 'usage: balloon [MIB [SECONDS]]\n');
+        }
         const d = dataOf(u);
-        d.wanted = numberOf(mib, 0) * KIB_PER_MIB;
-        d.looks = numberOf(seconds, 10) * LOOKS_PER_SECOND;
+        d.wanted = argc === 1 ? 0 : mib * KIB_PER_MIB;
+        d.looks = seconds * LOOKS_PER_SECOND;
         return d.wanted === 0 ? ask(u, 'shown', BALLOON_CURRENT) : ask(u, 'look', BALLOON_TARGET);
       },
       look: (u: UserContext) => ask(u, 'seen', BALLOON_CURRENT),

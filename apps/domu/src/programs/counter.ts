@@ -12,7 +12,7 @@ import {
   type UserContext,
 } from '@port-xen/kern';
 import { bytes, i64, st64, struct, u64, type View } from '@port-xen/layout';
-import { argument, exit, print } from './user.ts';
+import { argument, exit, print, wholeNumber } from './user.ts';
 
 const CLOCK_MONOTONIC = 3;
 
@@ -36,7 +36,11 @@ export const counter: Program = {
   text: {
     main: routine(running, {
       start: (u: UserContext, _, argc, argv) => {
-        dataOf(u).last = argc > 1 ? Math.max(0, Math.floor(Number(argument(u, argv, 1)) || 0)) : 0;
+        const last = argc > 1 ? wholeNumber(argument(u, argv, 1), Number.MAX_SAFE_INTEGER) : 0;
+        if (last === undefined) {
+          return print(u, 'failed', u.data + counter_data.offset.line, 'usage: counter [N]\n');
+        }
+        dataOf(u).last = last;
         return goto('time');
       },
       time: (u: UserContext) =>
@@ -56,6 +60,7 @@ export const counter: Program = {
         st64(u.memory, timespec + 8, 0);
         return syscall('time', SYS_nanosleep, timespec, 0);
       },
+      failed: () => exit(1),
       never: () => done(),
     }),
   },

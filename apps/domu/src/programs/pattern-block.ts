@@ -47,7 +47,7 @@ export const patternFault = (
   const expected = patternBlock(seed, block, generation);
   const at = expected.findIndex((byte, i) => found[i] !== byte);
   if (at < 0) return '';
-  const words = new Int32Array(found.slice(0, 4 * HEADER_WORDS).buffer);
+  const words = new Uint32Array(found.slice(0, 4 * HEADER_WORDS).buffer);
   if (words[0] !== MAGIC[0] || words[1] !== MAGIC[1]) return 'is no block of a pattern';
   if (words[2] !== seed) return `is of seed ${words[2]}`;
   if (words[3] !== block) return `is block ${words[3]}`;

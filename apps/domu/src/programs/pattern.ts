@@ -31,7 +31,7 @@ import { array, bytes, i32, i64, ldI64, struct, u32, u64, type View } from '@por
 import { BLOCK_SIZE, patternBlock, patternFault, xorshift } from './pattern-block.ts';
 import { SHA256_INITIAL, sha256Blocks, sha256Hex, sha256Padding } from './sha256-block.ts';
 import { strerror } from './strerror.ts';
-import { argument, argumentsOf, exit, numberOf, print } from './user.ts';
+import { argument, argumentsOf, exit, print, wholeNumber } from './user.ts';
 
 const RUN_MAX = 4;
 /** One write in so many is a barrier. */
@@ -44,6 +44,8 @@ const MAP_ANON_PRIVATE = 0x1002;
 /** Virtual time of making or comparing a block. */
 const BLOCK_NS = 4000;
 const GENERATION_MAX = 255;
+const U32_MAX = 2 ** 32 - 1;
+const USAGE = `usage: pattern DEVICE [SEED [PASSES]], both at most ${U32_MAX}\n`;
 
 const pattern_data = struct('pattern_data', {
   /** Page-aligned: the disk reads and writes it. */
@@ -86,7 +88,9 @@ const say = (u: UserContext, then: string, text: string): Next =>
 
 const complain = (u: UserContext, what: string, result: number): Next => {
   const device = argument(u, dataOf(u).argv, 1).slice(0, 64);
-  return say(u, 'failed', `pattern: ${device} ${what}: ${strerror(-result)}\n`);
+  // Less than was asked for is no error of the kernel's.
+  const why = result < 0 ? strerror(-result) : `only ${result} bytes`;
+  return say(u, 'failed', `pattern: ${device} ${what}: ${why}\n`);
 };
 
 /** A number below `limit`, from the generator. */
@@ -128,12 +132,16 @@ export const pattern: Program = {
   text: {
     main: routine(running, {
       start: (u: UserContext, _, argc, argv) => {
-        if (argc < 2) return say(u, 'failed', 'usage: pattern DEVICE [SEED [PASSES]]\n');
-        const [, , seed, passes] = argumentsOf(u, argc, argv);
+        const [, device, one = '1', two = '2', more] = argumentsOf(u, argc, argv);
+        const seed = wholeNumber(one, U32_MAX);
+        const passes = wholeNumber(two, U32_MAX);
+        if (!device || seed === undefined || passes === undefined || more !== undefined) {
+          return say(u, 'failed', USAGE);
+        }
         const d = dataOf(u);
         d.argv = argv;
-        d.seed = numberOf(seed, 1);
-        d.passes = numberOf(passes, 2);
+        d.seed = seed;
+        d.passes = passes;
         d.random = Math.imul(d.seed + 1, 0x9e3779b1) | 1;
         SHA256_INITIAL.forEach((word, i) => {
           d.h.set(i, word);

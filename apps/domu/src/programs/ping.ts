@@ -118,10 +118,12 @@ export const ping: Program = {
         l.argc = argc;
         l.argv = argv;
         const address = argc < 2 ? undefined : addressOf(argument(u, argv, 1));
-        if (address === undefined) return say(u, 'failed', 'usage: ping ADDRESS [COUNT]\n');
+        const count = argc > 2 ? numberOf(argument(u, argv, 2), 0) : Number.MAX_SAFE_INTEGER;
+        if (address === undefined || count === 0)
+          return say(u, 'failed', 'usage: ping ADDRESS [COUNT]\n');
         const d = dataOf(u);
         d.to = sockaddrIn({ addr: address, port: 0 });
-        d.count = argc > 2 ? numberOf(argument(u, argv, 2), 1) : Number.MAX_SAFE_INTEGER;
+        d.count = count;
         return syscall('named', SYS_getpid);
       },
       named: (u: UserContext, _, pid) => {

@@ -26,6 +26,10 @@ export const numberOf = (text: string | undefined, fallback: number): number => 
   return Number.isSafeInteger(number) && number >= 0 ? number : fallback;
 };
 
+/** An argument that is a number, in decimal. @returns undefined for one that is none, or above `max` */
+export const wholeNumber = (text: string, max: number): number | undefined =>
+  /^\d{1,15}$/.test(text) && Number(text) <= max ? Number(text) : undefined;
+
 /** write(1, text): the text is put at `buffer` first. */
 export const print = (u: UserContext, then: string, buffer: number, text: string): Next => {
   u.memory.write(buffer, textBytes(text));
