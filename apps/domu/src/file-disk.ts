@@ -58,8 +58,8 @@ export class FileDisk implements BlockStore {
    * Checks a domain's disks. One image may be several disks only if nobody writes to it, as Xen's block script has it.
    * @throws UserError when one cannot be had
    */
-  static checkAll(disks: DomainConfig['disks']): void {
-    const seen = new Map<string, DomainConfig['disks'][number]>();
+  static checkAll(disks: readonly DiskConfig[]): void {
+    const seen = new Map<string, DiskConfig>();
     for (const disk of disks) {
       FileDisk.check(disk);
       if (disk.pdevPath === '') continue;
