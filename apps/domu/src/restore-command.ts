@@ -1,5 +1,5 @@
-import type { DomainConfig } from '@port-xen/toolstack';
-import type { Command } from 'commander';
+import { type DomainConfig, isDomainName } from '@port-xen/toolstack';
+import { type Command, InvalidArgumentError } from 'commander';
 import { checkKernel } from './check-kernel.ts';
 import { checkDisks, readConfig } from './create-command.ts';
 import { FileSource } from './file-stream.ts';
@@ -22,11 +22,25 @@ const ofItsInterface = (given: DomainConfig, file: SaveFile, path: string): Doma
   );
 };
 
+interface RestoreFlags extends RunFlags {
+  readonly name?: string;
+}
+
+const named = (config: DomainConfig | undefined, name: string): DomainConfig | undefined =>
+  config && { ...config, name };
+
+const nameOf = (text: string): string => {
+  if (isDomainName(text)) return text;
+  throw new InvalidArgumentError(
+    `expected 1 to 128 printable characters without blanks, found ${JSON.stringify(text)}.`,
+  );
+};
+
 /** Restores FILE and runs the domain. @returns the exit status */
 export const restoreFile = async (
   path: string,
   configPath: string | undefined,
-  flags: RunFlags,
+  flags: RestoreFlags,
   watch: Pick<Run, 'console' | 'onStory' | 'onSave' | 'onRequest'> = {},
 ): Promise<number> => {
   const file = readSaveFile(path);
@@ -42,7 +56,8 @@ export const restoreFile = async (
   }
   if (configPath === undefined) process.stderr.write('Parsing config from <saved>\n');
   const given = configPath === undefined ? undefined : readConfig(configPath, [], flags.seed);
-  const config = given === undefined ? undefined : ofItsInterface(given, file, path);
+  const other = given === undefined ? undefined : ofItsInterface(given, file, path);
+  const config = flags.name === undefined ? other : named(other ?? file.config, flags.name);
   const wanted = config ?? file.config;
   if (wanted !== undefined) checkDisks(wanted);
   const guest = makeGuest(flags.amnesia ?? false, variantOf(wanted?.interface));
@@ -52,6 +67,7 @@ export const restoreFile = async (
     memory_mib: Math.max(memoryOf(file), Math.ceil((config?.maxMem_kib ?? 0) / 1024)),
     // Another machine than the one it was saved on: other frames, another uptime, another TSC.
     slot: file.slot === undefined ? 0 : (file.slot + 1) % slotPlan(guest.interface).slots,
+    name: wanted?.name,
     arrival: `from ${path}`,
     ...watch,
     make: (world) => {
@@ -82,8 +98,13 @@ export const restoreCommand = (program: Command): void => {
         '<config-or-file>',
         'a save file, or a configuration to use instead of the one in it',
       )
-      .argument('[file]', 'the save file, when a configuration came first'),
-  ).action(async (first: string, second: string | undefined, flags: RunFlags) => {
+      .argument('[file]', 'the save file, when a configuration came first')
+      .option(
+        '--name <name>',
+        'what it is to be called, if not as it was when it was saved',
+        nameOf,
+      ),
+  ).action(async (first: string, second: string | undefined, flags: RestoreFlags) => {
     const [config, path] = second === undefined ? [undefined, first] : [first, second];
     process.exitCode = await restoreFile(path, config, flags);
   });

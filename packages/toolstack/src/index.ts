@@ -13,6 +13,7 @@ export {
   type DomainConfig,
   INTERFACES,
   type Interface,
+  isDomainName,
   type NicConfig,
   SHUTDOWN_ACTIONS,
   type ShutdownAction,

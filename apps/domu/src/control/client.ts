@@ -1,7 +1,10 @@
 import { connect, type Socket } from 'node:net';
 import { UserError } from '../user-error.ts';
 import type { ListResult, Reply, Request } from './protocol.ts';
-import { worldSockets } from './runtime-folder.ts';
+import { removeDead, worldSockets } from './runtime-folder.ts';
+
+/** A world's domain ended while the world was asked, or was never made. */
+class WorldEnded extends UserError {}
 
 /** Sends a request. @returns the reply's result and the connection, which is the caller's to end */
 const send = (
@@ -26,7 +29,7 @@ const send = (
     };
     socket.on('data', onData);
     socket.on('error', fail);
-    socket.on('close', () => fail(new UserError('the world ended before it answered')));
+    socket.on('close', () => fail(new WorldEnded('the world ended before it answered')));
     socket.write(`${JSON.stringify(request)}\n`);
   });
 
@@ -37,14 +40,16 @@ const ask = async (path: string, request: Request): Promise<unknown> => {
   return result;
 };
 
-/** Every running world and its domains. A socket that nobody listens on any more is passed over. */
+/** Every running world and its domains. Of one that was killed the socket is removed; one that ends meanwhile is passed over. */
 export const worlds = async (): Promise<{ path: string; rows: ListResult }[]> => {
   const found: { path: string; rows: ListResult }[] = [];
   for (const path of worldSockets()) {
     try {
       found.push({ path, rows: (await ask(path, { command: 'list' })) as ListResult });
     } catch (error) {
+      if (error instanceof WorldEnded) continue;
       if (!(error instanceof Error && 'code' in error)) throw error;
+      removeDead(path);
     }
   }
   return found;
@@ -60,7 +65,10 @@ const worldOf = async (domain: string): Promise<string> => {
     throw new UserError(`${domain} is an invalid domain identifier: no such domain`);
   }
   if (second !== undefined) {
-    throw new UserError(`${matches.length} worlds have a domain ${domain}: name one by its name`);
+    const names = matches.flatMap(({ rows }) => rows.map(({ name }) => name));
+    throw new UserError(
+      `${matches.length} worlds have a domain ${domain}: name one by its name (${names.join(', ')})`,
+    );
   }
   return first.path;
 };

@@ -8,14 +8,14 @@ import { UserError } from '../user-error.ts';
 import type { Commands } from './commands.ts';
 import { LINE_MAX, type Reply, type Request } from './protocol.ts';
 
-/** Serves one world's requests. */
+/** Serves one world's requests. It listens from the first; who comes before its domain is made waits for that. */
 export class ControlServer {
   readonly #server: Server;
-  readonly #commands: Commands;
   readonly #sockets = new Set<Socket>();
+  readonly #early: Socket[] = [];
+  #commands: Commands | undefined;
 
-  constructor(path: string, commands: Commands) {
-    this.#commands = commands;
+  constructor(path: string) {
     this.#server = createServer((socket) => this.#accept(socket));
     this.#server.on('error', (error) => {
       process.stderr.write(`domu: no control socket ${path}: ${error.message}\n`);
@@ -30,6 +30,12 @@ export class ControlServer {
     this.#server.unref();
   }
 
+  /** The domain is made. */
+  serve(commands: Commands): void {
+    this.#commands = commands;
+    for (const socket of this.#early.splice(0)) this.#read(socket, commands);
+  }
+
   close(): void {
     this.#server.close();
     for (const socket of this.#sockets) socket.end();
@@ -37,6 +43,13 @@ export class ControlServer {
 
   #accept(socket: Socket): void {
     this.#sockets.add(socket);
+    socket.on('error', () => socket.destroy());
+    socket.on('close', () => this.#sockets.delete(socket));
+    if (this.#commands === undefined) this.#early.push(socket);
+    else this.#read(socket, this.#commands);
+  }
+
+  #read(socket: Socket, commands: Commands): void {
     let line = '';
     const onData = (bytes: Buffer): void => {
       line += bytes.toString('latin1');
@@ -46,14 +59,13 @@ export class ControlServer {
         return;
       }
       socket.off('data', onData);
-      this.#serve(socket, line.slice(0, end), Buffer.from(line.slice(end + 1), 'latin1'));
+      const rest = Buffer.from(line.slice(end + 1), 'latin1');
+      this.#answer(commands, socket, line.slice(0, end), rest);
     };
     socket.on('data', onData);
-    socket.on('error', () => socket.destroy());
-    socket.on('close', () => this.#sockets.delete(socket));
   }
 
-  #serve(socket: Socket, line: string, rest: Buffer): void {
+  #answer(commands: Commands, socket: Socket, line: string, rest: Buffer): void {
     const reply = (answer: Reply): void => {
       socket.write(`${JSON.stringify(answer)}\n`);
     };
@@ -71,12 +83,12 @@ export class ControlServer {
     }
     try {
       if (request.command === 'console') {
-        const domid = this.#commands.domain(request);
+        const domid = commands.domain(request);
         reply({ ok: true, result: domid });
-        this.#commands.attachConsole(domid, socket, rest);
+        commands.attachConsole(domid, socket, rest);
         return;
       }
-      this.#commands.run(request, (error, result) => {
+      commands.run(request, (error, result) => {
         if (error !== null) fail(error);
         else {
           reply({ ok: true, result: result ?? null });

@@ -1,6 +1,8 @@
-import { mkdirSync, readdirSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
+
+const SOCKET = '.sock';
 
 /** Where running worlds listen: the user's runtime directory, or one of the user's own among the temporary files. */
 export const runtimeFolder = (): string => {
@@ -13,13 +15,35 @@ export const runtimeFolder = (): string => {
 };
 
 /** The socket of this process's world. */
-export const worldSocket = (): string => join(runtimeFolder(), `${process.pid}.sock`);
+export const worldSocket = (): string => join(runtimeFolder(), `${process.pid}${SOCKET}`);
 
 /** The sockets of all worlds, the dead ones' too. */
 export const worldSockets = (): string[] => {
   const folder = runtimeFolder();
   return readdirSync(folder)
-    .filter((name) => name.endsWith('.sock'))
+    .filter((name) => name.endsWith(SOCKET))
     .sort()
     .map((name) => join(folder, name));
+};
+
+/** The process of a world. @param path of its socket */
+export const pidOf = (path: string): number => Number(basename(path, SOCKET));
+
+/** Where a world claims its domain's name. @param path of its socket */
+export const claimFile = (path: string): string => `${path.slice(0, -SOCKET.length)}.name`;
+
+const isAlive = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
+  }
+};
+
+/** Removes the socket and the claim of a world that was killed. A process that lives may be about to listen. */
+export const removeDead = (path: string): void => {
+  if (isAlive(pidOf(path))) return;
+  rmSync(path, { force: true });
+  rmSync(claimFile(path), { force: true });
 };
