@@ -2,7 +2,6 @@
  * domu: xl's little sister for domains that run in a model of Xen. Names, messages and exit statuses are xl's where xl has them.
  */
 
-import tab from '@bomb.sh/tab/commander';
 import { XenError } from '@port-xen/hypervisor';
 import { FrameError, StreamError } from '@port-xen/migration-stream';
 import { ToolstackError } from '@port-xen/toolstack';
@@ -10,6 +9,7 @@ import { XenstoreError } from '@port-xen/xenstore';
 import { Command } from 'commander';
 import about from '../package.json' with { type: 'json' };
 import { clockMatrixCommand } from './clock-matrix/command.ts';
+import { completion } from './completion.ts';
 import { worldCommands } from './control/world-commands.ts';
 import { createCommand } from './create-command.ts';
 import { demoCommand } from './demo-command.ts';
@@ -27,7 +27,7 @@ const TOLD = [UserError, ToolstackError, StreamError, FrameError, XenError, Xens
 const EXIT_BUG = 70;
 
 /** What there is to ask for. */
-const commands = (): Command => {
+const commands = async (): Promise<Command> => {
   const program = new Command('domu')
     .description('runs paravirtual domains in a model of a Xen host, saves and restores them')
     .version(`domu ${about.version}`)
@@ -42,8 +42,7 @@ const commands = (): Command => {
   worldCommands(program);
   imageCommand(program);
   xenstoredCommand(program);
-  // `domu complete bash`, zsh, fish, powershell: what makes the shell complete commands and flags.
-  tab(program);
+  await completion(program);
   return program;
 };
 
@@ -52,7 +51,8 @@ export const commandLine = async (): Promise<void> => {
   // Somebody closed the pipe that stdout is: there is nobody left to tell.
   process.stdout.on('error', () => process.exit(141));
   try {
-    await commands().parseAsync();
+    const program = await commands();
+    await program.parseAsync();
   } catch (error) {
     if (TOLD.some((kind) => error instanceof kind)) {
       process.stderr.write(`domu: ${(error as Error).message}\n`);

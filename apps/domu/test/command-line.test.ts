@@ -79,11 +79,6 @@ test('a chain of 25 saves on hosts drawn at random ends with the digest', () => 
   expect(lastLine(domu('restore', image, ...host()).stdout)).toBe(digest);
 });
 
-test('the shell can complete commands and flags', () => {
-  expect(domu('complete', 'bash').stdout).toContain('domu');
-  expect(domu('complete', '--', 're').stdout).toMatch(/^restore\b/m);
-});
-
 test('a checkpoint leaves the guest running, and its file does as well', () => {
   const image = path('checkpoint.save');
   const run = domu('create', config, '--save', image, '--at', 'io:40', '--continue');

@@ -6,19 +6,26 @@ import { removeDead, worldSockets } from './runtime-folder.ts';
 /** A world's domain ended while the world was asked, or was never made. */
 class WorldEnded extends UserError {}
 
-/** Sends a request. @returns the reply's result and the connection, which is the caller's to end */
+/**
+ * Sends a request.
+ * @param patience_ms how long an answer may take; 0: as long as it takes
+ * @returns the reply's result and the connection, which is the caller's to end
+ */
 const send = (
   path: string,
   request: Request,
+  patience_ms = 0,
 ): Promise<{ result: unknown; socket: Socket; rest: Buffer }> =>
   new Promise((settle, fail) => {
     const socket = connect(path);
+    socket.setTimeout(patience_ms, () => socket.destroy());
     let got = Buffer.alloc(0);
     const onData = (bytes: Buffer): void => {
       got = Buffer.concat([got, bytes]);
       const end = got.indexOf(10);
       if (end < 0) return;
       socket.off('data', onData);
+      socket.setTimeout(0);
       socket.pause();
       const reply = JSON.parse(got.subarray(0, end).toString()) as Reply;
       if (reply.ok) settle({ result: reply.result, socket, rest: got.subarray(end + 1) });
@@ -34,18 +41,21 @@ const send = (
   });
 
 /** One question, one answer. @throws UserError with what the world says */
-const ask = async (path: string, request: Request): Promise<unknown> => {
-  const { result, socket } = await send(path, request);
+const ask = async (path: string, request: Request, patience_ms = 0): Promise<unknown> => {
+  const { result, socket } = await send(path, request, patience_ms);
   socket.end();
   return result;
 };
 
-/** Every running world and its domains. Of one that was killed the socket is removed; one that ends meanwhile is passed over. */
-export const worlds = async (): Promise<{ path: string; rows: ListResult }[]> => {
+/**
+ * Every running world and its domains. Of one that was killed the socket is removed; one that ends meanwhile is passed over.
+ * @param patience_ms so is one that takes longer to answer, if it is not 0
+ */
+export const worlds = async (patience_ms = 0): Promise<{ path: string; rows: ListResult }[]> => {
   const found: { path: string; rows: ListResult }[] = [];
   for (const path of worldSockets()) {
     try {
-      found.push({ path, rows: (await ask(path, { command: 'list' })) as ListResult });
+      found.push({ path, rows: (await ask(path, { command: 'list' }, patience_ms)) as ListResult });
     } catch (error) {
       if (error instanceof WorldEnded) continue;
       if (!(error instanceof Error && 'code' in error)) throw error;
