@@ -2,6 +2,7 @@ import { memoryDisk } from '@tooling/testbed';
 import { describe, expect, test } from 'vitest';
 import type { Guest } from '../src/guest.ts';
 import { parseOperands } from '../src/programs/dd-operands.ts';
+import { SYSCTL_NODES } from '../src/programs/sysctl-nodes.ts';
 import { guest, randomBytes, xen2Guest } from './cycle.ts';
 import { runWorkload } from './workload.ts';
 
@@ -90,4 +91,49 @@ test('what is no number is a usage, and nothing is done', () => {
   const { text, a } = run(`${wrong.join('')}echo $?`, [disk]);
   expect(text).toBe(`${pattern}${pattern}${pattern}${pattern}1\n`);
   expect(a?.bytes).toEqual(disk);
+});
+
+describe('sysctl', () => {
+  test('MD-15: says what the system is, as the kernel’s own file says it', () => {
+    const { text } = run(
+      'sysctl kern.ostype kern.osrelease kern.version hw; sysctl -n hw.ncpu hw.machine',
+    );
+    const build = Buffer.from(guest.buildId).toString('hex');
+    expect(text).toBe(
+      `kern.ostype = port-xen\nkern.osrelease = 0\nkern.version = port-xen 0 (xen-3.0-x86_64), build ${build}\n` +
+        'hw.machine = amd64\nhw.ncpu = 1\nhw.physmem = 16777216\nhw.pagesize = 4096\n' +
+        'hw.machine_arch = x86_64\nhw.physmem64 = 16777216\n1\namd64\n',
+    );
+  });
+
+  test('shows all with -a and without names, and tells of a name that there is not', () => {
+    for (const all of ['sysctl', 'sysctl -a']) {
+      const shown = run(all).text.trimEnd().split('\n');
+      expect(shown.map((line) => line.split(' = ')[0])).toEqual(
+        SYSCTL_NODES.map((node) => node.name),
+      );
+    }
+    const { text } = run(
+      'sysctl nix hw.ncpu; echo $?; sysctl -x; sysctl -w nix=1; sysctl -w hw.ncpu=2; echo $?',
+    );
+    expect(text).toBe(
+      'sysctl: nix: no such node\nhw.ncpu = 1\n1\nusage: sysctl [-an] [NAME], sysctl -w NAME=NUMBER\n' +
+        'sysctl: nix: no such node\nsysctl: cannot be set: Operation not permitted\n1\n',
+    );
+  });
+});
+
+test('KERN-31: /dev/zero clears a disk, /dev/null takes it and has nothing', () => {
+  const disk = randomBytes(8 * KIB, 5);
+  const { text, a } = run(
+    'dd if=/dev/zero of=/dev/xbd0 bs=1k count=3 seek=1; dd if=/dev/xbd0 of=/dev/null bs=4k; cp /dev/null /dev/xbd0',
+    [disk],
+  );
+  expect(text).toBe(
+    '3+0 records in\n3+0 records out\n3072 bytes transferred\n' +
+      '2+0 records in\n2+0 records out\n8192 bytes transferred\ncp: 0 bytes copied\n',
+  );
+  const cleared = disk.slice();
+  cleared.fill(0, KIB, 4 * KIB);
+  expect(a?.flushed()).toEqual(cleared);
 });

@@ -5,7 +5,7 @@ import { array, bytes, cString, i64, struct, textOf, u32, type View } from '@por
 import type { Cpu } from './cpu.ts';
 import { kassert } from './panic.ts';
 
-const NCDEV = 24;
+const NCDEV = 26;
 
 export const cdev = struct('cdev', {
   d_name: bytes(16),

@@ -16,8 +16,17 @@ import {
   XEN_ELFNOTE_VIRT_BASE,
   XEN_ELFNOTE_XEN_VERSION,
 } from '@port-xen/abi';
-import { array, BytesMemory, cString, i64, struct, u32 } from '@port-xen/layout';
-import { HYPERCALL_PAGE, KERNBASE, type KernelImage } from './image.ts';
+import {
+  array,
+  BytesMemory,
+  cString,
+  i64,
+  type Memory,
+  struct,
+  textOf,
+  u32,
+} from '@port-xen/layout';
+import { HYPERCALL_PAGE, KERNBASE, type KernelImage, NOTES_ADDRESS, PAGE_SIZE } from './image.ts';
 
 const elf_note = struct('elf_note', { n_namesz: u32, n_descsz: u32, n_type: u32 });
 const word = array(i64, 1);
@@ -79,3 +88,26 @@ export const notes = (image: KernelImage): Uint8Array => {
 /** Where the build id stands within the notes page: after its header and its owner's name "GNU\0". */
 export const BUILD_ID_OFFSET: number = elf_note.size + 4;
 export const BUILD_ID_SIZE = 20;
+
+/** A note of the running kernel's own, as it stands in memory. @returns its description's text; '' when there is none */
+export const ownNote = (memory: Memory, type: number): string => {
+  for (let at = NOTES_ADDRESS; at < NOTES_ADDRESS + PAGE_SIZE; ) {
+    const { n_namesz, n_descsz, n_type } = elf_note.at(memory, at);
+    if (n_namesz === 0) break;
+    const description = at + elf_note.size + align4(n_namesz);
+    if (n_type === type) {
+      const text = new Uint8Array(n_descsz);
+      memory.read(description, text);
+      return textOf(text);
+    }
+    at = description + align4(n_descsz);
+  }
+  return '';
+};
+
+/** The running kernel's build id, in hexadecimal. */
+export const ownBuildId = (memory: Memory): string => {
+  const id = new Uint8Array(BUILD_ID_SIZE);
+  memory.read(NOTES_ADDRESS + BUILD_ID_OFFSET, id);
+  return Array.from(id, (byte) => byte.toString(16).padStart(2, '0')).join('');
+};

@@ -5,7 +5,7 @@ export { Cdevsw, cdev } from './cdev.ts';
 export { copyin, copyinstr, copyout, VM_MAXUSER_ADDRESS } from './copy.ts';
 export { Cpu } from './cpu.ts';
 export { elfFile } from './elf.ts';
-export { BUILD_ID_OFFSET, BUILD_ID_SIZE } from './elf-notes.ts';
+export { BUILD_ID_OFFSET, BUILD_ID_SIZE, ownBuildId, ownNote } from './elf-notes.ts';
 export { TextEngine, type TextEngineOptions } from './engine.ts';
 export * from './errno.ts';
 export { HypercallArgs } from './hypercall-args.ts';
@@ -31,6 +31,7 @@ export {
   PRI_USER,
   UAREA_SIZE,
 } from './lwp.ts';
+export { attachMm } from './mm.ts';
 export { MSGBUF_SIZE, Msgbuf } from './msgbuf.ts';
 export { kassert, Panic } from './panic.ts';
 export { NPROC, type Proc } from './proc.ts';

@@ -18,6 +18,7 @@ import { exitText } from './exit-text.ts';
 import { HypercallArgs, hypercall_args } from './hypercall-args.ts';
 import { PAGE_SIZE } from './image.ts';
 import type { ModuleSpec } from './kernel-spec.ts';
+import { mmText } from './mm.ts';
 import { Msgbuf, msgbuf_data } from './msgbuf.ts';
 import { pmfText } from './pmf.ts';
 import { Sched, sched_data, uarea_data } from './sched.ts';
@@ -80,7 +81,7 @@ export const kernModules: Readonly<Record<string, ModuleSpec>> = {
   callout: { data: callout_data, text: calloutText },
   sched: { data: sched_data, text: schedText },
   autoconf: { data: autoconf_data },
-  cdevsw: { data: cdev_data },
+  cdevsw: { data: cdev_data, text: mmText },
   bufs: { data: buf_data, text: bufText },
   syscalls: { data: syscalls_data, text: { ...syscallsText, ...exitText } },
 };

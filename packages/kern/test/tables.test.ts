@@ -44,7 +44,7 @@ const text: Text<Toy> = {
 };
 
 const image = toyImage(text, tables_test);
-const NAMES = 24;
+const NAMES = 26;
 
 describe.each(MODES)('%s', (_, amnesia) => {
   test('KERN-20: the message buffer keeps the last 32 KiB; the console is told of new text, and of what was there', () => {

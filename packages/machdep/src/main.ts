@@ -9,6 +9,7 @@ import {
   XENVER_version,
 } from '@port-xen/abi';
 import {
+  attachMm,
   call,
   done,
   goto,
@@ -136,6 +137,7 @@ export const mainText: Text<Machdep> = {
         write: cpu.sym('xencons_write'),
       });
       cdevsw.attach('klog', 0, { read: cpu.sym('klog_read') });
+      attachMm(cdevsw);
       m.clock.initclocks(m.startOfDay.commandLine);
       m.network?.init();
       sched.create('sysmon', cpu.sym('sysmon_thread'), 0, PRI_KTHREAD);

@@ -1,11 +1,16 @@
 /*
  * sysctl(3): what is known here about the machine and its memory; the rest is asked of the clock's sys___sysctl.
  *
+ *     kern.{ostype,osrelease,version}               text: the kernel's own notes, and its build id
+ *     hw.{machine,machine_arch}                     text
+ *     hw.ncpu                                       int: the one that this kernel uses
+ *     hw.physmem                                    unsigned int, bytes; the largest there is when there are more
  *     hw.pagesize                                   int, bytes
  *     hw.physmem64                                  u64, bytes: as much as the domain may have
  *     vm.uvmexp2                                    { pagesize, npages, free, anons, swpages, swpginuse, pdpageouts, pageins }  u64 each
  *     machdep.xen.balloon.{current,target,min,max}  u64 each, KiB; target can be written
  */
+import { XEN_ELFNOTE_GUEST_OS, XEN_ELFNOTE_GUEST_VERSION } from '@port-xen/abi';
 import {
   call,
   copyin,
@@ -15,17 +20,27 @@ import {
   EINVAL,
   ENOMEM,
   EPERM,
+  ownBuildId,
+  ownNote,
   routine,
   type Text,
 } from '@port-xen/kern';
-import { array, BytesMemory, i64, ldU64, st64, struct } from '@port-xen/layout';
+import { array, BytesMemory, cString, i64, ldU64, st64, struct } from '@port-xen/layout';
 import { UVM_PAGE_SIZE } from '@port-xen/uvm';
 import type { Machdep } from './machdep.ts';
 
+const CTL_KERN = 1;
+const KERN_OSTYPE = 1;
+const KERN_OSRELEASE = 2;
+const KERN_VERSION = 4;
 const CTL_VM = 2;
 const VM_UVMEXP2 = 5;
 const CTL_HW = 6;
+const HW_MACHINE = 1;
+const HW_NCPU = 3;
+const HW_PHYSMEM = 5;
 const HW_PAGESIZE = 7;
+const HW_MACHINE_ARCH = 10;
 const HW_PHYSMEM64 = 13;
 const CTL_MACHDEP = 7;
 /** Nodes without a number of their own: these four follow each other. */
@@ -33,6 +48,7 @@ const BALLOON_CURRENT = 1030;
 const BALLOON_TARGET = 1031;
 const BALLOON_MAX = 1033;
 const NAME_LENGTH = 2;
+const UINT_MAX = 2 ** 32 - 1;
 const KIB_PER_PAGE = UVM_PAGE_SIZE / 1024;
 
 const NARG = 6;
@@ -46,9 +62,30 @@ const words64 = (words: readonly number[]): Uint8Array => {
   return bytes;
 };
 
+const word32 = (word: number): Uint8Array => words64([word]).subarray(0, 4);
+
+/** What kind of system this is. @returns undefined when it is not one of these */
+const systemValue = (m: Machdep, top: number, node: number): Uint8Array | undefined => {
+  if (top === CTL_KERN) {
+    const { memory } = m.kern.cpu;
+    const name = ownNote(memory, XEN_ELFNOTE_GUEST_OS);
+    const release = ownNote(memory, XEN_ELFNOTE_GUEST_VERSION);
+    if (node === KERN_OSTYPE) return cString(name);
+    if (node === KERN_OSRELEASE) return cString(release);
+    if (node !== KERN_VERSION) return undefined;
+    return cString(`${name} ${release} (${m.startOfDay.magic}), build ${ownBuildId(memory)}`);
+  }
+  if (top !== CTL_HW) return undefined;
+  if (node === HW_MACHINE) return cString('amd64');
+  if (node === HW_MACHINE_ARCH) return cString('x86_64');
+  if (node === HW_NCPU) return word32(1);
+  if (node !== HW_PHYSMEM) return undefined;
+  return word32(Math.min(m.pmap.nrPages * UVM_PAGE_SIZE, UINT_MAX));
+};
+
 /** A node's value. @returns undefined when it is not one of these */
 const nodeValue = (m: Machdep, top: number, node: number): Uint8Array | undefined => {
-  if (top === CTL_HW && node === HW_PAGESIZE) return words64([UVM_PAGE_SIZE]).subarray(0, 4);
+  if (top === CTL_HW && node === HW_PAGESIZE) return word32(UVM_PAGE_SIZE);
   if (top === CTL_HW && node === HW_PHYSMEM64) return words64([m.pmap.nrPages * UVM_PAGE_SIZE]);
   if (top === CTL_VM && node === VM_UVMEXP2) {
     const { pages, anons, swap } = m.uvm;
@@ -56,7 +93,9 @@ const nodeValue = (m: Machdep, top: number, node: number): Uint8Array | undefine
     const memory = [UVM_PAGE_SIZE, m.balloon.current, pages.free, anons.d.inuse];
     return words64([...memory, sw_slots, sw_inuse, sw_pageouts, sw_pageins]);
   }
-  if (top !== CTL_MACHDEP || node < BALLOON_CURRENT || node > BALLOON_MAX) return undefined;
+  if (top !== CTL_MACHDEP || node < BALLOON_CURRENT || node > BALLOON_MAX) {
+    return systemValue(m, top, node);
+  }
   const { current, min, max, d } = m.balloon;
   return words64([([current, d.target, min, max][node - BALLOON_CURRENT] ?? 0) * KIB_PER_PAGE]);
 };

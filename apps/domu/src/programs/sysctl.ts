@@ -1,6 +1,6 @@
 /*
- * sysctl [NAME…]: shows what the kernel says of itself; every node without a name, or those whose names begin so.
- * sysctl -w NAME=NUMBER: sets a node.
+ * sysctl [-an] [NAME…]: shows what the kernel says of itself: every node without a name or with -a, or those whose names begin so; with -n
+ * without their names. sysctl -w NAME=NUMBER: sets a node.
  */
 import {
   done,
@@ -12,25 +12,43 @@ import {
   syscall,
   type UserContext,
 } from '@port-xen/kern';
-import { array, bytes, i32, ldI64, st64, struct, u32, u64, type View } from '@port-xen/layout';
+import {
+  array,
+  bytes,
+  i32,
+  i64,
+  ldI64,
+  st64,
+  struct,
+  textOf,
+  u32,
+  u64,
+  type View,
+} from '@port-xen/layout';
 import { strerror } from './strerror.ts';
 import { SYSCTL_NODES, type SysctlNode } from './sysctl-nodes.ts';
-import { argumentsOf, exit, print } from './user.ts';
+import { argument, exit, print } from './user.ts';
 
-const VALUE_MAX = 128;
-const ARGS_MAX = 256;
+const VALUE_MAX = 256;
+const LINE_MAX = 512;
+const USAGE = 'usage: sysctl [-an] [NAME], sysctl -w NAME=NUMBER\n';
 
 const sysctl_data = struct('sysctl_data', {
   mib: array(i32, 2),
   size: u64,
   value: bytes(VALUE_MAX),
   wanted: u64,
+  /** The names that are asked for are the arguments from this one on; how many of them were answered. */
+  argc: u32,
+  argv: i64,
+  name: u32,
+  asked: u32,
+  /** Values alone are shown. */
+  bare: u32,
   /** Which node is next. */
   next: u32,
-  shown: u32,
-  /** The names, each with a NUL after it. */
-  names: bytes(ARGS_MAX),
-  line: bytes(512),
+  status: u32,
+  line: bytes(LINE_MAX),
 });
 
 const running = struct('sysctl_locals', { pad: u64 });
@@ -41,18 +59,17 @@ const VALUE = sysctl_data.offset.value;
 const WANTED = sysctl_data.offset.wanted;
 
 const say = (u: UserContext, then: string, text: string): Next =>
-  print(u, then, u.data + sysctl_data.offset.line, text);
+  print(u, then, u.data + sysctl_data.offset.line, text.slice(0, LINE_MAX));
 
-/** The names that were asked for. */
-const namesOf = (u: UserContext): string[] =>
-  String.fromCharCode(...dataOf(u).names)
-    .split('\0')
-    .filter((name) => name !== '');
-
-const isWanted = (u: UserContext, node: SysctlNode): boolean => {
-  const names = namesOf(u);
-  return names.length === 0 || names.some((name) => `${node.name}.`.startsWith(`${name}.`));
+/** The names that are asked for; none: all. */
+const namesOf = (u: UserContext): string[] => {
+  const { argc, argv, name } = dataOf(u);
+  return Array.from({ length: argc - name }, (_, i) => argument(u, argv, name + i));
 };
+
+/** Whether a node is meant by a name, which may be that of a group; an empty one is that of all. */
+const isNamed = (node: SysctlNode, name: string): boolean =>
+  name === '' || `${node.name}.`.startsWith(`${name}.`);
 
 const ask = (u: UserContext, then: string, node: SysctlNode, write: boolean): Next => {
   const d = dataOf(u);
@@ -68,13 +85,28 @@ const ask = (u: UserContext, then: string, node: SysctlNode, write: boolean): Ne
 
 /** A node's value as text. */
 const valueText = (u: UserContext, node: SysctlNode): string => {
-  const count = dataOf(u).size / node.word;
-  const words = Array.from({ length: count }, (_, i) => {
-    const at = u.data + VALUE + i * node.word;
-    return node.word === 4 ? u.memory.ld32(at) : ldI64(u.memory, at);
+  const d = dataOf(u);
+  if (node.kind === 'text') return textOf(d.value.subarray(0, d.size));
+  const size = node.kind === 'quad' ? 8 : 4;
+  const words = Array.from({ length: d.size / size }, (_, i) => {
+    const at = u.data + VALUE + i * size;
+    if (node.kind === 'quad') return ldI64(u.memory, at);
+    return node.kind === 'uint' ? u.memory.ld32(at) >>> 0 : u.memory.ld32(at);
   });
   if (node.fields.length === 0) return String(words[0]);
   return words.map((word, i) => `${node.fields[i] ?? i} = ${word}`).join(', ');
+};
+
+/** sysctl -w. @param text NAME=NUMBER */
+const set = (u: UserContext, text: string): Next => {
+  const [name = '', number = ''] = text.split('=');
+  const node = SYSCTL_NODES.find((one) => one.name === name);
+  if (node === undefined) return say(u, 'failed', `sysctl: ${name}: no such node\n`);
+  if (!/^\d{1,15}$/.test(number)) {
+    return say(u, 'failed', `sysctl: expected NAME=NUMBER, found ${text}\n`);
+  }
+  st64(u.memory, u.data + WANTED, Number(number));
+  return ask(u, 'written', node, true);
 };
 
 export const sysctl: Program = {
@@ -84,44 +116,51 @@ export const sysctl: Program = {
   text: {
     main: routine(running, {
       start: (u: UserContext, _, argc, argv) => {
-        const [, ...args] = argumentsOf(u, argc, argv);
-        if (args[0] !== '-w') {
-          const names = args
-            .map((name) => `${name}\0`)
-            .join('')
-            .slice(0, ARGS_MAX);
-          dataOf(u).names = Uint8Array.from(names, (c) => c.charCodeAt(0));
-          return goto('next');
+        const d = dataOf(u);
+        d.argc = argc;
+        d.argv = argv;
+        d.name = 1;
+        const flags = argc > 1 ? argument(u, argv, 1) : '';
+        if (flags === '-w') return argc === 3 ? set(u, argument(u, argv, 2)) : goto('usage');
+        if (flags.startsWith('-')) {
+          if (!/^-[an]+$/.test(flags)) return goto('usage');
+          d.bare = flags.includes('n') ? 1 : 0;
+          d.name = flags.includes('a') ? argc : 2;
         }
-        const [name, number] = (args[1] ?? '').split('=');
-        const node = SYSCTL_NODES.find((one) => one.name === name);
-        if (node === undefined || !/^\d{1,15}$/.test(number ?? '')) {
-          return say(u, 'failed', `sysctl: expected NAME=NUMBER, found ${args[1] ?? 'nothing'}\n`);
-        }
-        st64(u.memory, u.data + WANTED, Number(number));
-        return ask(u, 'written', node, true);
+        return goto('next');
       },
+      usage: (u: UserContext) => say(u, 'failed', USAGE),
       written: (u: UserContext, _, result) =>
         result < 0 ? say(u, 'failed', `sysctl: cannot be set: ${strerror(-result)}\n`) : exit(0),
 
+      /** Name by name, node by node. */
       next: (u: UserContext) => {
         const d = dataOf(u);
-        const node = SYSCTL_NODES[d.next];
-        if (node === undefined) return goto('end');
-        if (isWanted(u, node)) return ask(u, 'taken', node, false);
-        d.next++;
-        return goto('next');
+        const names = namesOf(u);
+        const name = names[d.asked] ?? '';
+        if (d.asked > 0 && name === '') return exit(d.status);
+        const node = SYSCTL_NODES.findIndex((one, i) => i >= d.next && isNamed(one, name));
+        if (node >= 0) {
+          d.next = node;
+          return ask(u, 'taken', SYSCTL_NODES[node] as SysctlNode, false);
+        }
+        d.asked++;
+        const found = d.next > 0;
+        d.next = 0;
+        if (found) return goto('next');
+        d.status = 1;
+        return say(u, 'next', `sysctl: ${name}: no such node\n`);
       },
       taken: (u: UserContext, _, result) => {
         const d = dataOf(u);
-        const node = SYSCTL_NODES[d.next];
-        d.next++;
-        if (node === undefined || result < 0) return goto('next');
-        d.shown++;
-        return say(u, 'next', `${node.name} = ${valueText(u, node)}\n`);
+        const node = SYSCTL_NODES[d.next++];
+        if (node === undefined) return goto('next');
+        if (result < 0) {
+          d.status = 1;
+          return say(u, 'next', `sysctl: ${node.name}: ${strerror(-result)}\n`);
+        }
+        return say(u, 'next', `${d.bare === 0 ? `${node.name} = ` : ''}${valueText(u, node)}\n`);
       },
-      end: (u: UserContext) =>
-        dataOf(u).shown > 0 ? exit(0) : say(u, 'failed', 'sysctl: there is no such node\n'),
       failed: () => exit(1),
       never: () => done(),
     }),
