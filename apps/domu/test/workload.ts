@@ -12,6 +12,8 @@ export interface Workload {
   readonly cmdline: string;
   readonly disks: Readonly<Record<string, MemoryDisk>>;
   readonly memoryMib?: number;
+  /** Those of the disks that are for reading only; for a domain that is not saved. */
+  readonly readonlyDisks?: readonly string[];
   /** What is done on a host once the domain is there, before it runs. @param life 0: where it was booted */
   readonly onHost?: (host: TestHost, domid: number, life: number) => void;
 }
@@ -47,7 +49,7 @@ const runOn = (host: TestHost, domid: number, time_ns: number): number | undefin
  * @param lives_ns how long it runs on each host before it is saved; after the last one it runs to its end
  */
 export const runWorkload = (work: Workload, lives_ns: readonly number[] = []): Ended => {
-  const { guest, cmdline, disks, memoryMib = 16 } = work;
+  const { guest, cmdline, disks, memoryMib = 16, readonlyDisks = [] } = work;
   const { slots } = slotPlan(guest.interface);
   let text = '';
   let image: Uint8Array | undefined;
@@ -62,7 +64,14 @@ export const runWorkload = (work: Workload, lives_ns: readonly number[] = []): E
     });
     const domid =
       image === undefined
-        ? host.bootKernel({ elf: guest.elf, engine: guest.engine, memoryMib, disks, cmdline })
+        ? host.bootKernel({
+            elf: guest.elf,
+            engine: guest.engine,
+            memoryMib,
+            disks,
+            readonlyDisks,
+            cmdline,
+          })
         : host.restoreFromBytes(image, guest.engine, {
             disks,
             ...(former !== undefined && { former }),

@@ -110,15 +110,15 @@ describe.each([
   test('without swap, a program that wants more than there is ends, and the domain lives on', () => {
     const cmdline = 'init=sh -c vmstress 20; echo status $?';
     const { text } = runWorkload({ guest: kernel, cmdline, disks: {} });
-    expect(text).toContain('uvm: out of memory and swap\n');
-    expect(text).toContain('status 139\n');
+    expect(text).toContain('UVM: pid 2 (vmstress), uid 0 killed: out of swap\n');
+    expect(text).toContain('status 137\n');
   });
 
   test('UVM-1, MD-10: what forks, programs and faults that failed for want of memory had taken is given back', () => {
     const tight = 'vmstress 12 2 60';
     const commands = `${tight}; nix; sysctl vm.uvmexp2; ${tight}; ${tight}; nix; sysctl vm.uvmexp2`;
     const { text } = runWorkload({ guest: kernel, cmdline: `init=sh -c ${commands}`, disks: {} });
-    expect(text).toMatch(/uvm: out of memory and swap|fork: error 12/);
+    expect(text).toMatch(/killed: out of swap|fork: error 12/);
     const free = [...text.matchAll(/npages = 4096, free = (\d+)/g)].map((match) =>
       Number(match[1]),
     );

@@ -10,6 +10,8 @@ const NCDEV = 26;
 export const cdev = struct('cdev', {
   d_name: bytes(16),
   d_softc: i64,
+  /** Leaf(softc, flags of open(2)) → 0 or an errno; 0: it can always be opened. */
+  d_open: i64,
   /** Text(softc, offset, address, length, the file's flags) → bytes or -errno; 0: ENODEV. Offsets and lengths are bytes. */
   d_read: i64,
   d_write: i64,
@@ -46,16 +48,23 @@ export class Cdevsw {
   attach(
     name: string,
     softc: number,
-    text: { read?: number; write?: number; size?: number; sync?: number },
+    text: { open?: number; read?: number; write?: number; size?: number; sync?: number },
   ): void {
     const dev = this.#free();
     dev.d_name = cString(name);
     dev.d_softc = softc;
+    dev.d_open = text.open ?? 0;
     dev.d_read = text.read ?? 0;
     dev.d_write = text.write ?? 0;
     dev.d_size = text.size ?? 0;
     dev.d_sync = text.sync ?? 0;
     dev.d_close = 0;
+  }
+
+  /** cdev_open. @param flags open(2)'s @returns 0 or an errno */
+  open(address: number, flags: number): number {
+    const dev = this.at(address);
+    return dev.d_open === 0 ? 0 : this.cpu.call(dev.d_open, dev.d_softc, flags);
   }
 
   #free(): View<typeof cdev> {

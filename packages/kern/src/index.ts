@@ -60,7 +60,7 @@ export {
 } from './spl.ts';
 export { push64 } from './stack.ts';
 export * from './syscall-number.ts';
-export { O_DSYNC, type Operand, Syscalls } from './syscalls.ts';
+export { O_ACCMODE, O_DSYNC, O_RDWR, type Operand, Syscalls } from './syscalls.ts';
 export {
   call,
   DEFAULT_NS,

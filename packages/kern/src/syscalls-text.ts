@@ -1,7 +1,7 @@
 import { array, bytes, i64, struct, textOf, u32, u64 } from '@port-xen/layout';
 import { RAX } from '@port-xen/vcpu';
 import { EBADF, EFAULT, EINVAL, ENODEV, ENOENT, ENOSYS } from './errno.ts';
-import { MAXTRANSFER, NOPERAND, O_DSYNC, type Syscalls } from './syscalls.ts';
+import { MAXTRANSFER, NOPERAND, O_ACCMODE, O_DSYNC, type Syscalls } from './syscalls.ts';
 import { call, done, goto, leaf, type Routine, raw, routine, type Text } from './text.ts';
 
 const PATH_MAX = 128;
@@ -109,14 +109,16 @@ export const syscallsText: Text<Syscalls> = {
 
   sys_open: routine(opening, {
     start: (m, l, path, flags) => {
-      l.flags = flags & O_DSYNC;
+      l.flags = flags & (O_ACCMODE | O_DSYNC);
       return call('named', m.cpu.sym('uvm_copyinstr'), path, l.address, PATH_MAX);
     },
     named: (m, l, length) => {
       if (length < 0) return done(length);
       const name = textOf(l.path);
       const dev = name.startsWith(DEV) ? m.cdevsw.lookup(name.slice(DEV.length)) : 0;
-      return done(dev === 0 ? -ENOENT : m.openFile(dev, l.flags));
+      if (dev === 0) return done(-ENOENT);
+      const error = m.cdevsw.open(dev, l.flags);
+      return done(error === 0 ? m.openFile(dev, l.flags) : -error);
     },
   }),
 

@@ -21,6 +21,9 @@ const INIT_PID = 1;
 /** The most that one read or write moves, bytes: so much of a program's memory is wired at once. */
 export const MAXTRANSFER = 2 ** 20;
 
+/** open(2): what is to be done with the file is one of O_RDONLY, O_WRONLY and O_RDWR: 0, 1, 2. */
+export const O_ACCMODE = 3;
+export const O_RDWR = 2;
 /** open(2): a write returns when what it wrote is on the medium. */
 export const O_DSYNC = 0x1_0000;
 

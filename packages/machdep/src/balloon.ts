@@ -119,7 +119,7 @@ export class Balloon {
   inflate(wanted: number): number {
     const { pages } = this.uvm;
     const pfns: number[] = [];
-    while (pfns.length < Math.min(wanted, BALLOON_DELTA) && pages.free > pages.d.freemin) {
+    while (pfns.length < Math.min(wanted, BALLOON_DELTA) && pages.spare > pages.d.freemin) {
       pfns.push(pages.pageAlloc());
     }
     if (pfns.length === 0) return 0;

@@ -26,10 +26,13 @@ import {
   VM_MAXUSER_ADDRESS,
 } from '@port-xen/kern';
 import { BytesMemory, cString, st64 } from '@port-xen/layout';
+import { SPACE_SPARE } from '@port-xen/uvm';
 import type { Machdep } from './machdep.ts';
 
 /** Room for a stack; only what is touched takes memory. */
 const STACK_PAGES = 64;
+/** The stack's top page, and one for anons. */
+const TOP_PAGES = 2;
 /** Bytes that argv's strings may have, their NULs included. */
 export const ARG_MAX = 1024;
 
@@ -89,6 +92,20 @@ const putPage = (m: Machdep, vmspace: number, va: number, content: Uint8Array): 
 
 const pagesIn = (bytes: number): number => Math.ceil(bytes / PAGE_SIZE);
 
+/** Pages of a program's variables. */
+const dataPages = (image: ProgramImage): number => Math.max(1, pagesIn(image.program.data.size));
+
+const programOf = (m: Machdep, argv: readonly string[]): ProgramImage | undefined =>
+  m.kern.cpu.image.programs.find((candidate) => candidate.program.name === argv[0]);
+
+/** Pages that {@link load} takes at most. */
+export const costOf = (m: Machdep, argv: readonly string[]): number => {
+  const { maps } = m.uvm;
+  const image = programOf(m, argv);
+  const data = image === undefined ? 0 : maps.costOf(dataPages(image));
+  return SPACE_SPARE + data + maps.costOf(STACK_PAGES) + TOP_PAGES;
+};
+
 /** Lays a program's memory out. @returns false when there is no memory; what was laid out stays in the space */
 const layOut = (m: Machdep, vmspace: number, image: ProgramImage, stack: Uint8Array): boolean => {
   const { maps } = m.uvm;
@@ -96,7 +113,7 @@ const layOut = (m: Machdep, vmspace: number, image: ProgramImage, stack: Uint8Ar
   const bottom = VM_MAXUSER_ADDRESS - STACK_PAGES * PAGE_SIZE;
   return (
     maps.mapObject(vm, USER_TEXT, pagesIn(image.size), image.address - KERNBASE) &&
-    maps.mapAnon(vm, USER_DATA, Math.max(1, pagesIn(image.program.data.size))) &&
+    maps.mapAnon(vm, USER_DATA, dataPages(image)) &&
     maps.mapAnon(vm, bottom, STACK_PAGES) &&
     putPage(m, vmspace, VM_MAXUSER_ADDRESS - PAGE_SIZE, stack)
   );
@@ -109,7 +126,7 @@ const layOut = (m: Machdep, vmspace: number, image: ProgramImage, stack: Uint8Ar
 export const load = (m: Machdep, argv: readonly string[]): Loaded | Refused => {
   const { programs } = m.kern.cpu.image;
   const name = argv[0] ?? '';
-  const image = programs.find((candidate) => candidate.program.name === name);
+  const image = programOf(m, argv);
   if (image === undefined) {
     const known = programs.map((candidate) => candidate.program.name).join(', ');
     return { error: ENOENT, why: `no program ${JSON.stringify(name)}; there are ${known}` };

@@ -31,6 +31,7 @@ import { execInit } from './exec.ts';
 import type { Machdep } from './machdep.ts';
 import { RB_POWERDOWN, rebootText } from './reboot.ts';
 import { rootDevicesText } from './root-devices.ts';
+import { swapOn } from './swapctl.ts';
 import { SYSENT } from './sysent.ts';
 
 const GRANT_FRAMES = 64;
@@ -92,21 +93,6 @@ const booting = struct('main_locals', {
 /** The kernel's command line up to what the first program is given. */
 const kernelOptions = (m: Machdep): string => m.startOfDay.commandLine.split('init=')[0] ?? '';
 
-/** The disk that pages go to: the kernel's command line has `swap=/dev/xbdN` before `init=`. */
-const swapOn = (m: Machdep): void => {
-  const { cpu, cdevsw, msgbuf } = m.kern;
-  const name = /(?:^| )swap=\/dev\/(\S+)/.exec(kernelOptions(m))?.[1];
-  if (name === undefined) return;
-  const dev = cdevsw.at(cdevsw.lookup(name));
-  if (dev.address === 0 || dev.d_size === 0) {
-    msgbuf.printf(`swapctl: no disk /dev/${name}\n`);
-    return;
-  }
-  const size = cpu.call(dev.d_size, dev.d_softc);
-  const slots = cpu.call(cpu.sym('uvm_swap_on'), dev.address, size);
-  msgbuf.printf(`swapctl: /dev/${name}, ${slots} pages\n`);
-};
-
 /** The part of the kernel's command line after `init=`: the first program and its arguments. */
 const initArguments = (m: Machdep): string[] => {
   const line = m.startOfDay.commandLine;
@@ -152,7 +138,7 @@ export const mainText: Text<Machdep> = {
       if (autoconf.d.config_pending !== 0) {
         return call('settle', cpu.sym('tsleep'), autoconf.data, 0);
       }
-      swapOn(m);
+      swapOn(m, kernelOptions(m));
       m.network?.start(kernelOptions(m));
       const started = execInit(m, initArguments(m));
       // As NetBSD: a system without its first program is of no use to anybody.

@@ -12,20 +12,29 @@ import {
   EFAULT,
   ENOMEM,
   goto,
+  type Next,
   PSL_C,
   routine,
   type Text,
   trapframe,
 } from '@port-xen/kern';
-import { array, bytes, cString, i64, ldI64, struct, textOf, u32, u64 } from '@port-xen/layout';
-import { ARG_MAX, isRefused, load, startFrame, startLwp } from './exec.ts';
+import {
+  array,
+  bytes,
+  cString,
+  i64,
+  ldI64,
+  struct,
+  textOf,
+  u32,
+  u64,
+  type View,
+} from '@port-xen/layout';
+import { ARG_MAX, costOf, isRefused, type Loaded, load, startFrame, startLwp } from './exec.ts';
 import type { Machdep } from './machdep.ts';
 
 const NAME_MAX = 32;
 const NARG = 256;
-/** Pages that a program takes to start, and how often somebody waits for them. */
-const WANTED = 64;
-const TRIES_MAX = 100;
 
 const forking = struct('fork_locals', { child: i64, pad: u64 });
 const executing = struct('execve_locals', {
@@ -35,14 +44,35 @@ const executing = struct('execve_locals', {
   /** argv[argc]. */
   pointer: i64,
   argc: u32,
-  tries: u32,
+  pad: u32,
   /** Bytes of `strings` that are in use. */
   used: u32,
   strings: bytes(ARG_MAX),
   offsets: array(u32, NARG),
 });
 
+type Executing = View<typeof executing>;
+
 const STRINGS = executing.offset.strings;
+
+const argvOf = (l: Executing): string[] =>
+  Array.from({ length: l.argc }, (_value, i) =>
+    textOf(l.strings.subarray(i === 0 ? 0 : l.offsets.get(i))),
+  );
+
+/** The running process is another program from here on. */
+const become = (m: Machdep, l: Executing, loaded: Loaded): Next => {
+  const { sched, syscalls } = m.kern;
+  const p = syscalls.curproc;
+  const lwp = sched.curlwp;
+  l.old = p.p_vmspace;
+  p.p_vmspace = loaded.vmspace;
+  lwp.l_pmap = m.uvm.maps.at(loaded.vmspace).vm_pmap;
+  lwp.l_name = cString(loaded.image.program.name.slice(0, 15));
+  m.pmap.users.activate(lwp.l_pmap);
+  startFrame(syscalls.frame, loaded);
+  return call('done', m.kern.cpu.sym('uvmspace_free'), l.old);
+};
 
 export const processText: Text<Machdep> = {
   sys_fork: routine(forking, {
@@ -112,26 +142,16 @@ export const processText: Text<Machdep> = {
       return goto('argument');
     },
     load: (m, l) => {
-      const { sched, syscalls } = m.kern;
-      const argv = Array.from({ length: l.argc }, (_value, i) =>
-        textOf(l.strings.subarray(i === 0 ? 0 : l.offsets.get(i))),
-      );
-      const loaded = load(m, argv);
-      if (isRefused(loaded)) {
-        if (loaded.error !== ENOMEM || l.tries++ === TRIES_MAX) return done(-loaded.error);
-        return call('waited', m.kern.cpu.sym('uvm_wait'), WANTED);
-      }
-      const p = syscalls.curproc;
-      const lwp = sched.curlwp;
-      l.old = p.p_vmspace;
-      p.p_vmspace = loaded.vmspace;
-      lwp.l_pmap = m.uvm.maps.at(loaded.vmspace).vm_pmap;
-      lwp.l_name = cString(loaded.image.program.name.slice(0, 15));
-      m.pmap.users.activate(lwp.l_pmap);
-      startFrame(syscalls.frame, loaded);
-      return call('done', m.kern.cpu.sym('uvmspace_free'), l.old);
+      const loaded = load(m, argvOf(l));
+      if (!isRefused(loaded)) return become(m, l, loaded);
+      if (loaded.error !== ENOMEM) return done(-loaded.error);
+      return call('waited', m.kern.cpu.sym('uvm_wait'), costOf(m, argvOf(l)));
     },
-    waited: (_, __, error) => (error === 0 ? goto('load') : done(-ENOMEM)),
+    waited: (m, l, error) => {
+      if (error !== 0) return done(-error);
+      const loaded = m.uvm.pages.inTurn(() => load(m, argvOf(l)));
+      return isRefused(loaded) ? done(-loaded.error) : become(m, l, loaded);
+    },
     done: () => done(0),
   }),
 };

@@ -28,6 +28,8 @@ const TRAP_page_fault = 14;
 const HAS_ERROR: readonly number[] = [8, 10, 11, 12, 13, 14, 17];
 /** Exit status of a program that faulted: 128 + SIGSEGV. */
 const STATUS_SEGV = 139;
+/** Of one for whose page there was neither memory nor swap: 128 + SIGKILL. */
+const STATUS_KILL = 137;
 
 const NAMES: Readonly<Record<number, string>> = {
   0: 'divide error',
@@ -77,10 +79,15 @@ export const trapText: Text<Machdep> = {
       const write = (trapframe.at(cpu.memory, frame).tf_err & PFEC_WRITE) !== 0 ? 1 : 0;
       return call('resolved', cpu.sym('uvm_fault'), syscalls.curproc.p_vmspace, address, write);
     },
-    resolved: (m, _, error) => {
+    resolved: (_, __, error) => {
       if (error === 0) return done();
-      if (error === ENOMEM) m.kern.msgbuf.printf('uvm: out of memory and swap\n');
-      return goto('kill');
+      return goto(error === ENOMEM ? 'out of swap' : 'kill');
+    },
+    'out of swap': (m) => {
+      const { syscalls, msgbuf, sched, cpu } = m.kern;
+      const name = sched.nameOf(sched.d.curlwp);
+      msgbuf.printf(`UVM: pid ${syscalls.curproc.p_pid} (${name}), uid 0 killed: out of swap\n`);
+      return call('never', cpu.sym('exit1'), STATUS_KILL);
     },
     kill: (m, l) => call('never', m.kern.cpu.sym('trap_kill'), l.frame, l.cr2),
     never: () => done(),

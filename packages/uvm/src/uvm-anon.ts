@@ -36,6 +36,12 @@ export class Anons {
     return uvm_data.at(this.cpu.memory, this.data).anons;
   }
 
+  /** Anons that are in a page, those on their way included. */
+  get resident(): number {
+    const { sw_inuse, sw_bad } = this.swap.d;
+    return this.d.inuse - (sw_inuse - sw_bad);
+  }
+
   at(index: number): Anon {
     return vm_anon.at(this.cpu.memory, ANON_TABLE + index * vm_anon.size);
   }

@@ -38,16 +38,28 @@ const pages_data = struct('uvm_pages_data', {
   free_room: u32,
   /** Pages in use by somebody. */
   used: u32,
-  /** Lwps that wait for a page. */
-  waiters: u32,
   /** Below this many free pages the page daemon works, until there are freetarg. */
   freemin: u32,
   freetarg: u32,
-  /** Somebody waits for so many free pages. */
+  /** The balloon wants so many free pages. */
   wanted: u32,
+  /** An lwp that has waited takes what it waited for, whoever waits behind it. */
+  in_turn: u32,
+  /** The first of the lwps that wait for pages, a uvm_waiter; 0: nobody waits. */
+  wait_head: i64,
   kernel_next: i64,
   nextent: u32,
   extents: array(extent, NEXTENT),
+});
+
+/** An lwp that waits for pages, on its own stack. */
+export const uvm_waiter = struct('uvm_waiter', {
+  /** Who waits behind it; 0: nobody. */
+  w_next: i64,
+  /** How many it waits for. */
+  w_pages: u32,
+  /** There will not be so many. */
+  w_refused: u32,
 });
 
 /** The page of an anon is on its way to or from the swap device. */
@@ -83,15 +95,33 @@ const anon_data = struct('uvm_anon_data', {
   hand: u32,
 });
 
-const swap_data = struct('uvm_swap_data', {
-  /** The device; 0: none. */
-  sw_cdev: i64,
+/** Swap devices at once. */
+export const NSWAP = 8;
+
+/** A swap device: slots [swd_drumoffset, swd_drumoffset + swd_npages) of all. */
+export const swapdev = struct('swapdev', {
+  swd_cdev: i64,
   /** A bit for each slot that is in use. */
-  sw_map: i64,
+  swd_map: i64,
+  swd_drumoffset: u32,
+  swd_npages: u32,
+  swd_npginuse: u32,
+  /** Slots that the device could not write: never used again. They count as in use. */
+  swd_npgbad: u32,
+  /** Where the next search starts, from the device's first slot. */
+  swd_next: u32,
+});
+
+export type Swapdev = View<typeof swapdev>;
+
+const swap_data = struct('uvm_swap_data', {
+  sw_ndev: u32,
+  /** The device that is asked first the next time: they take turns. */
+  sw_turn: u32,
+  /** Slots of all devices; in use; and bad. */
   sw_slots: u32,
   sw_inuse: u32,
-  /** Where the next search starts. */
-  sw_next: u32,
+  sw_bad: u32,
   /** Pages written and read, ever. */
   sw_pageouts: u32,
   sw_pageins: u32,
@@ -99,6 +129,7 @@ const swap_data = struct('uvm_swap_data', {
   sw_busy: u32,
   /** Kernel addresses at which pages are while they travel: the page daemon's, then one for each lwp. */
   pager_map: i64,
+  sw_dev: array(swapdev, NSWAP),
 });
 
 /** The entry is in use; its memory may be stored to. */

@@ -22,13 +22,19 @@ import {
   routine,
   type Text,
 } from '@port-xen/kern';
-import { i64, struct, u32, type View } from '@port-xen/layout';
+import { i64, struct, textOf, u32, type View } from '@port-xen/layout';
 import type { Uvm } from './uvm.ts';
-import { AN_BUSY, type MapEntry, ME_WRITE, PAGE_SIZE, type Vmspace } from './uvm-data.ts';
+import {
+  AN_BUSY,
+  type MapEntry,
+  ME_WRITE,
+  PAGE_SIZE,
+  uvm_waiter,
+  type Vmspace,
+} from './uvm-data.ts';
 
-/** Ticks that an lwp waits for a page before it looks again, and how often it does. */
-const WAIT_TICKS = 10;
-const TRIES_MAX = 3000;
+/** Pages that a fault takes at most, tables aside: the page, and one for anons. */
+const FAULT_PAGES = 2;
 /** Virtual time of filling a page. */
 const FILL_NS = 500;
 
@@ -36,12 +42,10 @@ const faulting = struct('uvm_fault_locals', {
   vm: i64,
   va: i64,
   write: u32,
-  tries: u32,
+  pad: u32,
   anon: i64,
   page: i64,
 });
-
-const waiting = struct('uvm_wait_locals', { pad: i64 });
 
 type Locals = View<typeof faulting>;
 
@@ -85,10 +89,27 @@ const copyOnWrite = (m: Uvm, l: Locals, vm: Vmspace, e: MapEntry, old: number): 
   return done();
 };
 
+/** The page comes back from the swap device; whoever else wants it waits. */
+const pageIn = (m: Uvm, l: Locals, index: number): Next => {
+  const pfn = m.pages.pageAllocUser();
+  if (pfn < 0) return goto('short');
+  const anon = m.anons.at(index);
+  const slot = anon.an_swslot - 1;
+  anon.an_flags |= AN_BUSY;
+  l.anon = index;
+  l.page = pfn;
+  m.swap.d.sw_pageins++;
+  m.pmap.kenterPa(pagerVa(m), pfn * PAGE_SIZE, true);
+  const dev = m.kern.cdevsw.at(m.swap.deviceOf(slot).swd_cdev);
+  return call('arrived', dev.d_read, dev.d_softc, m.swap.offsetOf(slot), pagerVa(m), PAGE_SIZE);
+};
+
 const resolve = (m: Uvm, l: Locals): Next => {
   const vm = m.maps.at(l.vm);
   const e = m.maps.permitted(vm, l.va, l.write !== 0);
   if (e === undefined) return done(EFAULT);
+  // Whatever is mapped may need page tables, which are the kernel's.
+  if (m.pages.isLow) return goto('short');
   if (e.me_object >= 0) {
     m.pmap.users.enter(vm.vm_pmap, l.va, e.me_object + (l.va - e.me_start), false);
     return done();
@@ -99,27 +120,44 @@ const resolve = (m: Uvm, l: Locals): Next => {
   if ((anon.an_flags & AN_BUSY) !== 0) {
     return call('try', m.cpu.sym('tsleep'), anon.address, 0);
   }
-  if (anon.an_page === 0) {
-    l.anon = index;
-    return goto('pagein');
-  }
+  if (anon.an_page === 0) return pageIn(m, l, index);
   if (l.write !== 0 && anon.an_ref > 1) return copyOnWrite(m, l, vm, e, index);
   const alone = writable(e) && anon.an_ref === 1;
   m.pmap.users.enter(vm.vm_pmap, l.va, (anon.an_page - 1) * PAGE_SIZE, alone);
   return done();
 };
 
+/** Whether so many pages could come to be free: programs' pages go to swap, as many as there is room for. */
+const mayCome = (m: Uvm, pages: number): boolean => {
+  const { d, spare } = m.swap;
+  if (d.sw_ndev === 0) return false;
+  // Where one page is wanted, the page daemon knows best: it sees what is on its way.
+  const can = Math.min(m.anons.resident, spare + d.sw_busy);
+  return pages <= FAULT_PAGES || m.pages.couldSpare(pages, can);
+};
+
 export const faultText: Text<Uvm> = {
-  /** (pages): waits until there may be so many, or for a while. @returns 0, ENOMEM when there will never be */
-  uvm_wait: routine(waiting, {
-    start: (m, _, pages) => {
-      if (!m.swap.canHelp) return done(ENOMEM);
-      m.pages.want(pages);
-      m.pages.d.waiters++;
-      return call('woken', m.cpu.sym('tsleep'), m.pages.freeChannel, WAIT_TICKS);
+  /**
+   * (pages): waits until there are so many for the caller alone, which takes them at once (`inTurn`); whoever asked before comes first.
+   * @returns 0, ENOMEM when there will never be so many
+   */
+  uvm_wait: routine(uvm_waiter, {
+    start: (m, l, pages) => {
+      if (!mayCome(m, pages)) return done(ENOMEM);
+      l.w_pages = pages;
+      m.pages.waiters.add(l.address);
+      m.pages.wakeDaemon();
+      return goto('look');
     },
-    woken: (m) => {
-      m.pages.d.waiters--;
+    look: (m, l) => {
+      const { waiters } = m.pages;
+      if (l.w_refused !== 0) return done(ENOMEM);
+      if (!waiters.isFirst(l.address) || !m.pages.isFirstServed) {
+        return call('look', m.cpu.sym('tsleep'), l.address, 0);
+      }
+      waiters.remove(l.address);
+      // What is left may be enough for the next one, who looks when these have been taken.
+      waiters.wakeFirst();
       return done();
     },
   }),
@@ -134,24 +172,10 @@ export const faultText: Text<Uvm> = {
     },
     try: resolve,
 
-    /** There is no page: the page daemon is asked for one. */
-    short: (m, l) =>
-      l.tries++ < TRIES_MAX ? call('waited', m.cpu.sym('uvm_wait'), 1) : done(ENOMEM),
-    waited: (_, __, error) => (error === 0 ? goto('try') : done(error)),
+    /** There is no page: the page daemon makes one free. */
+    short: (m) => call('waited', m.cpu.sym('uvm_wait'), FAULT_PAGES),
+    waited: (m, l, error) => (error === 0 ? m.pages.inTurn(() => resolve(m, l)) : done(error)),
 
-    pagein: (m, l) => {
-      const pfn = m.pages.pageAllocUser();
-      if (pfn < 0) return goto('short');
-      const anon = m.anons.at(l.anon);
-      const { d } = m.swap;
-      anon.an_flags |= AN_BUSY;
-      l.page = pfn;
-      d.sw_pageins++;
-      m.pmap.kenterPa(pagerVa(m), pfn * PAGE_SIZE, true);
-      const dev = m.kern.cdevsw.at(d.sw_cdev);
-      const offset = (anon.an_swslot - 1) * PAGE_SIZE;
-      return call('arrived', dev.d_read, dev.d_softc, offset, pagerVa(m), PAGE_SIZE);
-    },
     arrived: (m, l, result) => {
       const anon = m.anons.at(l.anon);
       m.pmap.kremove(pagerVa(m));
@@ -161,6 +185,9 @@ export const faultText: Text<Uvm> = {
         m.swap.free(anon.an_swslot - 1);
         anon.an_swslot = 0;
       } else {
+        const sdp = m.swap.deviceOf(anon.an_swslot - 1);
+        const disk = textOf(m.kern.cdevsw.at(sdp.swd_cdev).d_name);
+        m.kern.msgbuf.printf(`uvm_fault: swap read from /dev/${disk} failed: ${result}\n`);
         m.pages.pageFree(l.page);
       }
       m.anons.settle(l.anon);

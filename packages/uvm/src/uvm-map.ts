@@ -27,7 +27,7 @@ const MMAP_BASE = 2 ** 32;
 /** Page tables that an amap may need beyond its own pages. */
 const AMAP_SPARE = 4;
 /** Pages that a new address space has to have at hand: page tables, a stack, amaps. */
-const SPACE_SPARE = 16;
+export const SPACE_SPARE = 16;
 
 const trunc = (va: number): number => Math.floor(va / PAGE_SIZE) * PAGE_SIZE;
 const amapPages = (pages: number): number => Math.ceil((4 * pages) / PAGE_SIZE);

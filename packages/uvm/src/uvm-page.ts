@@ -15,6 +15,7 @@ import { type Cpu, KERNBASE, kassert, type Sched } from '@port-xen/kern';
 import type { View } from '@port-xen/layout';
 import { ANON_TABLE, FREE_STACK, PAGE_SIZE, uvm_data, VM_MIN_KERNEL_ADDRESS } from './uvm-data.ts';
 import type { UvmPmap } from './uvm-kernel.ts';
+import { Waiters } from './uvm-waiters.ts';
 
 /** Pages that only the kernel is given. */
 const RESERVE_KERNEL = 40;
@@ -27,12 +28,14 @@ export class Pages {
   readonly data: number;
   readonly pmap: UvmPmap;
   readonly sched: Sched;
+  readonly waiters: Waiters;
 
   constructor(cpu: Cpu, data: number, pmap: UvmPmap, sched: Sched) {
     this.cpu = cpu;
     this.data = data;
     this.pmap = pmap;
     this.sched = sched;
+    this.waiters = new Waiters(cpu, data, sched);
   }
 
   get d(): View<typeof uvm_data>['pages'] {
@@ -74,11 +77,6 @@ export class Pages {
     return d.nfree + (d.avail_end - d.avail_next) + (d.avail2_end - d.avail2_next);
   }
 
-  /** What whoever waits for a page sleeps on. */
-  get freeChannel(): number {
-    return this.d.address;
-  }
-
   /** What the page daemon sleeps on. */
   get daemonChannel(): number {
     return this.d.address + 1;
@@ -106,27 +104,66 @@ export class Pages {
   /** A page for a program. @returns its pfn, -1 when there are only the kernel's left */
   pageAllocUser(): number {
     const { free } = this;
-    if (free <= this.d.freemin) this.sched.wakeup(this.daemonChannel);
+    if (free <= this.d.freemin) this.wakeDaemon();
     return this.canSpare(1) ? this.pageAlloc() : -1;
   }
 
-  /** Whether so many pages can be taken on a program's behalf. */
+  /** Whether so many pages can be taken on a program's behalf: they are there, and nobody waits who asked before. */
   canSpare(pages: number): boolean {
+    return this.#has(pages) && (this.waiters.none || this.d.in_turn !== 0);
+  }
+
+  #has(pages: number): boolean {
     return this.free - pages >= RESERVE_KERNEL;
+  }
+
+  /** Whether the kernel is about to run out of the pages that it makes page tables of. */
+  get isLow(): boolean {
+    return this.free < RESERVE_KERNEL / 2;
+  }
+
+  /** Whether the first of those that wait need not wait any longer. */
+  get isFirstServed(): boolean {
+    return this.#has(this.waiters.first);
+  }
+
+  /** Takes pages, within one macro-instruction, for an lwp that uvm_wait has just let through: nobody who waits behind it comes first. */
+  inTurn<T>(take: () => T): T {
+    const { d } = this;
+    d.in_turn = 1;
+    const taken = take();
+    d.in_turn = 0;
+    return taken;
+  }
+
+  /** Whether so many pages could be spared if so many more were free. */
+  couldSpare(pages: number, more: number): boolean {
+    return this.#has(pages - more);
   }
 
   /** Asks the page daemon for enough free pages that so many can be spared. */
   want(pages: number): void {
     const { d } = this;
     d.wanted = Math.max(d.wanted, pages + RESERVE_KERNEL);
+    this.wakeDaemon();
+  }
+
+  wakeDaemon(): void {
     this.sched.wakeup(this.daemonChannel);
+  }
+
+  /** Free pages beyond those that are waited for. */
+  get spare(): number {
+    return this.free - this.waiters.pages;
   }
 
   /** Whether the page daemon has work to do. @param working it is at work */
   isShort(working: boolean): boolean {
     const { d } = this;
     if (this.free >= d.wanted) d.wanted = 0;
-    return this.free < Math.max(working ? d.freetarg : d.freemin, d.wanted);
+    const { pages } = this.waiters;
+    const waited = pages === 0 ? 0 : pages + RESERVE_KERNEL;
+    return this.free < Math.max(working ? d.freetarg : d.freemin, d.wanted, waited);
   }
 
   /** uvm_pagefree. When the stack has no room for the page, the page becomes its room, and stays in use. */
@@ -141,6 +178,6 @@ export class Pages {
     this.cpu.memory.st32(FREE_STACK + 4 * d.nfree, pfn);
     d.nfree++;
     d.used--;
-    if (d.waiters > 0) this.sched.wakeup(this.freeChannel);
+    if (!this.waiters.none && this.isFirstServed) this.waiters.wakeFirst();
   }
 }

@@ -8,7 +8,7 @@
  * finish or to issue again, and what is to be done after it is on this lwp's stack.
  */
 import { call, done, goto, leaf, NLWP, routine, type Text } from '@port-xen/kern';
-import { array, struct, u32, type View } from '@port-xen/layout';
+import { array, struct, textOf, u32, type View } from '@port-xen/layout';
 import type { Uvm } from './uvm.ts';
 import { AN_BUSY, type Anon, PAGE_SIZE } from './uvm-data.ts';
 import { PAGER_CLUSTER } from './uvm-fault.ts';
@@ -16,12 +16,17 @@ import { clearReference, unmapAnon } from './uvm-share.ts';
 
 /** Ticks that the daemon rests when there is nothing that it could write. */
 const REST_TICKS = 5;
+/** Rests in a row after which one of those that wait is told that there is no memory. */
+const PATIENCE = 3;
 /** Twice around, what was used lately goes too. */
 const SWEEPS = 2;
 
 const daemon = struct('uvm_pageout_locals', {
   count: u32,
   slot: u32,
+  /** Rests since something was written. */
+  stuck: u32,
+  pad: u32,
   cluster: array(u32, PAGER_CLUSTER),
 });
 
@@ -71,24 +76,31 @@ const arrive = (m: Uvm, l: Locals, written: boolean): void => {
     if (written) {
       m.pages.pageFree(anon.an_page - 1);
       anon.an_page = 0;
-    } else {
-      m.swap.free(anon.an_swslot - 1);
-      anon.an_swslot = 0;
-    }
+    } else anon.an_swslot = 0;
     m.anons.settle(index);
   }
   d.sw_busy -= l.count;
 };
 
+/** The slots are bad. It is told of a device once: a disk that fails does so again and again. */
+const tell = (m: Uvm, l: Locals, result: number): void => {
+  let first = false;
+  for (let i = 0; i < l.count; i++) first = m.swap.markBad(l.slot + i) || first;
+  if (!first) return;
+  const disk = textOf(m.kern.cdevsw.at(m.swap.deviceOf(l.slot).swd_cdev).d_name);
+  m.kern.msgbuf.printf(`pagedaemon: swap write to /dev/${disk} failed: ${result}\n`);
+};
+
 export const pdaemonText: Text<Uvm> = {
-  /** (cdev, size): pages go to this device from now on. @returns how many it has room for */
+  /** (cdev, size): pages go to this device, too, from now on. @returns how many it has room for */
   uvm_swap_on: leaf((m, cdev, size) => {
     const { d } = m.swap;
-    d.pager_map = m.kmAllocVa(PAGER_CLUSTER + NLWP + 1);
-    const slots = m.swap.on(cdev, size);
+    if (d.sw_ndev === 0) {
+      d.pager_map = m.kmAllocVa(PAGER_CLUSTER + NLWP + 1);
+      m.kern.sched.create('pagedaemon', m.cpu.sym('uvm_pageout'), 0);
+    }
     m.kern.cdevsw.at(cdev).d_held = 1;
-    m.kern.sched.create('pagedaemon', m.cpu.sym('uvm_pageout'), 0);
-    return slots;
+    return m.swap.on(cdev, size);
   }),
 
   uvm_pageout: routine(daemon, {
@@ -99,20 +111,32 @@ export const pdaemonText: Text<Uvm> = {
     work: (m, l) => {
       if (!m.pages.isShort(true)) return goto('rest');
       gather(m, l);
-      if (l.count === 0) {
-        return call('work', m.cpu.sym('tsleep'), m.pages.daemonChannel, REST_TICKS);
-      }
+      if (l.count === 0) return goto('stuck');
       send(m, l);
-      const { d } = m.swap;
-      const dev = m.kern.cdevsw.at(d.sw_cdev);
+      const sdp = m.swap.deviceOf(l.slot);
+      const dev = m.kern.cdevsw.at(sdp.swd_cdev);
       const length = l.count * PAGE_SIZE;
-      return call('sent', dev.d_write, dev.d_softc, l.slot * PAGE_SIZE, d.pager_map, length);
+      const offset = m.swap.offsetOf(l.slot);
+      return call('sent', dev.d_write, dev.d_softc, offset, m.swap.d.pager_map, length);
     },
     sent: (m, l, result) => {
       const written = result === l.count * PAGE_SIZE;
-      if (!written) m.kern.msgbuf.printf(`pagedaemon: swap write failed: ${result}\n`);
       arrive(m, l, written);
-      return written ? goto('work') : call('work', m.cpu.sym('tsleep'), m.pages.daemonChannel, 100);
+      if (!written) {
+        tell(m, l, result);
+        return goto('stuck');
+      }
+      l.stuck = 0;
+      return goto('work');
+    },
+    /** Nothing could be written. What is on its way may arrive, a program may end; but who waits does not wait for ever. */
+    stuck: (m, l) => {
+      if (m.pages.waiters.none) return call('rest', m.cpu.sym('tsleep'), m.pages.daemonChannel, 0);
+      if (!m.pages.isFirstServed && ++l.stuck === PATIENCE) {
+        l.stuck = 0;
+        m.pages.waiters.refuse();
+      }
+      return call('work', m.cpu.sym('tsleep'), l.address, REST_TICKS);
     },
     never: () => done(),
   }),

@@ -40,6 +40,14 @@ const dropEntry = (maps: Maps, vm: Vmspace, e: MapEntry, mapped: boolean): void 
   e.me_flags = 0;
 };
 
+/** Kernel pages that {@link unmap} takes at most: the parts of what is cut have amaps of their own. */
+export const clipCost = (maps: Maps, vm: Vmspace, start: number, end: number): number =>
+  maps
+    .entries(vm)
+    .filter((e) => e.me_object < 0 && e.me_end > start && e.me_start < end)
+    .map((e) => 2 * maps.costOf((e.me_end - e.me_start) / PAGE_SIZE))
+    .reduce((most, cost) => Math.max(most, cost), 0);
+
 /** uvm_unmap. @returns false when there is no memory to split an entry with */
 export const unmap = (maps: Maps, vm: Vmspace, start: number, end: number): boolean => {
   for (const e of maps.entries(vm)) {

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { uvm_waiter } from '../src/uvm-data.ts';
 import { share, unmapAnon } from '../src/uvm-share.ts';
 import { unmap } from '../src/uvm-unmap.ts';
 import { PaperMachine } from './paper-machine.ts';
@@ -197,4 +198,88 @@ test('UVM-5: a shared range keeps its pages until the last space has let go of i
   expect(anons.at(index).an_ref).toBe(1);
   m.uvm.discard(child.address);
   expect(anons.d.inuse).toBe(0);
+});
+
+test('UVM-12: pages that come free wait for who asked first, in whatever order others ask, and who wants the most is refused first', () => {
+  const change = fc.tuple(fc.constantFrom('ask', 'free', 'take', 'refuse'), fc.nat(30));
+  fc.assert(
+    fc.property(fc.array(change, { maxLength: 80 }), (changes) => {
+      const m = new PaperMachine(NR_PAGES);
+      const { pages, km } = m.uvm;
+      const { waiters } = pages;
+      // Waiters are on stacks: a page of them.
+      const stack = km.kmAlloc(1);
+      const memory = m.uvm.cpu.memory;
+      const held: number[] = [];
+      while (pages.canSpare(1)) held.push(pages.pageAlloc());
+      let queue: { at: number; wants: number }[] = [];
+      let asked = 0;
+      for (const [what, n] of changes) {
+        const first = queue[0];
+        m.wakeups.length = 0;
+        if (what === 'ask' && asked < 100) {
+          const at = stack + asked++ * uvm_waiter.size;
+          const wants = 1 + n;
+          const w = uvm_waiter.at(memory, at);
+          w.w_pages = wants;
+          w.w_refused = 0;
+          waiters.add(at);
+          queue.push({ at, wants });
+        } else if (what === 'free') {
+          for (let i = 0; i < n && held.length > 0; i++) pages.pageFree(held.pop() as number);
+          // Nobody else is woken: they would look in vain.
+          for (const { at } of queue.slice(1)) expect(m.wakeups).not.toContain(at);
+          const served = n > 0 && first !== undefined && pages.free - first.wants >= 40;
+          if (served) expect(m.wakeups).toContain(first.at);
+        } else if (what === 'take' && first !== undefined && pages.isFirstServed) {
+          waiters.remove(first.at);
+          queue.shift();
+          expect(pages.inTurn(() => pages.canSpare(first.wants))).toBe(true);
+          for (let i = 0; i < first.wants; i++)
+            held.push(pages.inTurn(() => pages.pageAllocUser()));
+        } else if (what === 'refuse' && first !== undefined) {
+          const most = Math.max(...queue.map(({ wants }) => wants));
+          const victim = queue.find(({ wants }) => wants === most) as { at: number };
+          waiters.refuse();
+          expect(uvm_waiter.at(memory, victim.at).w_refused).toBe(1);
+          expect(m.wakeups).toContain(victim.at);
+          queue = queue.filter((w) => w !== victim);
+        }
+        expect(held).not.toContain(-1);
+        const wanted = queue.reduce((sum, { wants }) => sum + wants, 0);
+        expect(waiters.pages).toBe(wanted);
+        if (queue.length > 0) {
+          expect(pages.pageAllocUser()).toBe(-1);
+          expect(pages.isShort(true)).toBe(pages.free < Math.max(pages.d.freetarg, wanted + 40));
+        }
+        expect(pages.spare).toBe(pages.free - wanted);
+        expect(waiters.first).toBe(queue[0]?.wants ?? 0);
+      }
+    }),
+    { numRuns: 150 },
+  );
+});
+
+test('UVM-13: slots of several devices are apart, devices take turns, and a slot that is bad is not used again', () => {
+  const m = new PaperMachine(NR_PAGES);
+  const { swap } = m.uvm;
+  swap.on(1, 30 * PAGE);
+  swap.on(2, 20 * PAGE);
+  const runs = Array.from({ length: 4 }, () => swap.alloc(11));
+  expect(runs.map(({ slot }) => swap.deviceOf(slot).swd_cdev)).toEqual([1, 2, 1, 2]);
+  expect(runs.map(({ slot }) => swap.offsetOf(slot) / PAGE)).toEqual([0, 0, 11, 11]);
+  // The end of a device is the end of a row.
+  expect(runs.map(({ count }) => count)).toEqual([11, 11, 11, 9]);
+  expect(swap.spare).toBe(8);
+  const bad = runs[1] as { slot: number; count: number };
+  for (let i = 0; i < bad.count; i++) expect(swap.markBad(bad.slot + i)).toBe(i === 0);
+  for (const { slot, count } of runs) {
+    for (let i = 0; i < count && slot !== bad.slot; i++) swap.free(slot + i);
+  }
+  const again = new Set<number>();
+  for (let run = swap.alloc(11); run.count > 0; run = swap.alloc(11)) {
+    for (let i = 0; i < run.count; i++) again.add(run.slot + i);
+  }
+  expect(again.size).toBe(50 - bad.count);
+  for (let i = 0; i < bad.count; i++) expect(again.has(bad.slot + i)).toBe(false);
 });

@@ -170,6 +170,7 @@ export const attachText: Text<XbdXenbus> = {
       if (sc.sc_attached === 0) {
         sc.sc_attached = 1;
         m.kern.cdevsw.attach(name, sc.address, {
+          open: m.cpu.sym('xbdopen'),
           read: m.cpu.sym('xbdread'),
           write: m.cpu.sym('xbdwrite'),
           size: m.cpu.sym('xbdsize'),

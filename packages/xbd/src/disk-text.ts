@@ -1,6 +1,7 @@
 /*
- * What programs do with a disk: read, write, size, sync.
+ * What programs do with a disk: open, read, write, size, sync.
  */
+import { VDISK_READONLY } from '@port-xen/abi';
 import {
   B_FLUSH,
   B_MEDIA_FUA,
@@ -11,7 +12,9 @@ import {
   EINVAL,
   ENOSPC,
   ENXIO,
+  EROFS,
   leaf,
+  O_ACCMODE,
   O_DSYNC,
   type Routine,
   routine,
@@ -45,6 +48,11 @@ const physio = (direction: number): Routine<Xbd> =>
 
 export const diskText: Text<Xbd> = {
   xbdstrategy: leaf((m, softc, bp) => m.strategy(m.at(softc), m.kern.bufs.at(bp))),
+  /** (softc, open(2)'s flags): a disk that cannot be written is not opened for it. @returns 0 or an errno */
+  xbdopen: leaf((m, softc, flags) => {
+    const readonly = (m.at(softc).sc_info & VDISK_READONLY) !== 0;
+    return readonly && (flags & O_ACCMODE) !== 0 ? EROFS : 0;
+  }),
   xbdread: physio(B_READ),
   xbdwrite: physio(0),
   xbdsize: leaf((m, softc) => m.at(softc).sc_sectors * DEV_BSIZE),

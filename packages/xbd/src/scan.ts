@@ -58,6 +58,7 @@ const attach = (m: XbdCtrlIf, device: number): XbdSoftc | undefined => {
   sc.sc_dev = dv.address;
   sc.sc_device = device;
   m.kern.cdevsw.attach(m.nameOf(sc), sc.address, {
+    open: m.cpu.sym('xbdopen'),
     read: m.cpu.sym('xbdread'),
     write: m.cpu.sym('xbdwrite'),
     size: m.cpu.sym('xbdsize'),
