@@ -185,6 +185,11 @@ test('a disk is looked for where the command is given, whatever the names of fol
   }
 });
 
+test('a key reaches the kernel, which says so', async () => {
+  expect(domu('sysrq', 'slow', 'h').status).toBe(0);
+  await until('the key', () => world.printed().includes("unknown letter 'h'"));
+});
+
 test.each([
   [['pause', 'nobody'], 'nobody is an invalid domain identifier: no such domain'],
   [['list', 'nobody'], 'nobody is an invalid domain identifier: no such domain'],

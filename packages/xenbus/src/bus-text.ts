@@ -56,7 +56,8 @@ export const busText: Text<Xenbus> = {
         m.cpu.sym('xs_watch'),
         m.watches.create('device', 'xenbus_devices_changed', 0),
       ),
-    watched: (m) => call('done', m.cpu.sym('shutdown_xenbus_setup')),
+    watched: (m) => call('asked', m.cpu.sym('shutdown_xenbus_setup')),
+    asked: (m) => call('done', m.cpu.sym('sysrq_xenbus_setup')),
     done: () => done(),
   }),
 

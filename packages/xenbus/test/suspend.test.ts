@@ -165,6 +165,21 @@ describe.each(MODES)('%s', (_, options) => {
     guest.until('test: reboot asked for\n');
   });
 
+  test('XB-13: the kernel says which key it was given, once for each, on every host', () => {
+    const guest = new BusGuest(options);
+    const node = (): string => `${guest.home}/control/sysrq`;
+    guest.host.store.write(node(), 'h');
+    guest.until("xenbus_sysrq_handler: unknown letter 'h'\n");
+    guest.settle();
+    expect(guest.console.match(/xenbus_sysrq_handler/g)).toHaveLength(1);
+    expect(guest.host.store.read(node())).toBe('');
+    guest.move();
+    guest.host.store.write(node(), 's');
+    guest.until("xenbus_sysrq_handler: letter 's' not implemented\n");
+    guest.settle();
+    expect(guest.console.match(/xenbus_sysrq_handler/g)).toHaveLength(1);
+  });
+
   test('XB-10: the kernel says what it can be asked for, on every host', () => {
     const guest = new BusGuest(options);
     expect(features(guest)).toEqual(['1', '1', '1']);
