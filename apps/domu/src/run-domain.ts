@@ -20,7 +20,7 @@ import { Session, shutdownName } from './session.ts';
 import { StoryLog, storyLine } from './story.ts';
 import { attachTerminal } from './terminal.ts';
 import { TraceHash } from './trace-hash.ts';
-import { UserError } from './user-error.ts';
+import { reasonOf, UserError } from './user-error.ts';
 import { World } from './world.ts';
 
 const SHUTDOWN_poweroff = 0;
@@ -131,7 +131,12 @@ export const runDomain = async (run: Run): Promise<number> => {
 
 /** Makes a name this world's. @throws UserError when a domain that runs has it */
 const takeName = async (name: string, restored: boolean): Promise<void> => {
-  const pid = await claimName(name);
+  let pid: number | undefined;
+  try {
+    pid = await claimName(name);
+  } catch (error) {
+    process.stderr.write(`domu: no claim to the name ${name}: ${reasonOf(error)}\n`);
+  }
   if (pid === undefined) return;
   const way = restored
     ? `a domain and what it was restored from would write to the same disks; end that one first (domu destroy ${name}), or give this one another with --name`

@@ -2,7 +2,7 @@
  * Which world a command is about: a name is one running domain's, and worlds that were killed count no more.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, renameSync } from 'node:fs';
+import { mkdirSync, readdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, expect, test } from 'vitest';
@@ -63,7 +63,7 @@ test('of two that are created at once with one name, one runs; the other is told
   expect(domu('restore', image, '--name', 'a b').stderr).toContain('without blanks, found "a b"');
 
   const other = start('restore', '-c', '--name', 'two', image);
-  while (!existsSync(join(folder, `${other.child.pid}.name`))) {
+  while (!readdirSync(folder).includes(`${other.child.pid}.name`)) {
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   expect(

@@ -2,12 +2,12 @@
  * A name is one running domain's in a runtime folder, as it is on a host of xl's.
  *
  *     1234.sock   process 1234 listens there; as long as it does, its claim counts
- *     1234.name   its claim: {"name":"guest","held":true}
+ *     1234.name   its claim: a symbolic link to +guest, or to -guest as long as it is but a wish; so there is room for it on a full disk
  *
  * Who wants a name claims it first and looks for others' claims afterwards: of two at once, one at least sees the other. Of two that
  * want it the one with the smaller process number waits until the other has taken its claim back, or holds the name: it looked first.
  */
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { readlinkSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { connect } from 'node:net';
 import { setTimeout } from 'node:timers/promises';
 import { claimFile, pidOf, removeDead, worldSocket, worldSockets } from './runtime-folder.ts';
@@ -23,7 +23,8 @@ const LOOK_MS = 5;
 
 const claimAt = (path: string): Claim | undefined => {
   try {
-    return JSON.parse(readFileSync(claimFile(path), 'utf8')) as Claim;
+    const text = readlinkSync(claimFile(path));
+    return { name: text.slice(1), held: text.startsWith('+') };
   } catch {
     // Its world claims nothing, or is gone.
     return undefined;
@@ -31,9 +32,10 @@ const claimAt = (path: string): Claim | undefined => {
 };
 
 /** Whole or not at all, for whoever looks. */
-const write = (claim: Claim): void => {
+const write = ({ name, held }: Claim): void => {
   const file = claimFile(worldSocket());
-  writeFileSync(`${file}.new`, JSON.stringify(claim));
+  rmSync(`${file}.new`, { force: true });
+  symlinkSync(`${held ? '+' : '-'}${name}`, `${file}.new`);
   renameSync(`${file}.new`, file);
 };
 
