@@ -1,4 +1,4 @@
-import { memoryDisk } from '@tooling/testbed';
+import { memoryDisk, type TestHost } from '@tooling/testbed';
 import { describe, expect, test } from 'vitest';
 import type { Guest } from '../src/guest.ts';
 import { parseOperands } from '../src/programs/dd-operands.ts';
@@ -75,6 +75,26 @@ describe('dd', () => {
         '4+0 records in\n4+0 records out\n4096 bytes transferred\n0\n',
     );
     expect(b?.flushed().slice(2 * KIB, 6 * KIB)).toEqual(source);
+  });
+
+  test('oflag=dsync on a disk whose host has no barriers: every block is flushed before the next is read', () => {
+    const source = randomBytes(4 * KIB, 6);
+    const disks = { xvda: memoryDisk(source.slice()), xvdb: memoryDisk(4 * KIB) };
+    const operations: number[] = [];
+    const onHost = (host: TestHost, domid: number): void => {
+      host.sim.trace.listen((_kind, _domid, [name, , operation]) => {
+        if (name === 'blk-request') operations.push(Number(operation));
+      });
+      const node = `/local/domain/0/backend/vbd/${domid}/51728/feature-barrier`;
+      host.runUntil('the back end to say what it has', () => host.store.tryRead(node) === '1');
+      host.store.write(node, '0');
+    };
+    const cmdline = 'init=dd if=/dev/xbd0 of=/dev/xbd1 bs=1k oflag=dsync';
+    const { text } = runWorkload({ guest, cmdline, disks, onHost });
+    expect(text).toContain('4+0 records out\n4096 bytes transferred\n');
+    const [read, write, flush] = [0, 1, 3];
+    expect(operations).toEqual([...Array(4).fill([read, write, flush]).flat(), flush]);
+    expect(disks.xvdb.flushed()).toEqual(source);
   });
 });
 

@@ -58,6 +58,7 @@ describe('httpd and httpget', () => {
     );
     expect(run(server, 'httpget ftp://10.9.0.1/')).toContain('usage: httpget');
     expect(run(server, 'httpget http://10.9.0.7/')).toContain('httpget: connect: Host is down\n');
+    expect(run(server, 'sh -c ping 10.9.0.7 6; exit 0')).toContain('ping: sendto: Host is down\n');
   });
 });
 
