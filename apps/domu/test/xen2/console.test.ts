@@ -44,14 +44,14 @@ test('whatever is printed and typed when a domain is saved, every byte is shown 
         type(
           host,
           domid,
-          `echo ${wordsOf(round)
+          `echo '${wordsOf(round)
             .map((word) => `<${word}>`)
-            .join(' ')}`,
+            .join(' ')}'`,
         );
         host.runUntil('sh to begin', () => host.consoleText(domid).includes(`\n<${round}.0.`), 1e9);
         host.runFor(ns);
         // One message, and the request to suspend behind it.
-        type(host, domid, `echo <${round}.${WORDS}.>`);
+        type(host, domid, `echo '<${round}.${WORDS}.>'`);
         const before = host;
         const file = vanish(host, domid);
         text += before.consoleText(domid);
