@@ -24,6 +24,7 @@ import {
 } from '@port-xen/kern';
 import { bytes, i32, i64, ldI64, st64, struct, u32, u64, type View } from '@port-xen/layout';
 import { xorshift } from './pattern-block.ts';
+import { strerror } from './strerror.ts';
 import { argumentsOf, exit, numberOf, print } from './user.ts';
 
 const PAGE = 4096;
@@ -109,13 +110,13 @@ export const vmstress: Program = {
         return syscall('mapped', SYS_mmap, 0, d.pages * PAGE, PROT_RW, MAP_ANON_PRIVATE);
       },
       mapped: (u: UserContext, _, address) => {
-        if (address < 0) return say(u, 'failed', `vmstress: mmap: error ${-address}\n`);
+        if (address < 0) return say(u, 'failed', `vmstress: mmap: ${strerror(-address)}\n`);
         const d = dataOf(u);
         d.area = address;
         return syscall('both', SYS_mmap, 0, d.pages, PROT_RW, MAP_ANON_PRIVATE);
       },
       both: (u: UserContext, _, address) => {
-        if (address < 0) return say(u, 'failed', `vmstress: mmap: error ${-address}\n`);
+        if (address < 0) return say(u, 'failed', `vmstress: mmap: ${strerror(-address)}\n`);
         dataOf(u).stamps = address;
         return goto('fill');
       },
@@ -132,7 +133,7 @@ export const vmstress: Program = {
       },
       forked: (u: UserContext, _, pid) => {
         const d = dataOf(u);
-        if (pid < 0) return say(u, 'failed', `vmstress: fork: error ${-pid}\n`);
+        if (pid < 0) return say(u, 'failed', `vmstress: fork: ${strerror(-pid)}\n`);
         d.forked++;
         if (pid > 0) return goto('fork');
         d.self = d.forked;
