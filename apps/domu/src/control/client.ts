@@ -1,7 +1,7 @@
 import { connect, type Socket } from 'node:net';
 import { UserError } from '../user-error.ts';
 import type { ListResult, Reply, Request } from './protocol.ts';
-import { removeDead, worldSockets } from './runtime-folder.ts';
+import { isDead, worldSockets } from './runtime-folder.ts';
 
 /** A world's domain ended while the world was asked, or was never made. */
 class WorldEnded extends UserError {}
@@ -59,7 +59,7 @@ export const worlds = async (patience_ms = 0): Promise<{ path: string; rows: Lis
     } catch (error) {
       if (error instanceof WorldEnded) continue;
       if (!(error instanceof Error && 'code' in error)) throw error;
-      removeDead(path);
+      isDead(path, error);
     }
   }
   return found;

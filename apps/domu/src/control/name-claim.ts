@@ -10,7 +10,7 @@
 import { readlinkSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { connect } from 'node:net';
 import { setTimeout } from 'node:timers/promises';
-import { claimFile, pidOf, removeDead, worldSocket, worldSockets } from './runtime-folder.ts';
+import { claimFile, isDead, pidOf, worldSocket, worldSockets } from './runtime-folder.ts';
 
 interface Claim {
   readonly name: string;
@@ -39,17 +39,14 @@ const write = ({ name, held }: Claim): void => {
   renameSync(`${file}.new`, file);
 };
 
-/** Whether anybody listens at a socket. What a world that was killed left behind is removed. */
+/** Whether anybody listens at a socket. */
 const isLive = (path: string): Promise<boolean> =>
   new Promise((settle) => {
     const socket = connect(path, () => {
       socket.destroy();
       settle(true);
     });
-    socket.on('error', () => {
-      removeDead(path);
-      settle(false);
-    });
+    socket.on('error', (error) => settle(!isDead(path, error)));
   });
 
 /** The other worlds that want or hold a name. */

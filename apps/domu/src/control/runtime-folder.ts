@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { lstatSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 
@@ -32,18 +32,22 @@ export const pidOf = (path: string): number => Number(basename(path, SOCKET));
 /** Where a world claims its domain's name. @param path of its socket */
 export const claimFile = (path: string): string => `${path.slice(0, -SOCKET.length)}.name`;
 
-const isAlive = (pid: number): boolean => {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
-  }
+/** From making its socket to listening at it a world takes less, ms. */
+const LISTENS_MS = 1000;
+
+/**
+ * Whether nobody listens at a socket any more, as an attempt to connect shows. Its world was killed then: socket and claim are removed,
+ * unless the socket was made just now and its world is about to listen.
+ */
+export const isDead = (path: string, error: Error): boolean => {
+  const { code } = error as NodeJS.ErrnoException;
+  if (code === 'ECONNREFUSED') removeDead(path);
+  return code === 'ECONNREFUSED' || code === 'ENOENT';
 };
 
-/** Removes the socket and the claim of a world that was killed. A process that lives may be about to listen. */
-export const removeDead = (path: string): void => {
-  if (isAlive(pidOf(path))) return;
+const removeDead = (path: string): void => {
+  const made_ms = lstatSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  if (Date.now() - made_ms < LISTENS_MS) return;
   rmSync(path, { force: true });
   rmSync(claimFile(path), { force: true });
 };
