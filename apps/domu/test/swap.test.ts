@@ -9,8 +9,8 @@ import { runWorkload } from './workload.ts';
 
 const KILLED = / \(vmstress\), uid 0 killed: out of swap\n/g;
 
-/** A disk whose writes fail after so many of them. */
-const failing = (size: number, good: number): MemoryDisk => {
+/** A disk whose writes fail after so many of them, or whose reads all do. */
+const failing = (size: number, good: number, reads = true): MemoryDisk => {
   const disk = memoryDisk(size);
   let writes = 0;
   return {
@@ -21,7 +21,11 @@ const failing = (size: number, good: number): MemoryDisk => {
         if (writes++ >= good) throw new Error('the medium is worn out');
         store.write(...args);
       };
-      return { ...store, write };
+      const read = (...args: Parameters<typeof store.read>): void => {
+        if (!reads) throw new Error('the medium cannot be read');
+        store.read(...args);
+      };
+      return { ...store, write, read };
     },
   };
 };
@@ -33,11 +37,12 @@ describe.each([
   const amnesia = kernel === amnesiac;
 
   test('UVM-12: programs that fork while others take every page wait, saved meanwhile or not, and all end well', () => {
-    const jobs = amnesia ? ['11 1 30 1', '4 1 10 1'] : ['11 2 100 1', '4 0 10 1', '3 2 20 1'];
+    const jobs = amnesia ? ['3 1 20 1', '3 1 10 1'] : ['11 2 100 1', '4 0 10 1', '3 2 20 1'];
     const cmdline = `swap=/dev/xbd0 init=sh -c ${jobs.map((j) => `vmstress ${j} & `).join('')}wait; echo status $?`;
-    for (const lives of amnesia ? [[150e6]] : [[120e6, 40e6]]) {
+    for (const lives of amnesia ? [[60e6]] : [[120e6, 40e6]]) {
       const disks = { xvda: memoryDisk(64 * MIB) };
-      const { text } = runWorkload({ guest: kernel, cmdline, disks }, lives);
+      const work = { guest: kernel, cmdline, disks, memoryMib: amnesia ? 8 : 16 };
+      const { text } = runWorkload(work, lives);
       expect(text.match(/ 0 failed\n/g)?.length).toBe(jobs.length);
       expect(text).toContain('status 0\n');
     }
@@ -102,6 +107,14 @@ test('UVM-13: a swap disk that fails is told of once; whoever needs a page then 
   expect(text.match(KILLED)?.length).toBe(1);
   expect(text).toContain('status 137\n');
   expect(text).toContain('vmstress: 1536 pages, 1 children, 10 rounds, 0 failed\n');
+});
+
+test('UVM-13: a program whose page cannot be read back ends, with a sentence', () => {
+  const disks = { xvda: failing(32 * MIB, Number.POSITIVE_INFINITY, false) };
+  const cmdline = 'swap=/dev/xbd0 init=vmstress 14 0 500';
+  const { text } = runWorkload({ guest, cmdline, disks });
+  expect(text).toContain('uvm_fault: swap read from /dev/xbd0 failed: -5\npid 1 (vmstress): ');
+  expect(text).toContain('init exited with status 139\n');
 });
 
 test('XBD-20: a disk that is not to be written is not opened for it, and is read', () => {

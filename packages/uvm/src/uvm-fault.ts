@@ -22,7 +22,7 @@ import {
   routine,
   type Text,
 } from '@port-xen/kern';
-import { i64, struct, textOf, u32, type View } from '@port-xen/layout';
+import { i64, struct, u32, type View } from '@port-xen/layout';
 import type { Uvm } from './uvm.ts';
 import {
   AN_BUSY,
@@ -185,9 +185,8 @@ export const faultText: Text<Uvm> = {
         m.swap.free(anon.an_swslot - 1);
         anon.an_swslot = 0;
       } else {
-        const sdp = m.swap.deviceOf(anon.an_swslot - 1);
-        const disk = textOf(m.kern.cdevsw.at(sdp.swd_cdev).d_name);
-        m.kern.msgbuf.printf(`uvm_fault: swap read from /dev/${disk} failed: ${result}\n`);
+        const disk = m.swapName(anon.an_swslot - 1);
+        m.kern.msgbuf.printf(`uvm_fault: swap read from ${disk} failed: ${result}\n`);
         m.pages.pageFree(l.page);
       }
       m.anons.settle(l.anon);

@@ -8,7 +8,7 @@
  * finish or to issue again, and what is to be done after it is on this lwp's stack.
  */
 import { call, done, goto, leaf, NLWP, routine, type Text } from '@port-xen/kern';
-import { array, struct, textOf, u32, type View } from '@port-xen/layout';
+import { array, struct, u32, type View } from '@port-xen/layout';
 import type { Uvm } from './uvm.ts';
 import { AN_BUSY, type Anon, PAGE_SIZE } from './uvm-data.ts';
 import { PAGER_CLUSTER } from './uvm-fault.ts';
@@ -87,8 +87,7 @@ const tell = (m: Uvm, l: Locals, result: number): void => {
   let first = false;
   for (let i = 0; i < l.count; i++) first = m.swap.markBad(l.slot + i) || first;
   if (!first) return;
-  const disk = textOf(m.kern.cdevsw.at(m.swap.deviceOf(l.slot).swd_cdev).d_name);
-  m.kern.msgbuf.printf(`pagedaemon: swap write to /dev/${disk} failed: ${result}\n`);
+  m.kern.msgbuf.printf(`pagedaemon: swap write to ${m.swapName(l.slot)} failed: ${result}\n`);
 };
 
 export const pdaemonText: Text<Uvm> = {

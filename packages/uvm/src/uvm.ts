@@ -3,6 +3,7 @@
  * pseudo-physical frame and virtual address; no machine frame is kept here, so that a restore changes nothing.
  */
 import type { Cpu } from '@port-xen/kern';
+import { textOf } from '@port-xen/layout';
 import { Anons } from './uvm-anon.ts';
 import type { UvmKern, UvmPmap } from './uvm-kernel.ts';
 import { KernelMap } from './uvm-km.ts';
@@ -37,6 +38,12 @@ export class Uvm {
     const vm = this.maps.at(vmspace);
     retire(this.maps, vm);
     while (freeNext(this.maps, vm));
+  }
+
+  /** How the disk that a swap slot is on is called. */
+  swapName(slot: number): string {
+    const name = textOf(this.kern.cdevsw.at(this.swap.deviceOf(slot).swd_cdev).d_name);
+    return name === '' ? 'a disk that is gone' : `/dev/${name}`;
   }
 
   /** uvm_km_alloc(UVM_KMF_WIRED | UVM_KMF_ZERO). @returns the address of `pages` zeroed pages in a row */
