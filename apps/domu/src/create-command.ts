@@ -72,7 +72,6 @@ export const createCommand = (program: Command): void => {
         guest,
         memory_mib: Math.ceil(config.maxMem_kib / 1024),
         slot: DEFAULT_SLOT,
-        name: config.name,
         make: (world) => world.xl.create(config, guest.elf),
       });
     });

@@ -52,12 +52,7 @@ const requestsOf = (size: number): number => {
 const configOf = (disk: string, memory_mib: number, xen: Interface): DomainConfig =>
   fromJson(
     JSON.stringify({
-      // Another name than that of a demo that runs at the same time.
-      c_info: {
-        type: 'pv',
-        name: `demo-${process.pid}`,
-        uuid: '20080612-0000-4000-8000-706f72747865',
-      },
+      c_info: { type: 'pv', name: 'demo', uuid: '20080612-0000-4000-8000-706f72747865' },
       b_info: {
         max_vcpus: 1,
         avail_vcpus: [0],

@@ -67,7 +67,6 @@ export const restoreFile = async (
     memory_mib: Math.max(memoryOf(file), Math.ceil((config?.maxMem_kib ?? 0) / 1024)),
     // Another machine than the one it was saved on: other frames, another uptime, another TSC.
     slot: file.slot === undefined ? 0 : (file.slot + 1) % slotPlan(guest.interface).slots,
-    name: wanted?.name,
     arrival: `from ${path}`,
     ...watch,
     make: (world) => {

@@ -6,7 +6,6 @@
 import { XenstoreServer } from '@port-xen/xenstore-node';
 import { Commands } from './control/commands.ts';
 import { ControlServer } from './control/control-server.ts';
-import { claimName, releaseName } from './control/name-claim.ts';
 import { worldSocket } from './control/runtime-folder.ts';
 import { Typists } from './control/typists.ts';
 import { FileDisk } from './file-disk.ts';
@@ -20,7 +19,7 @@ import { Session, shutdownName } from './session.ts';
 import { StoryLog, storyLine } from './story.ts';
 import { attachTerminal } from './terminal.ts';
 import { TraceHash } from './trace-hash.ts';
-import { reasonOf, UserError } from './user-error.ts';
+import { UserError } from './user-error.ts';
 import { World } from './world.ts';
 
 const SHUTDOWN_poweroff = 0;
@@ -32,8 +31,6 @@ export interface Run {
   readonly memory_mib: number;
   /** The slot of machine frames, if the user named none. */
   readonly slot: number;
-  /** The domain's name, which no other that runs may have. Undefined: any may. */
-  readonly name?: string | undefined;
   /** Makes the domain. @returns its domid */
   make(world: World): number;
   /** For a domain that is restored: where from. */
@@ -85,12 +82,6 @@ export const runDomain = async (run: Run): Promise<number> => {
   if (run.onStory !== undefined) world.sim.trace.listenToStory(run.onStory);
   const edges: { close(): void }[] = [];
   try {
-    const server = new ControlServer(worldSocket());
-    edges.push(server);
-    if (run.name !== undefined) {
-      await takeName(run.name, run.arrival !== undefined);
-      edges.push({ close: releaseName });
-    }
     const capture = flags.pcap === undefined ? undefined : new Capture(flags.pcap, world);
     if (capture !== undefined) edges.push(capture);
     const pace = flags.console || flags.net !== undefined ? new Pace() : undefined;
@@ -109,9 +100,9 @@ export const runDomain = async (run: Run): Promise<number> => {
       capture?.note(`domain ${id} leaves: it is saved into ${path}`);
       run.onSave?.(world, id);
     };
-    session = new Session(world, domid, plan, onSave, releaseName);
+    session = new Session(world, domid, plan, onSave);
     commands = new Commands(world, session, log, typists, pace);
-    server.serve(commands);
+    edges.push(new ControlServer(worldSocket(), commands));
     const typed =
       flags.console && pace !== undefined
         ? attachTerminal(world, session, typists, pace)
@@ -127,21 +118,6 @@ export const runDomain = async (run: Run): Promise<number> => {
     if (flags.console) process.stdin.pause();
     if (trace !== undefined) process.stderr.write(`trace: ${trace.digest()}\n`);
   }
-};
-
-/** Makes a name this world's. @throws UserError when a domain that runs has it */
-const takeName = async (name: string, restored: boolean): Promise<void> => {
-  let pid: number | undefined;
-  try {
-    pid = await claimName(name);
-  } catch (error) {
-    process.stderr.write(`domu: no claim to the name ${name}: ${reasonOf(error)}\n`);
-  }
-  if (pid === undefined) return;
-  const way = restored
-    ? `a domain and what it was restored from would write to the same disks; end that one first (domu destroy ${name}), or give this one another with --name`
-    : `give this one another, name="…" after the file`;
-  throw new UserError(`A domain with name "${name}" already exists, in process ${pid}: ${way}`);
 };
 
 /** The host's xenstore on a socket, for Xen's own clients. @throws UserError when it cannot be had */

@@ -44,7 +44,6 @@ export class Session {
   readonly #world: World;
   readonly #plan: SavePlan | undefined;
   readonly #onSave: (domid: number, path: string) => void;
-  readonly #onGone: () => void;
   #domid: number;
   #name: string;
   #requested = false;
@@ -59,23 +58,18 @@ export class Session {
   #gone: Outcome | undefined;
   #seen = '';
 
-  /**
-   * @param onSave told when a save begins, by plan or because somebody asked for it
-   * @param onGone told when the domain was saved away or destroyed, before whoever asked for it is
-   */
+  /** @param onSave told when a save begins, by plan or because somebody asked for it */
   constructor(
     world: World,
     domid: number,
     plan: SavePlan | undefined,
     onSave: (domid: number, path: string) => void = () => {},
-    onGone: () => void = () => {},
   ) {
     this.#world = world;
     this.#domid = domid;
     this.#name = world.xl.configOf(domid).name;
     this.#plan = plan;
     this.#onSave = onSave;
-    this.#onGone = onGone;
     world.xl.onExit((exited, reason, action) => {
       if (exited !== this.#domid) return;
       if (action === 'preserve' && this.#attended) {
@@ -163,21 +157,15 @@ export class Session {
     done: (error: Error | null) => void,
   ): void {
     this.#write(domid, path, checkpoint, (error) => {
-      if (error === null && !checkpoint) this.#leave(domid, { kind: 'saved' });
       done(error);
+      if (error === null && !checkpoint && domid === this.#domid) this.#gone = { kind: 'saved' };
     });
   }
 
   /** Destroys a domain because somebody asked for it. */
   destroy(domid: number): void {
     this.#world.xl.destroy(domid);
-    this.#leave(domid, { kind: 'destroyed' });
-  }
-
-  #leave(domid: number, how: Outcome): void {
-    if (domid !== this.#domid) return;
-    this.#gone = how;
-    this.#onGone();
+    if (domid === this.#domid) this.#gone = { kind: 'destroyed' };
   }
 
   /**

@@ -1,7 +1,7 @@
 import { connect, type Socket } from 'node:net';
 import { UserError } from '../user-error.ts';
 import type { ListResult, Reply, Request } from './protocol.ts';
-import { isDead, worldSockets } from './runtime-folder.ts';
+import { isDead, pidOf, worldSockets } from './runtime-folder.ts';
 
 /** A world's domain ended while the world was asked, or was never made. */
 class WorldEnded extends UserError {}
@@ -65,22 +65,42 @@ export const worlds = async (patience_ms = 0): Promise<{ path: string; rows: Lis
   return found;
 };
 
-/** The world that a domain runs in. @throws UserError when there is none, or more than one */
-const worldOf = async (domain: string): Promise<string> => {
-  const matches = (await worlds()).filter(({ rows }) =>
-    rows.some(({ name, domid }) => name === domain || String(domid) === domain),
-  );
-  const [first, second] = matches;
-  if (first === undefined) {
-    throw new UserError(`${domain} is an invalid domain identifier: no such domain`);
+/** A domain and the world that it runs in. */
+interface Found {
+  readonly path: string;
+  /** Its name or number there. */
+  readonly domain: string;
+}
+
+/** The domains that somebody may mean. Each world is a host of its own: names and numbers are its own too. */
+const matches = async (text: string): Promise<Found[]> => {
+  const running = await worlds();
+  const called = (domain: string): Found[] =>
+    running.flatMap(({ path, rows }) =>
+      rows.some(({ name, domid }) => name === domain || String(domid) === domain)
+        ? [{ path, domain }]
+        : [],
+    );
+  const found = called(text);
+  const inProcess = /^(\d+):(.+)$/.exec(text);
+  if (found.length > 0 || inProcess === null) return found;
+  const [, pid, domain = ''] = inProcess;
+  return called(domain).filter(({ path }) => String(pidOf(path)) === pid);
+};
+
+/** @param text name or number, which `PID:` may precede @throws UserError when there is no such domain, or more than one */
+const findDomain = async (text: string): Promise<Found> => {
+  const [found, ...others] = await matches(text);
+  if (found === undefined) {
+    throw new UserError(`${text} is an invalid domain identifier: no such domain`);
   }
-  if (second !== undefined) {
-    const names = matches.flatMap(({ rows }) => rows.map(({ name }) => name));
+  if (others.length > 0) {
+    const ways = [found, ...others].map(({ path }) => `${pidOf(path)}:${text}`);
     throw new UserError(
-      `${matches.length} worlds have a domain ${domain}: name one by its name (${names.join(', ')})`,
+      `${ways.length} worlds have a domain ${text}: say its process, too (${ways.join(', ')})`,
     );
   }
-  return first.path;
+  return found;
 };
 
 /** Asks the world of a domain. */
@@ -88,7 +108,10 @@ export const askDomain = async (
   domain: string,
   command: string,
   more: Readonly<Record<string, unknown>> = {},
-): Promise<unknown> => ask(await worldOf(domain), { command, domain, ...more });
+): Promise<unknown> => {
+  const found = await findDomain(domain);
+  return ask(found.path, { command, domain: found.domain, ...more });
+};
 
 /** Asks every world. */
 export const askAll = async (command: string): Promise<unknown[]> => {
@@ -98,5 +121,7 @@ export const askAll = async (command: string): Promise<unknown[]> => {
 };
 
 /** The console of a domain: a connection, and the bytes that have come already. */
-export const openConsole = async (domain: string): Promise<{ socket: Socket; rest: Buffer }> =>
-  send(await worldOf(domain), { command: 'console', domain });
+export const openConsole = async (text: string): Promise<{ socket: Socket; rest: Buffer }> => {
+  const { path, domain } = await findDomain(text);
+  return send(path, { command: 'console', domain });
+};

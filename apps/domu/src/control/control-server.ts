@@ -8,14 +8,14 @@ import { UserError } from '../user-error.ts';
 import type { Commands } from './commands.ts';
 import { LINE_MAX, type Reply, type Request } from './protocol.ts';
 
-/** Serves one world's requests. It listens from the first; who comes before its domain is made waits for that. */
+/** Serves one world's requests. */
 export class ControlServer {
   readonly #server: Server;
+  readonly #commands: Commands;
   readonly #sockets = new Set<Socket>();
-  readonly #early: Socket[] = [];
-  #commands: Commands | undefined;
 
-  constructor(path: string) {
+  constructor(path: string, commands: Commands) {
+    this.#commands = commands;
     this.#server = createServer((socket) => this.#accept(socket));
     this.#server.on('error', (error) => {
       process.stderr.write(`domu: no control socket ${path}: ${error.message}\n`);
@@ -30,12 +30,6 @@ export class ControlServer {
     this.#server.unref();
   }
 
-  /** The domain is made. */
-  serve(commands: Commands): void {
-    this.#commands = commands;
-    for (const socket of this.#early.splice(0)) this.#read(socket, commands);
-  }
-
   close(): void {
     this.#server.close();
     for (const socket of this.#sockets) socket.end();
@@ -43,13 +37,6 @@ export class ControlServer {
 
   #accept(socket: Socket): void {
     this.#sockets.add(socket);
-    socket.on('error', () => socket.destroy());
-    socket.on('close', () => this.#sockets.delete(socket));
-    if (this.#commands === undefined) this.#early.push(socket);
-    else this.#read(socket, this.#commands);
-  }
-
-  #read(socket: Socket, commands: Commands): void {
     let line = '';
     const onData = (bytes: Buffer): void => {
       line += bytes.toString('latin1');
@@ -59,13 +46,14 @@ export class ControlServer {
         return;
       }
       socket.off('data', onData);
-      const rest = Buffer.from(line.slice(end + 1), 'latin1');
-      this.#answer(commands, socket, line.slice(0, end), rest);
+      this.#serve(socket, line.slice(0, end), Buffer.from(line.slice(end + 1), 'latin1'));
     };
     socket.on('data', onData);
+    socket.on('error', () => socket.destroy());
+    socket.on('close', () => this.#sockets.delete(socket));
   }
 
-  #answer(commands: Commands, socket: Socket, line: string, rest: Buffer): void {
+  #serve(socket: Socket, line: string, rest: Buffer): void {
     const reply = (answer: Reply): void => {
       socket.write(`${JSON.stringify(answer)}\n`);
     };
@@ -83,12 +71,12 @@ export class ControlServer {
     }
     try {
       if (request.command === 'console') {
-        const domid = commands.domain(request);
+        const domid = this.#commands.domain(request);
         reply({ ok: true, result: domid });
-        commands.attachConsole(domid, socket, rest);
+        this.#commands.attachConsole(domid, socket, rest);
         return;
       }
-      commands.run(request, (error, result) => {
+      this.#commands.run(request, (error, result) => {
         if (error !== null) fail(error);
         else {
           reply({ ok: true, result: result ?? null });

@@ -29,15 +29,12 @@ export const worldSockets = (): string[] => {
 /** The process of a world. @param path of its socket */
 export const pidOf = (path: string): number => Number(basename(path, SOCKET));
 
-/** Where a world claims its domain's name. @param path of its socket */
-export const claimFile = (path: string): string => `${path.slice(0, -SOCKET.length)}.name`;
-
 /** From making its socket to listening at it a world takes less, ms. */
 const LISTENS_MS = 1000;
 
 /**
- * Whether nobody listens at a socket any more, as an attempt to connect shows. Its world was killed then: socket and claim are removed,
- * unless the socket was made just now and its world is about to listen.
+ * Whether nobody listens at a socket any more, as an attempt to connect shows. Its world was killed then: the socket is removed,
+ * unless it was made just now and its world is about to listen.
  */
 export const isDead = (path: string, error: Error): boolean => {
   const { code } = error as NodeJS.ErrnoException;
@@ -49,5 +46,4 @@ const removeDead = (path: string): void => {
   const made_ms = lstatSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
   if (Date.now() - made_ms < LISTENS_MS) return;
   rmSync(path, { force: true });
-  rmSync(claimFile(path), { force: true });
 };
