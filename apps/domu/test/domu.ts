@@ -7,10 +7,6 @@ import { afterAll } from 'vitest';
 
 const DOMU = fileURLToPath(new URL('../bin/domu', import.meta.url));
 
-/** Where the worlds of a file's tests listen: domains of others may have their names. */
-const runtime = mkdtempSync(join(tmpdir(), 'domu-run-'));
-afterAll(() => rmSync(runtime, { recursive: true }));
-
 export interface Ran {
   readonly status: number | null;
   readonly stdout: string;
@@ -24,7 +20,7 @@ export const domu = (...all: readonly (string | Readonly<Record<string, string>>
   const { status, stdout, stderr } = spawnSync(DOMU, args, {
     encoding: 'latin1',
     cwd: tmpdir(),
-    env: { ...process.env, NO_COLOR: '1', XDG_RUNTIME_DIR: runtime, ...environment },
+    env: { ...process.env, NO_COLOR: '1', ...environment },
     timeout: 120_000,
   });
   return { status, stdout, stderr };
@@ -38,12 +34,7 @@ export const domuAfter = (commands: string, ...args: readonly string[]): Ran => 
     {
       encoding: 'latin1',
       cwd: tmpdir(),
-      env: {
-        ...process.env,
-        NO_COLOR: '1',
-        XDG_RUNTIME_DIR: runtime,
-        NODE_DISABLE_COMPILE_CACHE: '1',
-      },
+      env: { ...process.env, NO_COLOR: '1', NODE_DISABLE_COMPILE_CACHE: '1' },
       timeout: 120_000,
     },
   );

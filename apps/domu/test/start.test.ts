@@ -16,12 +16,7 @@ const run = (blob: string | undefined, ...args: readonly string[]) => {
   const start = blob === undefined ? [] : ['--snapshot-blob', blob];
   const { status, stdout, stderr } = spawnSync(process.execPath, [...start, MAIN, ...args], {
     encoding: 'utf8',
-    env: {
-      ...process.env,
-      NO_COLOR: '1',
-      NODE_COMPILE_CACHE: compiled,
-      XDG_RUNTIME_DIR: path('.'),
-    },
+    env: { ...process.env, NO_COLOR: '1', NODE_COMPILE_CACHE: compiled },
   });
   const entries = readdirSync(compiled, { recursive: true });
   return { status, stdout, stderr, fromSources: entries.length > 100 };
