@@ -1,9 +1,11 @@
 import { XC_REC_TYPE_PAGE_DATA, XC_REC_TYPE_X86_PV_P2M_FRAMES } from '@port-xen/abi';
-import { MemoryImage } from '@port-xen/migration-stream';
+import { ImageWriter, MemoryImage } from '@port-xen/migration-stream';
 import { describe, expect, test } from 'vitest';
+import { toJson } from '../src/config-json.ts';
 import { verifyImage } from '../src/verify-image.ts';
 import { concat, record, recordsOf, withWord, words } from './damage.ts';
 
+import { testConfig } from './host.ts';
 import { PFN, PFNS, smallImage } from './small-image.ts';
 
 describe('a good image', () => {
@@ -38,6 +40,14 @@ describe('page tables that name themselves', () => {
     const { refusal } = verifyImage(new MemoryImage(entry(pfn, slot, value)));
     expect(refusal === undefined, refusal?.message).toBe(taken);
   });
+});
+
+test('CFG-7: two disks of one vdev are refused as a restore refuses them', () => {
+  const header = new MemoryImage();
+  const { disks, ...config } = testConfig('small');
+  new ImageWriter(header).xlHeader(toJson({ ...config, disks: [...disks, ...disks] }));
+  const { refusal } = verifyImage(new MemoryImage(concat(header.bytes, smallImage('libxl'))));
+  expect(refusal?.message).toContain('one disk for each vdev, found two for xvda');
 });
 
 test('RST-5: a domain of 6 GiB is judged for the memory of its tables', () => {
